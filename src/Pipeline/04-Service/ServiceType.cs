@@ -1,0 +1,8 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>Kinds of frontend, as Kubernetes names them.</summary>
+public enum ServiceType
+{
+    ClusterIP,
+    NodePort,
+}

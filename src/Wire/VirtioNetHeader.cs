@@ -1,0 +1,44 @@
+using System.Buffers.Binary;
+
+namespace ClusterMesh.Datapath.Wire;
+
+/// <summary>
+/// What a TAP says beside a frame (virtio 1.2 section 5.1.6, 10 bytes, little endian on the wire as IFF_VNET_HDR gives it):
+/// whether the transport checksum is only partial and how a super-packet is to be cut. Travels with the frame through all stages.
+/// </summary>
+/// <param name="ChecksumStart">Offset in the frame from which the checksum is to be summed.</param>
+/// <param name="ChecksumOffset">Offset of the checksum field from there.</param>
+/// <param name="SegmentLength">Payload bytes a segment of a super-packet (gso_size).</param>
+/// <param name="HeaderLength">Bytes of headers that each segment repeats (hdr_len); a hint.</param>
+public readonly record struct VirtioNetHeader(
+    VirtioNetFlags Flags, VirtioGsoType GsoType, ushort HeaderLength, ushort SegmentLength, ushort ChecksumStart, ushort ChecksumOffset)
+{
+    /// <summary>Bytes in front of each frame.</summary>
+    public const int Length = 10;
+
+    /// <summary>The checksum field holds only the pseudo-header's sum, not complemented; the last device completes it.</summary>
+    public bool HasPartialChecksum => (Flags & VirtioNetFlags.NeedsChecksum) != 0;
+
+    /// <summary>The frame is a TCP or UDP super-packet.</summary>
+    public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Ecn) != VirtioGsoType.None;
+
+    /// <param name="bytes">At least <see cref="Length"/> bytes.</param>
+    public static VirtioNetHeader Read(ReadOnlySpan<byte> bytes) => new(
+        (VirtioNetFlags)bytes[0],
+        (VirtioGsoType)bytes[1],
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]),
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..]));
+
+    /// <param name="destination">At least <see cref="Length"/> bytes; each is written.</param>
+    public void WriteTo(Span<byte> destination)
+    {
+        destination[0] = (byte)Flags;
+        destination[1] = (byte)GsoType;
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], HeaderLength);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[4..], SegmentLength);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], ChecksumStart);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], ChecksumOffset);
+    }
+}
