@@ -23,7 +23,7 @@ public static class JsonFault
             int colon = message.IndexOf("including: ", StringComparison.Ordinal);
             what = "missing " + (colon < 0 ? "field" : message[(colon + 11)..].TrimEnd('.').Replace('\'', '"'));
         }
-        else if (message.Contains("doesn't allow null", StringComparison.Ordinal) || message.Contains("disallows null", StringComparison.Ordinal))
+        else if (message.Contains("doesn't allow", StringComparison.Ordinal) && message.Contains("null", StringComparison.Ordinal))
         {
             what = "null is not allowed";
         }
