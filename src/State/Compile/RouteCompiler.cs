@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.State.Compile;
 /// Keeps the prefix table in step with the wanted routes: those of endpoints, nodes, gateways and the person's own. Works by
 /// difference, so that one route more costs the same among ten or a million.
 /// </summary>
-internal sealed class RouteCompiler
+public sealed class RouteCompiler
 {
     private readonly PrefixTable _table = new();
     private readonly Dictionary<RouteTarget, int> _indexOf = [];
