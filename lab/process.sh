@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# process.sh: processes of a world. Each writes its own pid and start time before it becomes the program, so that nothing started
+# goes unrecorded however the script ends, and a pid that the kernel has given to somebody else since is never signalled.
+
+# start_time <pid>: when the process began, in ticks since boot; fails for one that is gone or a zombie (proc(5), stat, fields 3 and 22).
+start_time() {
+    local stat
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    stat=${stat##*) }
+    local fields
+    read -ra fields <<<"$stat"
+    [[ ${fields[0]} != Z ]] || return 1
+    printf '%s\n' "${fields[19]}"
+}
+
+# start <name> <place, or - for none> <command...>: in the background, detached from the terminal, log in $STATE/log.
+start() {
+    local name=$1 place=$2; shift 2
+    local -a inside=()
+    [[ $place == - ]] || inside=(ip netns exec "$LAB_ID-$place")
+    rm -f "$STATE/pid/$name"
+    (
+        self=$BASHPID
+        printf '%s %s\n' "$self" "$(start_time "$self")" >"$STATE/pid/$name"
+        exec setsid "${inside[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1
+    ) &
+    STARTED=$!
+}
+
+# pid_of <name>: the pid while it still is the process that was started.
+pid_of() {
+    local pid started
+    read -r pid started 2>/dev/null <"$STATE/pid/$1" || return 1
+    [[ $(start_time "$pid") == "$started" ]] || return 1
+    printf '%s\n' "$pid"
+}
+
+is_gone() { ! pid_of "$1" >/dev/null; }
+
+# signal <signal> <name>
+signal() {
+    local pid
+    pid=$(pid_of "$2") || return 0
+    kill "-$1" "$pid" 2>/dev/null || true
+}
+
+# stop <name...>: politely, then not.
+stop() {
+    local name
+    for name; do signal TERM "$name"; done
+    for name; do
+        if ! wait_for 5 is_gone "$name"; then
+            signal KILL "$name"
+            wait_for 5 is_gone "$name" || complain "process $name does not go away"
+        fi
+        rm -f "$STATE/pid/$name"
+    done
+}
+
+# stop_all: until no record is left; one that comes in meanwhile keeps rmdir from succeeding.
+stop_all() {
+    local -a names
+    [[ -d $STATE/pid ]] || return 0
+    until rmdir "$STATE/pid" 2>/dev/null; do
+        mapfile -t names < <(ls "$STATE/pid")
+        stop "${names[@]}"
+    done
+}
+
+# wait_for <seconds> <command...>: until it succeeds; false when the time is over.
+wait_for() {
+    local deadline=$(( $(milliseconds) + $1 * 1000 )); shift
+    until "$@"; do
+        (( $(milliseconds) < deadline )) || return 1
+        sleep 0.02
+    done
+}
+
+# $EPOCHREALTIME without the separator is microseconds.
+milliseconds() { printf '%s\n' $(( ${EPOCHREALTIME/[.,]/} / 1000 )); }
