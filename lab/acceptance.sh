@@ -47,7 +47,7 @@ many_connections() {
     for pod in "${webpods[@]}"; do before+=("$(requests_of "$pod")"); done
     run_long ab west-curl-pod 300 ab -l -n "$1" -c 32 "http://${VIP[west]}/"
     for pod in "${webpods[@]}"; do after+=("$(requests_of "$pod")"); done
-    show_output "$(grep -E '^(Complete|Failed|Non-2xx|Requests per|Time taken|apr_|Total of)' <<<"$OUT" || true)"
+    show_output "$(grep -E '^(Complete requests|Failed|Non-2xx|Requests per|Time taken|apr_|Total of)' <<<"$OUT" || true)"
     expect "ab ends well" "exit code 0" "exit code $RC"
     expect "every connection is answered" "$1 complete, 0 failed, 0 not 2xx" \
         "$(figure 'Complete requests') complete, $(figure 'Failed requests') failed, $(figure 'Non-2xx responses') not 2xx"
@@ -145,7 +145,7 @@ bad_node_file() {
 end_forwarder() {
     local pid
     pid=$(pid_of "$2-forwarder")
-    show_command machine "kill -$1 $pid"
+    show_command machine kill "-$1" "$pid"
     kill "-$1" "$pid"
     wait_for 10 is_gone "$2-forwarder" || kill -KILL "$pid"
     RC=0

@@ -13,6 +13,19 @@ see() {
     show_output "$OUT"
 }
 
+# see_requests <place> <count> <url>: one connection each; shown is how many each backend answered, and what else was said.
+see_requests() {
+    show_command "$1" curl -sS "$3"
+    RC=0
+    OUT=$(timeout --foreground 60 ip netns exec "$LAB_ID-$1" bash -c \
+        "for (( i = 0; i < $2; i++ )); do curl -sS -m 5 '$3' || { echo FAILED; break; }; done" 2>&1) || RC=$?
+    show_output "$2 times; answers: $(sed -n 's/^IP: //p' <<<"$OUT" | sort -V | uniq -c | awk '{ printf "%s %d  ", $2, $1 }')"
+    show_output "$(failures)"
+}
+
+# failures: the lines of $OUT that say so.
+failures() { grep -E '^(FAILED|curl:)' <<<"$OUT" || true; }
+
 # see_cmesh <node> <arguments...>: the CLI, asked about that node.
 see_cmesh() {
     local node=$1; shift

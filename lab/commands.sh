@@ -39,6 +39,7 @@ own_world() {
     choose_world "${CMESH_LAB_ID:-$(random_id)}"
     trap leave EXIT
     trap_signals
+    SUMMARY_DUE=1
     prepare
     local began
     began=$(milliseconds)
@@ -46,12 +47,19 @@ own_world() {
     say "• world '$LAB_ID' is up: $(( $(milliseconds) - began )) ms"
 }
 
+# conclude: the figures come last, when all is cleaned up.
+conclude() {
+    clean_up
+    SUMMARY_DUE=''
+    summary
+}
+
 command_run() {
     (( $# == 0 )) || die 2 "'run' takes no arguments"
     own_world
     local number
     for number in 1 2 4 5 11 12 13 14 17 18 19 28 29; do "step_$number"; done
-    summary
+    conclude
 }
 
 command_acceptance() {
@@ -64,7 +72,7 @@ command_acceptance() {
     own_world
     connect
     acceptance "$size"
-    summary
+    conclude
 }
 
 command_up() {

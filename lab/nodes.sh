@@ -30,7 +30,7 @@ forwarder_is_ready_or_dead() {
     [[ -S $(socket_directory "$1")/control.sock ]] && cmesh_on "$1" status >/dev/null 2>&1
 }
 
-last_words() { tail -n 15 "$STATE/log/$1-forwarder.log" 2>/dev/null | sed '1s/^/\n/; s/^/        | /'; }
+last_words() { printf '\n'; tail -n 15 "$STATE/log/$1-forwarder.log" 2>/dev/null | sed 's/^/        | /'; }
 
 # A forwarder that was stopped on purpose has no record any more.
 show_dead_forwarders() {
@@ -54,7 +54,7 @@ connect_node() { apply_file "$1" "$ROOT/lab/connect/${1%%-*}.yaml"; }
 # apply_file <node> <file>: shown, and fatal when refused.
 apply_file() {
     local answer
-    show_command "$1" "cmesh apply -f ${2#"$ROOT/"}"
+    show_command "$1" cmesh apply -f "${2#"$ROOT/"}"
     answer=$(cmesh_on "$1" apply -f "$2" 2>&1) || die 1 "cmesh apply of ${2##*/} on $1 failed: $answer"
     show_output "$answer"
 }

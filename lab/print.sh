@@ -31,7 +31,12 @@ heading() { clear_progress; printf '\n%s%s%s\n' "$BOLD" "$*" "$PLAIN"; }
 show_command() {
     local where=$1; shift
     clear_progress
-    printf '  %s%s $%s %s\n' "$DIM" "$where" "$PLAIN" "$*"
+    local word line=''
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_./:=@%+,-]+$ ]] || word=${word@Q}
+        line+=" $word"
+    done
+    printf '  %s%s $%s%s\n' "$DIM" "$where" "$PLAIN" "$line"
 }
 
 # show_output <text>: what the command answered, its first lines only.

@@ -25,6 +25,7 @@ start() {
         exec setsid "${inside[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1
     ) &
     STARTED=$!
+    wait_for 5 test -s "$STATE/pid/$name" || die 1 "could not start $name"
 }
 
 # pid_of <name>: the pid while it still is the process that was started.

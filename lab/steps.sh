@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# steps.sh: the walk-through, before the clusters are connected and as they are connected (steps 1 to 14).
+# steps.sh: the walk-through, before the clusters are connected and as they are connected (steps 1 to 13).
 
 step_1() {
     heading "Step 1: two clusters of two nodes"

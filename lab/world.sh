@@ -73,12 +73,22 @@ leave() {
     local code=$?
     trap '' INT TERM HUP
     trap - EXIT
-    if [[ ${CLAIMED:-} ]]; then
-        progress "cleaning up"
-        world_down || code=1
-        clear_progress
+    clean_up || code=1
+    # A run that could not go on says so in its figures too.
+    if [[ ${SUMMARY_DUE:-} ]]; then
+        FAILED=$(( FAILED + 1 ))
+        summary || code=$(( code ? code : 1 ))
     fi
     exit "$code"
+}
+
+# clean_up: takes away what we claimed, once.
+clean_up() {
+    [[ ${CLAIMED:-} ]] || return 0
+    progress "cleaning up"
+    world_down
+    CLAIMED=''
+    clear_progress
 }
 
 world_up() {
