@@ -146,10 +146,13 @@ end_forwarder() {
     local pid
     pid=$(pid_of "$2-forwarder")
     show_command machine kill "-$1" "$pid"
-    kill "-$1" "$pid"
-    wait_for 10 is_gone "$2-forwarder" || kill -KILL "$pid"
     RC=0
-    wait "$pid" || RC=$?
+    # The shell's own remark about a killed job is not wanted.
+    {
+        kill "-$1" "$pid"
+        wait_for 10 is_gone "$2-forwarder" || kill -KILL "$pid"
+        wait "$pid" || RC=$?
+    } 2>/dev/null
     rm -f "$STATE/pid/$2-forwarder"
 }
 

@@ -58,7 +58,7 @@ expect_no_line() {
 # expect_that <what> <expected> <command...>: the command says yes.
 expect_that() {
     local what=$1 expected=$2; shift 2
-    if "$@"; then pass "$what"; else fail "$what" "$expected" "${OUT:-(nothing), exit code $RC}"; fi
+    if "$@" >/dev/null; then pass "$what"; else fail "$what" "$expected" "${OUT:-(nothing), exit code $RC}"; fi
 }
 
 # json <node> <jq filter> <arguments...>: from the CLI's JSON; a list may come bare or inside "items".

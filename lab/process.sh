@@ -2,15 +2,14 @@
 # process.sh: processes of a world. Each writes its own pid and start time before it becomes the program, so that nothing started
 # goes unrecorded however the script ends, and a pid that the kernel has given to somebody else since is never signalled.
 
-# start_time <pid>: when the process began, in ticks since boot; fails for one that is gone or a zombie (proc(5), stat, fields 3 and 22).
+# start_time <pid>: sets START_TIME to when the process began, in ticks since boot; fails for one that is gone or a zombie (proc(5), stat,
+# fields 3 and 22). No command is run for it: a Ctrl-C could kill that and leave a record without a time.
 start_time() {
-    local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    stat=${stat##*) }
-    local fields
-    read -ra fields <<<"$stat"
+    local stat fields
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    read -ra fields <<<"${stat##*) }"
     [[ ${fields[0]} != Z ]] || return 1
-    printf '%s\n' "${fields[19]}"
+    START_TIME=${fields[19]}
 }
 
 # start <name> <place, or - for none> <command...>: in the background, detached from the terminal, log in $STATE/log.
@@ -21,7 +20,8 @@ start() {
     rm -f "$STATE/pid/$name"
     (
         self=$BASHPID
-        printf '%s %s\n' "$self" "$(start_time "$self")" >"$STATE/pid/$name"
+        start_time "$self"
+        printf '%s %s\n' "$self" "$START_TIME" >"$STATE/pid/$name"
         exec setsid "${inside[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1
     ) &
     STARTED=$!
@@ -31,8 +31,8 @@ start() {
 # pid_of <name>: the pid while it still is the process that was started.
 pid_of() {
     local pid started
-    read -r pid started 2>/dev/null <"$STATE/pid/$1" || return 1
-    [[ $(start_time "$pid") == "$started" ]] || return 1
+    { read -r pid started <"$STATE/pid/$1"; } 2>/dev/null || return 1
+    start_time "$pid" && [[ $START_TIME == "$started" ]] || return 1
     printf '%s\n' "$pid"
 }
 
@@ -48,7 +48,11 @@ signal() {
 # stop <name...>: politely, then not.
 stop() {
     local name
-    for name; do signal TERM "$name"; done
+    for name; do
+        # One that is just being started has its record opened but not yet written.
+        wait_for 1 test -s "$STATE/pid/$name" || true
+        signal TERM "$name"
+    done
     for name; do
         if ! wait_for 5 is_gone "$name"; then
             signal KILL "$name"

@@ -74,6 +74,7 @@ leave() {
     trap '' INT TERM HUP
     trap - EXIT
     clean_up || code=1
+    if (( code > 128 )); then complain "interrupted"; fi
     # A run that could not go on says so in its figures too.
     if [[ ${SUMMARY_DUE:-} ]]; then
         FAILED=$(( FAILED + 1 ))
