@@ -144,7 +144,7 @@ bad_node_file() {
 # end_forwarder <signal> <node>: sets RC to its exit code.
 end_forwarder() {
     local pid
-    pid=$(pid_of "$2-forwarder")
+    pid=$(pid_of "$2-forwarder") || { RC='none, it was dead before'; return 0; }
     show_command machine kill "-$1" "$pid"
     RC=0
     # The shell's own remark about a killed job is not wanted.

@@ -28,7 +28,7 @@ finish_capture() {
     wait_for 5 capture_is_complete "$log" || true
     stop "tcpdump-$1"
     OUT=$(grep -E 'IPv4' "$log" || true)
-    show_output "$(sed -E 's/ethertype IPv4 \(0x0800\), //' <<<"$OUT")"
+    show_output "$(sed -E 's/ethertype IPv4 \(0x0800\), //; s/, options \[[^]]*\]//' <<<"$OUT")"
     expect "$4: echo request and reply, HTTP request and answer" "all four" "$(capture_is_complete "$log" && echo 'all four' || echo "not all: $OUT")"
     expect "$4: only the pods' own addresses, no NAT" "$(words "$2 $3")" "$(words "$(speakers "$log")")"
 }
@@ -50,7 +50,7 @@ expect_direct() {
     expect "the packet goes straight from node to node" "$from > $to" "$frame"
 }
 
-learned_mac() { bridge -n "$LAB_ID-net" fdb show brport "$1" | awk '!/permanent/ { print $1; exit }'; }
+learned_mac() { bridge -n "$LAB_ID-net" fdb show brport "$1" | awk '!/permanent/ { print $1; exit }' || true; }
 
 EAST_WEBPODS="${ADDRESS[east-webpod-1]} ${ADDRESS[east-webpod-2]}"
 ALL_WEBPODS="${ADDRESS[west-webpod-1]} ${ADDRESS[west-webpod-2]} $EAST_WEBPODS"
@@ -115,7 +115,8 @@ step_19() {
 
 # start_loop <cluster>: requests in the background, one line each: the backend's address, or what went wrong.
 start_loop() {
-    show_command "$1-curl-pod" "while true; do curl -s http://${VIP[$1]}/; done &"
+    show_command "$1-curl-pod" curl -sS "http://${VIP[$1]}/"
+    show_output "(over and over, until the end of the step)"
     start "loop-$1" "$1-curl-pod" timeout 60 bash -c "while true; do
         answer=\$(curl -sS -m 5 http://${VIP[$1]}/ 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed: \$answer\"
     done"

@@ -51,12 +51,11 @@ step_4() {
     expect "east: the mirror of it" "10.0.0.0/16 169.254.0.0/16" "$(prefixes_in "$OUT")"
 }
 
-# prefixes_in <text>: IPv4 prefixes at the beginnings of lines.
-prefixes_in() { words "$(grep -oE '^ *[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+' <<<"$1" || true)"; }
+prefixes_in() { words "$(grep -oE '[0-9]+(\.[0-9]+){3}/[0-9]+' <<<"$1" || true)"; }
 
 # Pod CIDRs of each cluster's nodes and how the others reach them.
 declare -A POD_CIDR=([west-control-plane]=10.0.0.0/24 [west-worker]=10.0.1.0/24 [east-control-plane]=10.1.0.0/24 [east-worker]=10.1.1.0/24)
-declare -A POD_CIDRS_LIKE=([west]='^ *10\.0\.[01]\.0/24' [east]='^ *10\.1\.[01]\.0/24')
+declare -A POD_CIDRS_LIKE=([west]='(^|[^0-9.])10\.0\.[01]\.0/24' [east]='(^|[^0-9.])10\.1\.[01]\.0/24')
 
 step_5() {
     heading "Step 5: routes before the clusters are connected"
@@ -84,7 +83,7 @@ expect_own_routes() {
 
 # expect_route <node> <table> <peer>
 expect_route() {
-    expect_line "$1, $2: ${POD_CIDR[$3]} by ${ADDRESS[$3]}" "^ *${POD_CIDR[$3]//./\\.} .*${ADDRESS[$3]//./\\.}( |\$)"
+    expect_line "$1, $2: ${POD_CIDR[$3]} by ${ADDRESS[$3]}" "(^|[^0-9.])${POD_CIDR[$3]//./\\.} .*${ADDRESS[$3]//./\\.}([^0-9]|\$)"
 }
 
 step_11() {

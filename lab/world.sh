@@ -73,8 +73,15 @@ leave() {
     local code=$?
     trap '' INT TERM HUP
     trap - EXIT
+    case $code in
+        0) ;;
+        129 | 130 | 143) complain "interrupted" ;;
+        *)
+            complain "could not go on (exit code $code)"
+            show_dead_forwarders
+            ;;
+    esac
     clean_up || code=1
-    if (( code > 128 )); then complain "interrupted"; fi
     # A run that could not go on says so in its figures too.
     if [[ ${SUMMARY_DUE:-} ]]; then
         FAILED=$(( FAILED + 1 ))
