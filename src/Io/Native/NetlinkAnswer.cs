@@ -10,11 +10,11 @@ internal readonly ref struct NetlinkAnswer(KernelError error, string text, ReadO
 
     public ReadOnlySpan<byte> Body { get; } = body;
 
-    public void Require(string tried, string advice = "")
+    public void Require(string tried)
     {
         if (Error.Number != 0)
         {
-            throw new DeviceException($"{tried}: {Error}{(text.Length > 0 ? $": {text}" : "")}{advice}");
+            throw new DeviceException($"{tried}: {Error}{(text.Length > 0 ? $": {text}" : "")}");
         }
     }
 }

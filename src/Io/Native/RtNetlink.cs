@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Wire;
-using Tmds.Linux;
 using static ClusterMesh.Datapath.Io.Native.RtNetlinkNumbers;
 
 namespace ClusterMesh.Datapath.Io.Native;
@@ -81,7 +80,7 @@ internal sealed class RtNetlink : IDisposable
             message.AddAttribute(AddressFlags, NoDuplicateDetection);
         }
 
-        Finish(message, $"interface {link.Name}: add address {address}", KernelError.AccessDenied, "; is IPv6 disabled in the namespace?");
+        Finish(message, $"interface {link.Name}: add address {address}");
     }
 
     public void AddRoute(Link link, TapRoute route) => SetRoute(link, route, Create | Exclusive, "add");
@@ -149,11 +148,7 @@ internal sealed class RtNetlink : IDisposable
         return message;
     }
 
-    private void Finish(NetlinkMessage message, string tried, int error = -1, string advice = "")
-    {
-        NetlinkAnswer answer = _socket.Exchange(message.Bytes);
-        answer.Require(tried, answer.Error.Number == error ? advice : "");
-    }
+    private void Finish(NetlinkMessage message, string tried) => _socket.Exchange(message.Bytes).Require(tried);
 
     private static byte FamilyOf(IpAddress address) => address.IsIpv4 ? FamilyIpv4 : FamilyIpv6;
 
