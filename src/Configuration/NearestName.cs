@@ -15,7 +15,7 @@ internal static class NearestName
         }
 
         string? nearest = null;
-        int best = Math.Max(1, name.Length / 3) + 1;
+        int best = Math.Max(1, name.Length / 2) + 1;
         foreach (string candidate in known)
         {
             int distance = Distance(name.ToUpperInvariant(), candidate.ToUpperInvariant());
@@ -29,22 +29,24 @@ internal static class NearestName
         return nearest;
     }
 
-    /// <summary>Levenshtein's: letters inserted, left out or replaced.</summary>
+    /// <summary>Letters inserted, left out, replaced or exchanged with their neighbour (optimal string alignment).</summary>
     private static int Distance(string left, string right)
     {
-        int[] row = [.. Enumerable.Range(0, right.Length + 1)];
-        for (int i = 1; i <= left.Length; i++)
+        int[,] table = new int[left.Length + 1, right.Length + 1];
+        for (int i = 0; i <= left.Length; i++)
         {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= right.Length; j++)
+            for (int j = 0; j <= right.Length; j++)
             {
-                int replaced = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(replaced, Math.Min(row[j], row[j - 1]) + 1);
+                table[i, j] = i == 0 || j == 0
+                    ? i + j
+                    : Math.Min(table[i - 1, j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1), Math.Min(table[i - 1, j], table[i, j - 1]) + 1);
+                if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
+                {
+                    table[i, j] = Math.Min(table[i, j], table[i - 2, j - 2] + 1);
+                }
             }
         }
 
-        return row[right.Length];
+        return table[left.Length, right.Length];
     }
 }

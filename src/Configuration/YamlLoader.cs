@@ -37,10 +37,15 @@ internal sealed class YamlLoader
         {
             throw SyntaxError(file, text, (int)e.Start.Line, e.Message);
         }
-        catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+        catch (InvalidOperationException)
         {
-            // The library reports an unclosed flow collection and a character escape out of range by these, without a position.
-            throw SyntaxError(file, text, (int)scanner.CurrentPosition.Line, "a bracket is not closed or an escape is out of range");
+            // The library's answer, without a position, to a flow collection that a block one interrupts.
+            throw SyntaxError(file, text, (int)scanner.CurrentPosition.Line, "a bracket or brace is not closed");
+        }
+        catch (ArgumentException)
+        {
+            // And to \U with more than Unicode holds.
+            throw SyntaxError(file, text, (int)scanner.CurrentPosition.Line, "an escape after '\\' names no character");
         }
     }
 
@@ -73,10 +78,15 @@ internal sealed class YamlLoader
                 ?? throw Refuse(start.Start, $"alias '*{alias.Value}' stands for nothing that was finished before it; define '&{alias.Value}' first"));
         }
 
-        NodeEvent node = (NodeEvent)start;
+        // The library ends a collection in the middle of a field when the name before ':' is missing.
+        if (start is not NodeEvent node)
+        {
+            throw Refuse(start.Start, "the text around here is out of order; look for a ':' without a name before it, and check the indentation");
+        }
+
         if (!node.Tag.IsEmpty && !node.Tag.IsNonSpecific)
         {
-            throw Refuse(start.Start, $"tag '{node.Tag.Value}' is not understood; remove it");
+            throw Refuse(start.Start, $"tag '{node.Tag.Value.Replace("tag:yaml.org,2002:", "!!", StringComparison.Ordinal)}' is not understood; remove it");
         }
 
         string? anchor = node.Anchor.IsEmpty ? null : node.Anchor.Value;
