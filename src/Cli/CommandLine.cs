@@ -19,7 +19,7 @@ internal static class CommandLine
         {
             if (parsed.Errors.Count > 0 && parsed.Action is System.CommandLine.Invocation.ParseErrorAction)
             {
-                throw new UsageException($"{parsed.Errors[0].Message.TrimEnd('.')}; see {CommandPath(parsed)} --help");
+                throw new UsageException($"{OneSentence(parsed.Errors[0].Message)}; see {CommandPath(parsed)} --help");
             }
 
             int code = await parsed.InvokeAsync(invocation, cancellation);
@@ -76,6 +76,13 @@ internal static class CommandLine
 
         screen.Error.WriteLine($"Error: {message}");
         return code;
+    }
+
+    /// <summary>The library lists the values it would take one a line.</summary>
+    private static string OneSentence(string message)
+    {
+        string[] lines = message.TrimEnd('.').Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return lines.Length == 1 ? lines[0] : $"{lines[0]} {string.Join(", ", lines[1..])}";
     }
 
     private static string CommandPath(ParseResult parsed)

@@ -1,0 +1,124 @@
+using ClusterMesh.Datapath.Cli.Text;
+using ClusterMesh.Datapath.Control.Rows;
+
+namespace ClusterMesh.Datapath.Cli.Tests;
+
+public sealed class RowTextTests
+{
+    private static readonly ServiceRow s_webpod = new(7, "10.2.33.10:80/TCP", "ClusterIP", "default/webpod",
+    [
+        new ServiceBackendRow(2, 12, "10.1.1.2:80/TCP", "active", "east", true),
+        new ServiceBackendRow(1, 11, "10.0.1.14:80/TCP", "active", "west", false),
+    ]);
+
+    [Fact]
+    public void Services_are_printed_as_cilium_does() => Same(
+        """
+        ID   Frontend            Service Type   Backend
+        7    10.2.33.10:80/TCP   ClusterIP      1 => 10.0.1.14:80/TCP (active)
+                                                2 => 10.1.1.2:80/TCP (active) (preferred)
+        10   0.0.0.0:30080/TCP   NodePort
+        11   10.2.0.100:53/UDP   ClusterIP      1 => 10.0.1.3:53/UDP (terminating)
+        """,
+        RowTexts.Service(affinity: true).Format(
+        [
+            new ServiceRow(11, "10.2.0.100:53/UDP", "ClusterIP", "kube-system/kube-dns:dns", [new ServiceBackendRow(1, 3, "10.0.1.3:53/UDP", "terminating", "west", false)]),
+            new ServiceRow(10, "0.0.0.0:30080/TCP", "NodePort", "default/webpod", []),
+            s_webpod,
+        ]));
+
+    [Fact]
+    public void Preferred_is_shown_only_when_asked_for() =>
+        Assert.DoesNotContain(RowTexts.Service(affinity: false).Format([s_webpod]), line => line.Contains("preferred"));
+
+    [Fact]
+    public void Exemptions_are_printed_as_cilium_does() => Same(
+        """
+        IP PREFIX/ADDRESS
+        10.1.0.0/16
+        169.254.0.0/16
+        """,
+        RowTexts.Masquerade.Format([new MasqueradeRow("169.254.0.0/16"), new MasqueradeRow("10.1.0.0/16")]));
+
+    [Fact]
+    public void Connections_are_printed_as_cilium_does() => Assert.Equal(
+        [
+            "TCP OUT 10.0.1.105:60758 -> 10.1.1.2:80 expires=8001 Packets=0 Bytes=0 RxFlagsSeen=0x1a LastRxReport=3 TxFlagsSeen=0x02 LastTxReport=4 Flags=0x0010 [ SeenNonSyn ] RevNAT=7 SourceSecurityID=65541 BackendID=0 ",
+            "TCP OUT 10.0.1.105:60758 -> 10.2.33.10:80 service expires=60 Packets=1 Bytes=74 RxFlagsSeen=0x00 LastRxReport=0 TxFlagsSeen=0x02 LastTxReport=4 Flags=0x0000 [ ] RevNAT=7 SourceSecurityID=0 BackendID=12 ",
+            "UDP IN 10.1.1.2:5353 -> 10.0.1.105:53 expires=60 Packets=1 Bytes=74 RxFlagsSeen=0x00 LastRxReport=0 TxFlagsSeen=0x00 LastTxReport=0 Flags=0x0003 [ RxClosing TxClosing ] RevNAT=0 SourceSecurityID=0 BackendID=0 ",
+        ],
+        RowTexts.Conntrack.Format(
+        [
+            new ConntrackRow("UDP", "IN", "10.1.1.2:5353", "10.0.1.105:53", 60, 1, 74, 0, 0, 0, 0, 3, ["RxClosing", "TxClosing"], 0, 0, 0),
+            new ConntrackRow("TCP", "SVC", "10.0.1.105:60758", "10.2.33.10:80", 60, 1, 74, 0, 0, 2, 4, 0, [], 7, 0, 12),
+            new ConntrackRow("TCP", "OUT", "10.0.1.105:60758", "10.1.1.2:80", 8001, 0, 0, 0x1a, 3, 2, 4, 0x10, ["SeenNonSyn"], 7, 65541, 0),
+        ]));
+
+    [Fact]
+    public void A_mapping_is_a_pair_of_entries() => Same(
+        """
+        TCP OUT 10.0.1.105:40000 -> 172.18.0.100:80 XLATE_SRC 172.18.0.5:40000 Created=12sec ago NeedsCT=0
+        TCP IN 172.18.0.100:80 -> 172.18.0.5:40000 XLATE_DST 10.0.1.105:40000 Created=12sec ago NeedsCT=0
+        """,
+        RowTexts.Snat.Format([new SnatRow("TCP", "10.0.1.105:40000", "172.18.0.100:80", "172.18.0.5:40000", 12)]));
+
+    [Fact]
+    public void Routes_are_sorted_by_number_and_an_empty_cell_is_a_dash() => Same(
+        """
+        PREFIX          KIND       VIA          PORT               ORIGIN
+        10.0.1.105/32   endpoint   -            default/curl-pod   endpoint
+        10.1.1.0/24     node       172.18.0.2   uplink             east/east-worker
+        10.1.10.0/24    node       172.18.0.3   uplink             east/east-control-plane
+        """,
+        RowTexts.Route.Format(
+        [
+            new RouteRow("10.1.10.0/24", "node", "172.18.0.3", "uplink", "east/east-control-plane"),
+            new RouteRow("10.1.1.0/24", "node", "172.18.0.2", "uplink", "east/east-worker"),
+            new RouteRow("10.0.1.105/32", "endpoint", "", "default/curl-pod", "endpoint"),
+        ]));
+
+    [Fact]
+    public void Nothing_is_cut_however_long()
+    {
+        string name = new('x', 500);
+        Assert.Contains(RowTexts.Endpoint.Format([new EndpointRow(1, name, ["10.0.1.1", "fd00::1"], "02:00:00:00:00:01", "ns", "eth0", "up")]), line =>
+            line.Contains(name) && line.Contains("10.0.1.1,fd00::1"));
+    }
+
+    [Theory]
+    [InlineData("10.0.2.0/24", "10.0.10.0/24", -1)]
+    [InlineData("worker-2", "worker-10", -1)]
+    [InlineData("a", "a", 0)]
+    [InlineData("a1", "a01", 1)]
+    [InlineData("fd00::1", "10.0.0.1", 1)]
+    public void Numbers_in_names_count_as_numbers(string left, string right, int order) =>
+        Assert.Equal(order, Math.Sign(NaturalOrder.Instance.Compare(left, right)));
+
+    [Fact]
+    public void The_status_is_a_page() => Same(
+        """
+        Forwarder:     Warning   0.1.0, up 2h13m20s, pid 4711
+        Node:          west-worker, cluster west (id 1)
+        Config:        OK   version 12: 3 endpoints, 3 nodes, 9 routes, 2 services, 6 backends
+        ClusterMesh:   disabled
+        Routing:       Native
+        Masquerading:  Enabled, 2 exemptions
+        Conntrack:     OK   12/2097152 entries (0.0%)
+        SNAT:          Warning, nearly full   95/100 entries (95.0%)
+        Neighbors:     OK   2/1024 entries (0.2%)
+        Ports:         1 up, 1 down
+           default/webpod-1: down (namespace west-webpod-1 is gone)
+        Packets:       1000 forwarded, 7 dropped
+        """,
+        StatusText.Format(FakeForwarder.Status, verbose: false));
+
+    [Fact]
+    public void A_verbose_status_shows_every_port()
+    {
+        List<string> page = [.. StatusText.Format(FakeForwarder.Status, verbose: true)];
+        Assert.Contains("   uplink: up, uplink eth0 in west-worker, 02:00:00:00:00:01, MTU 1500", page);
+        Assert.Contains("Worker:        0 bytes allocated since start", page);
+    }
+
+    private static void Same(string expected, IEnumerable<string> lines) => Assert.Equal(expected, string.Join('\n', lines));
+}
