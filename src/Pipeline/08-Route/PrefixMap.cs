@@ -38,7 +38,7 @@ public sealed class PrefixMap
     /// <summary>Counts up with each publication; for <see cref="PrefixTable.Reclaim"/>.</summary>
     public long Version { get; }
 
-    /// <summary>The value of the longest prefix of the address's own family that contains it.</summary>
+    /// <summary>The value of the longest prefix of the address's own family that contains it; -1 when there is none.</summary>
     public bool TryLookup(IpAddress address, out int value)
     {
         // The bits still to be looked at, first bit highest. An IPv4 address is its last 32 bits, started at its own rows.

@@ -24,6 +24,7 @@ internal sealed class PrefixSlab<T>
     private readonly Queue<RetiredBlock> _retired = new();
     private T[][] _chunks = new T[4][];
     private int _chunkCount;
+    private long _usedCount;
     private long _version;
 
     /// <param name="chunkShift">A chunk has 1 &lt;&lt; chunkShift items, at least 256.</param>
@@ -40,6 +41,7 @@ internal sealed class PrefixSlab<T>
 
         int block = Take(1 << LargestOrder);
         _fresh.Remove(block);
+        _usedCount = 0;
         Items(block, 1 << LargestOrder).Fill(empty);
     }
 
@@ -50,6 +52,9 @@ internal sealed class PrefixSlab<T>
 
     /// <summary>Bytes ever written to make or change blocks: the work of the writer, for tests.</summary>
     public long WrittenLength { get; private set; }
+
+    /// <summary>Bytes of blocks that are neither free nor block 0; retired ones count.</summary>
+    public long UsedLength => _usedCount * _itemLength;
 
     /// <summary>Bytes held, free and retired blocks included.</summary>
     public long MemoryLength
@@ -129,6 +134,7 @@ internal sealed class PrefixSlab<T>
         if (_fresh.Contains(block))
         {
             _fresh.Remove(block);
+            _usedCount -= count;
             Free(block, count);
         }
         else
@@ -153,6 +159,7 @@ internal sealed class PrefixSlab<T>
         while (_retired.TryPeek(out RetiredBlock retired) && retired.Version < oldestVersionInUse)
         {
             _retired.Dequeue();
+            _usedCount -= retired.Count;
             Free(retired.Block, retired.Count);
         }
     }
@@ -177,6 +184,7 @@ internal sealed class PrefixSlab<T>
         _free[order].Remove(block >> order);
         Free(block + count, (1 << order) - count);
         _fresh.Add(block);
+        _usedCount += count;
         WrittenLength += (long)count * _itemLength;
         return block;
     }

@@ -38,7 +38,10 @@ public sealed class PrefixTable
     /// <summary>Bytes written into blocks since the table was made: what a change costs, counted.</summary>
     internal long WrittenLength => _nodes.WrittenLength + _values.WrittenLength + _rows.WrittenLength;
 
-    /// <summary>The value of exactly this prefix.</summary>
+    /// <summary>Bytes of the blocks in use: a leak shows here, where <see cref="MemoryLength"/> hides it in a chunk.</summary>
+    internal long UsedLength => _nodes.UsedLength + _values.UsedLength + _rows.UsedLength;
+
+    /// <summary>The value of exactly this prefix; -1 when there is none.</summary>
     public bool TryGet(IpPrefix prefix, out int value)
     {
         value = NoValue;

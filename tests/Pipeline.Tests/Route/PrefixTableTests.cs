@@ -181,6 +181,13 @@ public sealed class PrefixTableTests
         PrefixTable table = new();
         NaiveRouter naive = new();
         Queue<(PrefixMap Map, NaiveRouter Naive)> kept = new();
+        for (int i = 0; i < 400; i++)
+        {
+            IpPrefix prefix = sample.Prefix();
+            table.Set(prefix, i);
+            naive.Set(prefix, i);
+        }
+
         for (int version = 0; version < 300; version++)
         {
             for (int i = 0; i < 10; i++)
@@ -188,7 +195,7 @@ public sealed class PrefixTableTests
                 IpPrefix prefix = sample.Prefix();
                 table.Set(prefix, version);
                 naive.Set(prefix, version);
-                IpPrefix gone = naive.Any(sample.Next(naive.Count));
+                IpPrefix gone = naive.Count > 300 ? naive.Any(sample.Next(naive.Count)) : sample.Prefix();
                 table.Remove(gone);
                 naive.Remove(gone);
             }
@@ -202,7 +209,7 @@ public sealed class PrefixTableTests
             table.Reclaim(kept.Peek().Map.Version);
             foreach ((PrefixMap map, NaiveRouter then) in kept)
             {
-                for (int i = 0; i < 5 && then.Count > 0; i++)
+                for (int i = 0; i < 5; i++)
                 {
                     then.AssertSame(map, sample.AddressNear(then.Any(sample.Next(then.Count))), $"seed {Seed}, version {map.Version} at {version}");
                 }
@@ -237,7 +244,7 @@ public sealed class PrefixTableTests
             return null;
         }, TestContext.Current.CancellationToken);
 
-        for (int number = 2; number < 3000; number++)
+        for (int number = 2; number < 800; number++)
         {
             Volatile.Write(ref newest, Publish(table, prefixes, number));
 
@@ -247,6 +254,31 @@ public sealed class PrefixTableTests
 
         Volatile.Write(ref done, true);
         Assert.Null(await reader);
+    }
+
+    [Theory]
+    [InlineData(51)]
+    [InlineData(52)]
+    public void An_emptied_table_uses_no_more_than_before(int seed)
+    {
+        PrefixSample sample = new(seed);
+        PrefixTable table = new();
+        long empty = UsedAfterEmptying(table, [IpPrefix.Parse("0.0.0.0/0"), IpPrefix.Parse("::/0")]);
+        for (int round = 0; round < 20; round++)
+        {
+            IpPrefix[] prefixes = new IpPrefix[round * 50];
+            for (int i = 0; i < prefixes.Length; i++)
+            {
+                prefixes[i] = sample.Prefix();
+                table.Set(prefixes[i], i);
+                if (sample.Next(3) == 0)
+                {
+                    table.Reclaim(table.Publish().Version);
+                }
+            }
+
+            Assert.True(UsedAfterEmptying(table, prefixes) == empty, $"seed {seed}, round {round}: {table.UsedLength} bytes in use, {empty} when empty");
+        }
     }
 
     [Fact]
@@ -279,6 +311,22 @@ public sealed class PrefixTableTests
     {
         Assert.Equal(PrefixNode.Length, Marshal.SizeOf<PrefixNode>());
         Assert.Equal(PrefixRow.Length, Marshal.SizeOf<PrefixRow>());
+    }
+
+    private static long UsedAfterEmptying(PrefixTable table, IpPrefix[] prefixes)
+    {
+        foreach (IpPrefix prefix in prefixes)
+        {
+            table.Set(prefix, 1);
+        }
+
+        foreach (IpPrefix prefix in prefixes)
+        {
+            table.Remove(prefix);
+        }
+
+        table.Reclaim(table.Publish().Version);
+        return table.UsedLength;
     }
 
     private static Published Publish(PrefixTable table, IpPrefix[] prefixes, int number)
