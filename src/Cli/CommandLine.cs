@@ -1,0 +1,95 @@
+using System.CommandLine;
+using ClusterMesh.Datapath.Cli.Commands;
+using ClusterMesh.Datapath.Control;
+
+namespace ClusterMesh.Datapath.Cli;
+
+/// <summary>The whole command line of cmesh: what commands there are and what becomes of their faults.</summary>
+internal static class CommandLine
+{
+    private const int Ok = 0;
+    private const int Failed = 1;
+    private const int WrongUsage = 2;
+
+    public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Screen screen, CancellationToken cancellation = default)
+    {
+        ParseResult parsed = Build(screen).Parse(arguments);
+        InvocationConfiguration invocation = new() { Output = screen.Output, Error = screen.Error, EnableDefaultExceptionHandler = false };
+        try
+        {
+            if (parsed.Errors.Count > 0 && parsed.Action is System.CommandLine.Invocation.ParseErrorAction)
+            {
+                throw new UsageException($"{parsed.Errors[0].Message.TrimEnd('.')}; see {CommandPath(parsed)} --help");
+            }
+
+            int code = await parsed.InvokeAsync(invocation, cancellation);
+            await screen.Output.FlushAsync(CancellationToken.None);
+            return code;
+        }
+        catch (UsageException fault)
+        {
+            return Complain(screen, fault.Message, WrongUsage);
+        }
+        catch (Exception fault) when (fault is ControlException or ControlConnectionException)
+        {
+            return Complain(screen, fault.Message, Failed);
+        }
+        catch (OperationCanceledException)
+        {
+            return Complain(screen, "interrupted", Failed);
+        }
+        catch (IOException)
+        {
+            // Whoever read our output has gone (cmesh ct list | head).
+            return Failed;
+        }
+    }
+
+    private static RootCommand Build(Screen screen)
+    {
+        NodeChoice choice = new(screen);
+        RootCommand root = new("Asks and tells the forwarders of a cluster mesh.");
+        choice.AddTo(root);
+        root.Add(StatusCommand.Build(screen, choice));
+        foreach (Command list in ListCommands.Build(screen, choice))
+        {
+            root.Add(list);
+        }
+
+        root.Add(ApplyCommand.Build(screen, choice));
+        root.Add(DeleteCommand.Build(screen, choice));
+        root.Add(ConfigCommand.Build(screen, choice));
+        root.Add(CompletionCommand.Build(screen));
+        return root;
+    }
+
+    private static int Complain(Screen screen, string message, int code)
+    {
+        try
+        {
+            screen.Output.Flush();
+        }
+        catch (IOException)
+        {
+            // The fault is said all the same.
+        }
+
+        screen.Error.WriteLine($"Error: {message}");
+        return code;
+    }
+
+    private static string CommandPath(ParseResult parsed)
+    {
+        Stack<string> names = new();
+        for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
+        {
+            if (at is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command)
+            {
+                names.Push(command.Command.Name);
+            }
+        }
+
+        names.Push("cmesh");
+        return string.Join(' ', names);
+    }
+}

@@ -1,0 +1,34 @@
+using System.CommandLine;
+using System.Text.Json;
+using ClusterMesh.Datapath.Cli.Text;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Documents;
+
+namespace ClusterMesh.Datapath.Cli.Commands;
+
+/// <summary>cmesh config view.</summary>
+internal static class ConfigCommand
+{
+    public static Command Build(Screen screen, NodeChoice choice)
+    {
+        Command view = new("view", "Show the effective configuration.");
+        Option<string> output = Options.Output("yaml", "json");
+        view.Add(output);
+        view.SetAction(async (parsed, cancellation) =>
+        {
+            await using ControlClient client = await choice.ConnectAsync(parsed, cancellation);
+            NodeDocument document = await client.GetConfigAsync(cancellation);
+            if (parsed.GetValue(output) == "json")
+            {
+                screen.Output.WriteLine(OutputJson.Document(document));
+            }
+            else
+            {
+                YamlText.Write(screen.Output, JsonSerializer.SerializeToElement(document, OutputJson.RowType<NodeDocument>()));
+            }
+        });
+        Command command = new("config", "The node's configuration.");
+        command.Add(view);
+        return command;
+    }
+}

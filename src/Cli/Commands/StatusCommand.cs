@@ -1,0 +1,35 @@
+using System.CommandLine;
+using ClusterMesh.Datapath.Cli.Text;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Rows;
+
+namespace ClusterMesh.Datapath.Cli.Commands;
+
+/// <summary>cmesh status.</summary>
+internal static class StatusCommand
+{
+    public static Command Build(Screen screen, NodeChoice choice)
+    {
+        Command command = new("status", "Show whether the node's forwarder is well, in a page.");
+        Option<bool> verbose = new("--verbose", "-v") { Description = "Show every port." };
+        Option<string> output = Options.Output("table", "json");
+        command.Add(verbose);
+        command.Add(output);
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            await using ControlClient client = await choice.ConnectAsync(parsed, cancellation);
+            StatusReport report = await client.GetStatusAsync(cancellation);
+            if (parsed.GetValue(output) == "json")
+            {
+                screen.Output.WriteLine(OutputJson.Document(report));
+                return;
+            }
+
+            foreach (string line in StatusText.Format(report, parsed.GetValue(verbose)))
+            {
+                screen.WriteState(line);
+            }
+        });
+        return command;
+    }
+}

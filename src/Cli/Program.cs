@@ -1,0 +1,3 @@
+using ClusterMesh.Datapath.Cli;
+
+return await CommandLine.RunAsync(args, Screen.OfProcess());

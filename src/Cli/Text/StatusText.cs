@@ -1,0 +1,49 @@
+using ClusterMesh.Datapath.Control.Rows;
+
+namespace ClusterMesh.Datapath.Cli.Text;
+
+/// <summary>The forwarder in a page, in the manner of cilium status.</summary>
+internal static class StatusText
+{
+    /// <summary>Where values begin: "ClusterMesh:   disabled".</summary>
+    private const int Column = 15;
+
+    public static IEnumerable<string> Format(StatusReport report, bool verbose)
+    {
+        int down = report.Ports.Count(port => !IsUp(port));
+        yield return Line("Forwarder:", $"{(down == 0 ? "OK" : "Warning")}   {report.Version}, up {Duration(report.UptimeSeconds)}, pid {report.ProcessId}");
+        yield return Line("Node:", $"{report.Node}, cluster {report.Cluster} (id {report.ClusterId})");
+        yield return Line("Config:", $"OK   version {report.ConfigurationVersion}: {report.Endpoints} endpoints, {report.Nodes} nodes, {report.Routes} routes, {report.Services} services, {report.Backends} backends");
+        yield return Line("ClusterMesh:", report.ClusterMesh);
+        yield return Line("Routing:", report.RoutingMode);
+        yield return Line("Masquerading:", report.Masquerading);
+        yield return Line("Conntrack:", Fill(report.Conntrack));
+        yield return Line("SNAT:", Fill(report.Snat));
+        yield return Line("Neighbors:", Fill(report.Neighbors));
+        yield return Line("Ports:", down == 0 ? $"OK   {report.Ports.Count} up" : $"{report.Ports.Count - down} up, {down} down");
+        foreach (PortRow port in report.Ports.Where(port => verbose || !IsUp(port)))
+        {
+            yield return $"   {port.Name}: {port.State}" + (verbose ? $", {port.Kind} {port.Interface} in {port.Namespace}, {port.Mac}, MTU {port.Mtu}" : "");
+        }
+
+        yield return Line("Packets:", $"{report.ForwardedPackets} forwarded, {report.DroppedPackets} dropped");
+        if (verbose)
+        {
+            yield return Line("Worker:", $"{report.WorkerAllocatedBytes} bytes allocated since start");
+        }
+    }
+
+    /// <summary>In the manner of Go: 2h13m20s.</summary>
+    public static string Duration(long seconds) =>
+        seconds < 60 ? $"{seconds}s" : seconds < 3600 ? $"{seconds / 60}m{seconds % 60}s" : $"{seconds / 3600}h{seconds / 60 % 60}m{seconds % 60}s";
+
+    private static bool IsUp(PortRow port) => port.State == "up";
+
+    private static string Line(string label, string value) => label.PadRight(Column) + value;
+
+    private static string Fill(TableFill fill)
+    {
+        double percent = fill.Capacity == 0 ? 0 : 100.0 * fill.Entries / fill.Capacity;
+        return $"{(percent < 90 ? "OK" : "Warning, nearly full")}   {fill.Entries}/{fill.Capacity} entries ({percent:0.0}%)";
+    }
+}

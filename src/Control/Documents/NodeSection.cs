@@ -1,0 +1,24 @@
+using System.Text.Json.Serialization;
+
+namespace ClusterMesh.Datapath.Control.Documents;
+
+/// <summary>Who this node is.</summary>
+public sealed record NodeSection
+{
+    public string Name { get; set; } = "";
+
+    public string Cluster { get; set; } = "default";
+
+    /// <summary>1 to 255, 0 when the node belongs to no mesh.</summary>
+    public int ClusterId { get; set; }
+
+    /// <summary>Addresses of the node on the node network with their prefix length: 172.18.0.5/16.</summary>
+    public IReadOnlyList<string> Addresses { get; set; } = [];
+
+    /// <summary>Pods of this node have addresses from here.</summary>
+    [JsonPropertyName("podCIDRs")]
+    public IReadOnlyList<string> PodCidrs { get; set; } = [];
+
+    /// <summary>Router address that pods use as their gateway (cilium_host); the first address of each pod CIDR when absent.</summary>
+    public IReadOnlyList<string>? RouterAddresses { get; set; }
+}

@@ -1,0 +1,13 @@
+namespace ClusterMesh.Datapath.Control.Documents;
+
+/// <summary>Sizes of the flow tables, fixed at start: all memory is taken then.</summary>
+public sealed record TablesSection
+{
+    /// <summary>Conntrack entries; a service flow takes two, any other flow one.</summary>
+    public int ConntrackEntries { get; set; } = 2 * 1024 * 1024;
+
+    public int SnatEntries { get; set; } = 512 * 1024;
+
+    /// <summary>Ports the node's services may listen on, first and last: 30000-32767. SNAT uses those above.</summary>
+    public string NodePortRange { get; set; } = "30000-32767";
+}

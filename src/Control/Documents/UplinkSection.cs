@@ -1,0 +1,18 @@
+namespace ClusterMesh.Datapath.Control.Documents;
+
+/// <summary>The node's place on the node network.</summary>
+public sealed record UplinkSection
+{
+    public string Namespace { get; set; } = "";
+
+    public string Interface { get; set; } = "";
+
+    /// <summary>Bridge in the same namespace that the TAP is plugged into; none when absent.</summary>
+    public string? Bridge { get; set; }
+
+    /// <summary>MAC address of the node on the node network; derived from the node's name when absent.</summary>
+    public string? Mac { get; set; }
+
+    /// <summary>Default gateways, at most one a family.</summary>
+    public IReadOnlyList<string>? Gateways { get; set; }
+}

@@ -1,0 +1,4 @@
+namespace ClusterMesh.Datapath.Control.Messages;
+
+/// <summary>Parameters of <c>unwatch</c>.</summary>
+public sealed record UnwatchRequest(long Subscription);

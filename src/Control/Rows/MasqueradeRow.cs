@@ -1,0 +1,4 @@
+namespace ClusterMesh.Datapath.Control.Rows;
+
+/// <summary>A prefix whose hosts see pods under their own addresses.</summary>
+public sealed record MasqueradeRow(string Prefix);
