@@ -50,7 +50,7 @@ own_world() {
 # conclude: the figures come last, when all is cleaned up.
 conclude() {
     clean_up
-    SUMMARY_DUE=''
+    trap - EXIT
     summary
 }
 

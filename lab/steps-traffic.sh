@@ -29,7 +29,7 @@ finish_capture() {
     stop "tcpdump-$1"
     OUT=$(grep -E 'IPv4' "$log" || true)
     show_output "$(sed -E 's/ethertype IPv4 \(0x0800\), //; s/, options \[[^]]*\]//' <<<"$OUT")"
-    expect "$4: echo request and reply, HTTP request and answer" "all four" "$(capture_is_complete "$log" && echo 'all four' || echo "not all: $OUT")"
+    expect_that "$4: echo request and reply, HTTP request and answer" "all four packets" capture_is_complete "$log"
     expect "$4: only the pods' own addresses, no NAT" "$(words "$2 $3")" "$(words "$(speakers "$log")")"
 }
 

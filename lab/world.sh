@@ -120,10 +120,12 @@ make_namespaces() {
 }
 
 # Settings of one namespace. The world is IPv4: IPv6's own packets would only blur captures and counters. Nobody forwards but the
-# forwarders: the node network's gateway must not carry what a forwarder failed to. Ports enough for 100,000 short connections.
+# forwarders: the node network's gateway must not carry what a forwarder failed to. Pods get ports enough for 100,000 short connections;
+# nodes do not: theirs and those of masqueraded flows lie on one address.
 quieten() {
-    at "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.ip_forward=0 \
-        net.ipv4.ip_local_port_range='1024 65535' net.ipv4.tcp_tw_reuse=1
+    local -a settings=(net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.ip_forward=0)
+    if [[ " ${PODS[*]} " == *" $1 "* ]]; then settings+=(net.ipv4.ip_local_port_range='1024 65535' net.ipv4.tcp_tw_reuse=1); fi
+    at "$1" sysctl -qw "${settings[@]}"
     ip -n "$LAB_ID-$1" link set lo up
 }
 
