@@ -7,7 +7,8 @@ namespace ClusterMesh.Datapath.Forwarder;
 
 /// <summary>
 /// Mirrors the routes to other nodes' pods into the host stack's own table (Cilium's autoDirectNodeRoutes), where people look with
-/// <c>ip route</c>. Forwarding does not depend on it: a failure is logged and the rest goes on.
+/// <c>ip route</c>. Forwarding does not depend on it: a failure is logged, the rest goes on, and the next
+/// change tries again.
 /// </summary>
 internal sealed class HostRoutes : IDisposable
 {
@@ -34,15 +35,17 @@ internal sealed class HostRoutes : IDisposable
 
         foreach (IpPrefix prefix in _installed.Keys.Where(p => !wanted.ContainsKey(p)).ToArray())
         {
-            Try(() => _table.Delete(prefix));
-            _installed.Remove(prefix);
+            if (Try(() => _table.Delete(prefix)))
+            {
+                _installed.Remove(prefix);
+            }
         }
 
         foreach ((IpPrefix prefix, IpAddress via) in wanted)
         {
-            if (!_installed.TryGetValue(prefix, out IpAddress present) || present != via)
+            bool isInstalled = _installed.TryGetValue(prefix, out IpAddress present) && present == via;
+            if (!isInstalled && Try(() => _table.Replace(prefix, via, _interface)))
             {
-                Try(() => _table.Replace(prefix, via, _interface));
                 _installed[prefix] = via;
             }
         }
@@ -50,15 +53,17 @@ internal sealed class HostRoutes : IDisposable
 
     public void Dispose() => _table.Dispose();
 
-    private static void Try(Action action)
+    private static bool Try(Action action)
     {
         try
         {
             action();
+            return true;
         }
         catch (DeviceException e)
         {
             Log.Write($"host routes: {e.Message}");
+            return false;
         }
     }
 }

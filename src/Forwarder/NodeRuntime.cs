@@ -184,17 +184,22 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone are opened anew.</summary>
+    /// <summary>
+    /// Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone, or whose
+    /// namespace is not the one it was, are opened anew.
+    /// </summary>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
     private int Carry(StatePlan plan, IEnumerable<string> named)
     {
+        var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
         [
-            .. named.Where(n => !plan.Added.Any(a => a.Name == n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id)),
+            .. named.Where(n => !added.Contains(n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id)),
         ];
 
         // A pod that comes back changed under the same interface needs the old TAP out of the way first.
-        EndpointSpec[] inTheWay = [.. plan.Removed.Where(r => plan.Added.Any(a => (a.Namespace, a.Interface) == (r.Namespace, r.Interface)))];
+        var needed = plan.Added.Select(e => (e.Namespace, e.Interface)).ToHashSet();
+        EndpointSpec[] inTheWay = [.. plan.Removed.Where(e => needed.Contains((e.Namespace, e.Interface)))];
         _worker.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
         List<(int Id, TapPort Port)> opened = [];
         try
@@ -211,7 +216,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             throw;
         }
 
-        int[] detached = [.. plan.Removed.Select(e => _writer.Ports[e.Name].Id)];
+        int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
         _worker.Reconfigure(after, detached, opened);
@@ -220,7 +225,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             // The worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
-            SolicitNextHops(plan.Next, after);
+            SolicitNextHops(Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
         }
 
         return revived.Length;
@@ -242,9 +247,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     }
 
     /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>
-    private void SolicitNextHops(DesiredState state, Snapshot snapshot)
+    private void SolicitNextHops(IReadOnlyList<NodeSpec> nodes, Snapshot snapshot)
     {
-        if (snapshot.UplinkPort < 0)
+        if (snapshot.UplinkPort < 0 || nodes.Count == 0)
         {
             return;
         }
@@ -253,7 +258,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _worker.Invoke(() =>
         {
             var now = new MonoTime(MonotonicClock.Nanoseconds);
-            foreach (NodeSpec node in state.Nodes.Values)
+            foreach (NodeSpec node in nodes)
             {
                 foreach (Wire.IpAddress address in node.Addresses)
                 {

@@ -26,13 +26,12 @@ public sealed class NetworkNamespace : IDisposable
     /// <exception cref="DeviceException">No such namespace, or no right to open it.</exception>
     public static NetworkNamespace Open(string name)
     {
-        bool absolute = name.StartsWith('/');
-        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || !absolute && (name is "." or ".." || name.Contains('/', StringComparison.Ordinal)))
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || !name.StartsWith('/') && (name is "." or ".." || name.Contains('/', StringComparison.Ordinal)))
         {
             throw new DeviceException($"network namespace '{name}': give a name under {Folder} or an absolute path");
         }
 
-        return new NetworkNamespace(name, NamespaceFile.Open(name, absolute ? name : Folder + name));
+        return new NetworkNamespace(name, NamespaceFile.Open(name, PathOf(name)));
     }
 
     /// <summary>
@@ -74,4 +73,11 @@ public sealed class NetworkNamespace : IDisposable
     });
 
     public void Dispose() => _file.Dispose();
+
+    internal NamespaceIdentity Identity => _file.Identity;
+
+    /// <summary>Which namespace has the name now; default when none has.</summary>
+    internal static NamespaceIdentity Identify(string name) => SystemCalls.Identify(PathOf(name));
+
+    private static string PathOf(string name) => name.StartsWith('/') ? name : Folder + name;
 }

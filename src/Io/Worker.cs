@@ -96,8 +96,8 @@ public sealed class Worker : IDisposable
         }
     });
 
-    /// <summary>Whether the port is served; false for one whose device has gone.</summary>
-    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
+    /// <summary>Whether the port is served where it is wanted; false for one whose device, or whose namespace's name, has gone.</summary>
+    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is { IsInNamespace: true };
 
     /// <summary>Stops the thread and closes all ports.</summary>
     public void Dispose()

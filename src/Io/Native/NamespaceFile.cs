@@ -26,6 +26,8 @@ internal sealed class NamespaceFile : IDisposable
                 : $"network namespace '{name}': open {path}: {new KernelError(-result)}");
     }
 
+    public NamespaceIdentity Identity => SystemCalls.Identify(_file);
+
     /// <summary>Moves the calling thread, and it alone, into the namespace.</summary>
     public void Enter()
     {

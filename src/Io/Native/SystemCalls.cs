@@ -26,6 +26,24 @@ internal static unsafe class SystemCalls
         return Owned(result, out descriptor);
     }
 
+    /// <summary>Tells files apart; default for one that cannot be examined.</summary>
+    public static NamespaceIdentity Identify(string path)
+    {
+        statx found;
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return LibC.statx(LibC.AT_FDCWD, name, 0, LibC.STATX_INO, &found) < 0 ? default : IdentityOf(found);
+        }
+    }
+
+    /// <inheritdoc cref="Identify(string)"/>
+    public static NamespaceIdentity Identify(FileDescriptor file)
+    {
+        statx found;
+        byte empty = 0;
+        return LibC.statx(file.Number, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_INO, &found) < 0 ? default : IdentityOf(found);
+    }
+
     public static int Socket(int family, int type, int protocol, out FileDescriptor? descriptor) =>
         Owned(LibC.socket(family, type | LibC.SOCK_CLOEXEC, protocol), out descriptor);
 
@@ -117,6 +135,8 @@ internal static unsafe class SystemCalls
             }
         }
     }
+
+    private static NamespaceIdentity IdentityOf(in statx found) => new(found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
 
     private static bool Interrupted(long result) => result < 0 && LibC.errno == KernelError.Interrupted;
 

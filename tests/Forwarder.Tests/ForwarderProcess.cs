@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Text;
+using ClusterMesh.Datapath.Control;
+
+namespace ClusterMesh.Datapath.Forwarder.Tests;
+
+/// <summary>The program cmesh-forwarder as a person starts it; killed with the test if it still runs.</summary>
+internal sealed class ForwarderProcess : IDisposable
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(20);
+
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new(); // guarded by itself
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private ForwarderProcess(World world, string arguments)
+    {
+        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["CMESH_RUN_DIR"] = world.RunDirectory },
+        };
+        _process = Process.Start(start)!;
+        _process.OutputDataReceived += (_, line) => _firstLine.TrySetResult(line.Data ?? "");
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is null)
+            {
+                _ended.TrySetResult();
+                return;
+            }
+
+            lock (_errors)
+            {
+                _errors.AppendLine(line.Data);
+            }
+        };
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        AppDomain.CurrentDomain.ProcessExit += Kill;
+    }
+
+    /// <summary>Lines of the error stream so far.</summary>
+    public string Errors
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return _errors.ToString();
+            }
+        }
+    }
+
+    /// <summary>Starts a node and waits until it says that it is up.</summary>
+    public static async Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null)
+    {
+        ForwarderProcess forwarder = new(world, $"--config {nodeFile ?? world.NodeFile()}");
+        try
+        {
+            string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
+            Assert.True(line.EndsWith($"is up; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
+            return forwarder;
+        }
+        catch
+        {
+            forwarder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs the program to its end.</summary>
+    public static async Task<(int Code, string Output, string Errors)> RunAsync(World world, string arguments)
+    {
+        using ForwarderProcess forwarder = new(world, arguments);
+        int code = await forwarder.EndAsync();
+        return (code, await forwarder._firstLine.Task, forwarder.Errors);
+    }
+
+    public static Task<ControlClient> ConnectAsync(World world) => ControlClient.ConnectAsync(world.SocketPath);
+
+    public void Signal(string name) => Command.Run("kill", $"-{name} {_process.Id}");
+
+    /// <summary>Waits for the end of the process; its exit code.</summary>
+    public async Task<int> EndAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(s_limit);
+        await _ended.Task.WaitAsync(s_limit);
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        AppDomain.CurrentDomain.ProcessExit -= Kill;
+        Kill(null, EventArgs.Empty);
+        _process.Dispose();
+    }
+
+    private void Kill(object? sender, EventArgs e)
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            _process.WaitForExit();
+        }
+    }
+}
