@@ -20,6 +20,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly StateWriter _writer;
     private readonly Worker _worker;
     private readonly ControlServer _server;
+    private readonly NamespaceWatch _namespaces;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private bool _isStopping;
@@ -32,6 +33,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
         _worker = new Worker(Live, _writer.Current, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        _namespaces = new NamespaceWatch(CloseEndpointsOf);
         ControlMethods.Map(_server, this);
     }
 
@@ -113,6 +115,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _namespaces.Dispose();
         _worker.Dispose();
         _hostRoutes?.Dispose();
     }
@@ -184,6 +187,21 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
+    /// <summary>A namespace was deleted: its endpoints' ports go down, everything else stays as it is.</summary>
+    private void CloseEndpointsOf(string path)
+    {
+        lock (_gate)
+        {
+            // A name that is back already belongs to a new namespace; the old port is as dead.
+            int[] ids = [.. _writer.Desired.Endpoints.Values.Where(e => NamespaceWatch.PathOf(e.Namespace) == path).Select(e => _writer.Ports[e.Name].Id)];
+            if (ids.Length > 0 && !_isStopping)
+            {
+                _worker.Reconfigure(_writer.Current, ids, []);
+                Log.Write($"namespace {path} is gone: {ids.Length} port(s) down; apply the endpoint again once it is back");
+            }
+        }
+    }
+
     /// <summary>Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone are opened anew.</summary>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
     private int Carry(StatePlan plan, IEnumerable<string> named)
@@ -201,6 +219,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
+                _namespaces.Add(endpoint.Namespace);
                 opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local)));
             }
         }

@@ -65,6 +65,9 @@ public readonly ref struct TransportHeader
         set => BinaryPrimitives.WriteUInt16BigEndian(_bytes[_checksumOffset..], value);
     }
 
+    /// <summary>Bytes of the header itself, TCP options included.</summary>
+    public int Length => Protocol == IpProtocol.Tcp ? (_bytes[TcpDataOffset] >> 4) * 4 : LengthOf(Protocol);
+
     public TcpFlags Flags => (TcpFlags)_bytes[TcpFlagsOffset];
 
     public byte IcmpType => _bytes[0];

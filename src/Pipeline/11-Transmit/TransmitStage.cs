@@ -42,8 +42,18 @@ public static class TransmitStage
     /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>
     private static bool IsHop(PortKind ingress, PortKind egress) => egress != PortKind.Host && !(ingress == PortKind.Host && egress == PortKind.Uplink);
 
-    /// <summary>Of the packet, or of each segment that a super-packet will be cut into.</summary>
-    private static int DatagramLength(in PacketContext p) => p.Offload.IsSuperPacket
-        ? p.Offload.HeaderLength - EthernetHeader.Length + p.Offload.SegmentLength
-        : p.FrameLength - EthernetHeader.Length;
+    /// <summary>
+    /// Of the packet, or of each segment that a super-packet will be cut into. The virtio header's own header length is no help:
+    /// the kernel puts there how much of the packet lay in one piece.
+    /// </summary>
+    private static int DatagramLength(in PacketContext p)
+    {
+        if (!p.Offload.IsSuperPacket
+            || !TransportHeader.TryParse(p.Datagram[p.TransportOffset..], p.Key.Protocol, fragment: true, out TransportHeader transport))
+        {
+            return p.FrameLength - EthernetHeader.Length;
+        }
+
+        return p.TransportOffset + transport.Length + p.Offload.SegmentLength;
+    }
 }

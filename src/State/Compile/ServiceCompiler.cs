@@ -34,7 +34,7 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
         }
 
         ServiceSpec[] gone = [.. old.Values.Where(s => !next.TryGetValue(s.Name, out ServiceSpec? kept) || !ReferenceEquals(kept, s))];
-        ServiceSpec[] come = [.. next.Values.Where(s => !old.TryGetValue(s.Name, out ServiceSpec? kept) || !ReferenceEquals(kept, s))];
+        ServiceSpec[] come = [.. next.Values.Where(s => !old.TryGetValue(s.Name, out ServiceSpec? kept) || !ReferenceEquals(kept, s)).OrderBy(s => s.Name, StringComparer.Ordinal)];
         var freed = new Dictionary<FrontendKey, uint>();
         foreach (ServiceSpec service in gone)
         {
