@@ -1,29 +1,23 @@
-using System.Text.Json;
+using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.State;
 
 namespace ClusterMesh.Datapath.Cli;
 
-/// <summary>Reads a change that a person wrote. The one place that knows in what language: JSON so far.</summary>
+/// <summary>Reads a change that a person wrote, in YAML or JSON. The one place that knows in what language.</summary>
 internal static class ChangeReader
 {
     /// <param name="path">A file, or - for standard input.</param>
     public static ChangeDocument Read(string path, TextReader input)
     {
-        string name = path == "-" ? "standard input" : path;
         try
         {
-            string text = path == "-" ? input.ReadToEnd() : File.ReadAllText(path);
-            return JsonSerializer.Deserialize(text, ControlJson.Default.ChangeDocument) ?? throw new JsonException("null is no change");
+            return path == "-" ? ChangeFile.Parse("standard input", input.ReadToEnd()).Document : ChangeFile.Read(path).Document;
         }
-        catch (JsonException fault)
+        catch (ConfigurationException fault)
         {
-            string line = fault.LineNumber is long number ? $"{name}:{number + 1}" : name;
-            throw new ControlException(ErrorCode.InvalidConfiguration, $"{line}: {JsonFault.Describe(fault)}");
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            throw new ControlException(ErrorCode.NotFound, $"{name}: cannot be read ({fault.Message})");
+            throw new ControlException(ErrorCode.InvalidConfiguration, fault.Message);
         }
     }
 }

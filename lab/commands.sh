@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# commands.sh: what ./run-lab.sh is told.
+
+main() {
+    local command=${1:-run}
+    if (( $# )); then shift; fi
+    case $command in
+        run | up | connect | scale | exec | status | down | acceptance) need_root "the lab" && "command_$command" "$@" ;;
+        help | -h | --help) command_help ;;
+        *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
+    esac
+}
+
+command_help() {
+    cat <<'END'
+./run-lab.sh                            the whole job: install, build, bring up, walk through, clean up
+./run-lab.sh up                         bring the world up and leave it there
+./run-lab.sh connect                    connect the two clusters of that world
+./run-lab.sh exec west curl-pod -- CMD  run CMD in a pod; also: exec west-worker -- CMD, exec outside -- CMD, exec net -- CMD
+./run-lab.sh scale west webpod N        webpod with N backends (0 to 2) in that cluster
+./run-lab.sh status                     what is up
+./run-lab.sh down                       take the world away, also after a crash
+./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
+./run-lab.sh help                       this
+
+CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for up, connect, exec, scale, status and down;
+a random one for the whole job and for acceptance.
+END
+}
+
+# prepare: everything a world needs on this machine.
+prepare() {
+    install_missing "${LAB_COMMANDS[@]}"
+    build_programs
+}
+
+# own_world: one that lives as long as this script.
+own_world() {
+    choose_world "${CMESH_LAB_ID:-$(random_id)}"
+    trap leave EXIT
+    trap_signals
+    SUMMARY_DUE=1
+    prepare
+    local began
+    began=$(milliseconds)
+    world_up
+    say "• world '$LAB_ID' is up: $(( $(milliseconds) - began )) ms"
+}
+
+# conclude: the figures come last, when all is cleaned up.
+conclude() {
+    clean_up
+    trap - EXIT
+    summary
+}
+
+command_run() {
+    (( $# == 0 )) || die 2 "'run' takes no arguments"
+    own_world
+    local number
+    for number in 1 2 4 5 11 12 13 14 17 18 19 28 29; do "step_$number"; done
+    conclude
+}
+
+command_acceptance() {
+    local size=full
+    case ${1:-} in
+        '') ;;
+        --short) size=short ;;
+        *) die 2 "acceptance knows --short, not '$1'" ;;
+    esac
+    own_world
+    connect
+    acceptance "$size"
+    conclude
+}
+
+command_up() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    if is_up; then
+        say "the world '$LAB_ID' is up already"
+        return
+    fi
+    trap leave EXIT
+    trap_signals
+    prepare
+    world_up
+    trap - EXIT
+    show_places
+    say "
+The clusters do not know each other yet: ./run-lab.sh connect
+Try:  ./run-lab.sh exec west curl-pod -- curl -s webpod"
+}
+
+command_connect() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    need_up
+    connect
+    say "the clusters are connected"
+}
+
+command_scale() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    need_up
+    [[ ${1:-} =~ ^(west|east)$ && ${2:-} == webpod && ${3:-} =~ ^[0-2]$ && $# == 3 ]] ||
+        die 2 "scale is told a cluster, webpod and a number from 0 to 2: ./run-lab.sh scale west webpod 0"
+    scale "$1" "$3"
+    say "webpod has $3 backends in $1"
+}
+
+command_exec() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    need_up
+    local place=''
+    while (( $# )) && [[ $1 != -- ]]; do
+        place+=${place:+-}$1
+        shift
+    done
+    is_place "$place" || die 2 "there is no '$place'; there are: ${PLACES[*]}"
+    shift || true
+    (( $# )) || die 2 "what is to be run in $place? ./run-lab.sh exec $place -- COMMAND"
+    exec ip netns exec "$LAB_ID-$place" "$@"
+}
+
+command_down() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    local owner
+    if [[ -d $STATE ]] && ! is_up && owner=$(cat "$STATE/owner" 2>/dev/null) && kill -0 "$owner" 2>/dev/null; then
+        die 1 "the world '$LAB_ID' is just being brought up by process $owner"
+    fi
+    progress "taking '$LAB_ID' away"
+    world_down
+    say "the world '$LAB_ID' is gone"
+}
+
+command_status() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    local other
+    if is_up; then show_places; else say "the world '$LAB_ID' is not up"; fi
+    for other in /run/cmesh-lab-*; do
+        other=${other#/run/cmesh-lab-}
+        [[ $other == '*' || $other == "$LAB_ID" ]] || say "another world: CMESH_LAB_ID=$other ./run-lab.sh status"
+    done
+}
+
+show_places() {
+    local node pod pid connected=no
+    if [[ -e $STATE/connected ]]; then connected=yes; fi
+    say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $connected, webpods: west $(replicas_of west), east $(replicas_of east)"
+    for node in "${NODES[@]}"; do
+        pid=$(pid_of "$node-forwarder") || pid='none, it is dead'
+        say "  $node ${ADDRESS[$node]}, forwarder $pid, socket $(socket_directory "$node")/control.sock"
+        for pod in "${PODS[@]}"; do
+            if grep -qF "namespace: \"$LAB_ID-$pod\"" "$STATE/nodes/$node.yaml"; then
+                say "    $pod ${ADDRESS[$pod]}, namespace $LAB_ID-$pod"
+            fi
+        done
+    done
+    say "  outside ${ADDRESS[outside]}, namespace $LAB_ID-outside"
+}

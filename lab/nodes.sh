@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# nodes.sh: the forwarders, one a node, and what the lab tells them through cmesh.
+
+socket_directory() { printf '%s\n' "$CMESH_RUN_DIR/${1%%-*}-$1"; }
+
+# cmesh_on <node> <arguments...>: the one place that knows how the CLI is pointed at a node.
+cmesh_on() {
+    local node=$1; shift
+    timeout --foreground 20 "$CMESH" --socket "$(socket_directory "$node")/control.sock" "$@"
+}
+
+# start_forwarders <node...>: all at once, then wait for each.
+start_forwarders() {
+    local node
+    progress "forwarders: $*"
+    for node; do
+        sed "s|@LAB@|$LAB_ID|g" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
+        start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml"
+    done
+    for node; do
+        wait_for 20 forwarder_is_ready_or_dead "$node" || die 1 "the forwarder of $node is not ready after 20 s: $(last_words "$node")"
+        is_gone "$node-forwarder" && die 1 "the forwarder of $node ended: $(last_words "$node")"
+    done
+    return 0
+}
+
+# It listens when its ports are up; the socket file alone may be left from one that was killed, hence the question.
+forwarder_is_ready_or_dead() {
+    is_gone "$1-forwarder" && return 0
+    [[ -S $(socket_directory "$1")/control.sock ]] && cmesh_on "$1" status >/dev/null 2>&1
+}
+
+last_words() { printf '\n'; tail -n 15 "$STATE/log/$1-forwarder.log" 2>/dev/null | sed 's/^/        | /'; }
+
+# A forwarder that was stopped on purpose has no record any more.
+show_dead_forwarders() {
+    local node
+    for node in "${NODES[@]}"; do
+        if [[ -e $STATE/pid/$node-forwarder ]] && is_gone "$node-forwarder"; then
+            printf '        the forwarder of %s is dead; its last lines: %s\n' "$node" "$(last_words "$node")"
+        fi
+    done
+}
+
+# connect: each node learns the other cluster's nodes, and webpod's backends in both.
+connect() {
+    local node
+    for node in "${NODES[@]}"; do connect_node "$node"; done
+    : >"$STATE/connected"
+}
+
+connect_node() { apply_file "$1" "$ROOT/lab/connect/${1%%-*}.yaml"; }
+
+# apply_file <node> <file>: shown, and fatal when refused.
+apply_file() {
+    local answer
+    show_command "$1" cmesh apply -f "${2#"$ROOT/"}"
+    answer=$(cmesh_on "$1" apply -f "$2" 2>&1) || die 1 "cmesh apply of ${2##*/} on $1 failed: $answer"
+    show_output "$answer"
+}
+
+# scale <cluster> <replicas>: webpod with that many backends in the cluster, on all four nodes.
+scale() {
+    local cluster=$1 replicas=$2 node file
+    printf '%s\n' "$replicas" >"$STATE/replicas-$cluster"
+    for node in "${NODES[@]}"; do
+        # A cluster that is not connected hears nothing of the other's pods.
+        [[ -e $STATE/connected || ${node%%-*} == "$cluster" ]] || continue
+        file=$STATE/nodes/$node-webpod.yaml
+        scaled_services "$node" >"$file"
+        apply_file "$node" "$file"
+    done
+}
+
+replicas_of() { cat "$STATE/replicas-$1" 2>/dev/null || printf '2\n'; }
+
+# scaled_services <node>: the services section as the node has it, without the backends of pods that are scaled away.
+scaled_services() {
+    local source=$STATE/nodes/$1.yaml cluster number gone=' '
+    if [[ -e $STATE/connected ]]; then source=$ROOT/lab/connect/${1%%-*}.yaml; fi
+    for cluster in west east; do
+        for (( number = $(replicas_of "$cluster") + 1; number <= 2; number++ )); do gone+="${ADDRESS[$cluster-webpod-$number]} "; done
+    done
+    # A list that has lost all its lines must say that it is empty.
+    sed -n '/^services:/,$p' "$source" | awk -v gone="$gone" '
+        /^ *- \{ address: .* port: 80,/ && index(gone, " " substr($4, 1, length($4) - 1) " ") { next }
+        /^ *backends:$/ { held = $0; next }
+        held            { print held (/^ *- \{ address/ ? "" : " []"); held = "" }
+                        { print }
+        END             { if (held) print held " []" }'
+}

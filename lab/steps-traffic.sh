@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# steps-traffic.sh: the walk-through's captures, service and outside traffic (steps 14 to 29).
+
+step_14() {
+    heading "Step 14: tcpdump where the packets arrive"
+    local client=${ADDRESS[west-curl-pod]} target=${ADDRESS[east-webpod-1]}
+    start_capture pod east-webpod-1 eth0 "$target"
+    start_capture uplink net east-worker "$target"
+    see west-curl-pod ping -c 1 -W 2 "$target"
+    see west-curl-pod curl -sS -m 5 "http://$target/"
+    expect_line "the server sees the pod's own address" "^RemoteAddr: ${client//./\\.}:"
+    finish_capture pod "$client" "$target" "in the pod"
+    finish_capture uplink "$client" "$target" "on the node's uplink"
+    expect_direct "$client" "$target"
+}
+
+# start_capture <name> <place> <interface> <address>: returns when tcpdump listens.
+start_capture() {
+    show_command "$2" tcpdump -ni "$3" host "$4"
+    start "tcpdump-$1" "$2" timeout 30 tcpdump -nne -l --immediate-mode -i "$3" "host $4 and (icmp or tcp port 80)"
+    wait_for 10 grep -q 'listening on' "$STATE/log/tcpdump-$1.log" ||
+        fail "tcpdump listens on $3" "listening on $3" "$(cat "$STATE/log/tcpdump-$1.log")"
+}
+
+# finish_capture <name> <client> <target> <where>: ends when reply and HTTP answer are in, then judges who spoke with whom.
+finish_capture() {
+    local log=$STATE/log/tcpdump-$1.log
+    wait_for 5 capture_is_complete "$log" || true
+    stop "tcpdump-$1"
+    OUT=$(grep -E 'IPv4' "$log" || true)
+    show_output "$(sed -E 's/ethertype IPv4 \(0x0800\), //; s/, options \[[^]]*\]//' <<<"$OUT")"
+    expect_that "$4: echo request and reply, HTTP request and answer" "all four packets" capture_is_complete "$log"
+    expect "$4: only the pods' own addresses, no NAT" "$(words "$2 $3")" "$(words "$(speakers "$log")")"
+}
+
+capture_is_complete() {
+    grep -q 'ICMP echo request' "$1" && grep -q 'ICMP echo reply' "$1" && grep -q 'HTTP: GET' "$1" && grep -q 'HTTP: HTTP/1.1 200' "$1"
+}
+
+# speakers <log>: the addresses at both ends of every packet, ports taken off.
+speakers() { sed -nE 's/.* length [0-9]+: ([0-9]+(\.[0-9]+){3})[.0-9]* > ([0-9]+(\.[0-9]+){3})[.0-9]*: .*/\1 \3/p' "$1"; }
+
+# expect_direct <client> <target>: on the node network the request's frame goes from the one node's MAC address to the other's,
+# as the bridge has learned them.
+expect_direct() {
+    local from to frame
+    from=$(learned_mac west-worker)
+    to=$(learned_mac east-worker)
+    frame=$(sed -nE "s/^[^ ]+ ([0-9a-f:]{17}) > ([0-9a-f:]{17}),.* $1 > $2: ICMP echo request.*/\1 > \2/p" "$STATE/log/tcpdump-uplink.log" | head -n 1)
+    expect "the packet goes straight from node to node" "$from > $to" "$frame"
+}
+
+learned_mac() { bridge -n "$LAB_ID-net" fdb show brport "$1" | awk '!/permanent/ { print $1; exit }' || true; }
+
+EAST_WEBPODS="${ADDRESS[east-webpod-1]} ${ADDRESS[east-webpod-2]}"
+ALL_WEBPODS="${ADDRESS[west-webpod-1]} ${ADDRESS[west-webpod-2]} $EAST_WEBPODS"
+
+step_17() {
+    heading "Step 17: webpod's backends in both clusters"
+    expect_backends west-worker "$ALL_WEBPODS"
+    expect_backends east-worker "$ALL_WEBPODS"
+}
+
+# expect_backends <node> <addresses>: what the service list shows for webpod's ClusterIP.
+expect_backends() {
+    local vip=${VIP[${1%%-*}]}
+    see_cmesh "$1" service list --clustermesh-affinity
+    expect "$1 lists for $vip:80/TCP: $2" "$2" "$(backends_of "$vip:80/TCP")"
+}
+
+# backends_of <frontend>: from the service list in $OUT; a frontend's further backends follow on lines that begin with blanks.
+backends_of() {
+    words "$(awk -v frontend="$1" '
+        /^[0-9]/ { inside = ($2 == frontend) }
+        inside && match($0, /[0-9]+ => [0-9.]+:80\/TCP \(active\)/) {
+            split(substr($0, RSTART, RLENGTH), part, / => |:/); print part[2]
+        }' <<<"$OUT")"
+}
+
+step_18() {
+    heading "Step 18: webpod from both clusters"
+    local cluster
+    for cluster in west east; do
+        see_requests "$cluster-curl-pod" 60 "http://${VIP[$cluster]}/"
+        expect_answers "$cluster" "60 requests to ${VIP[$cluster]}" 60 "${ADDRESS[$cluster-curl-pod]}"
+        see "$cluster-curl-pod" curl -sS -m 5 webpod
+        expect_line "$cluster: webpod answers by its name too" '^Hostname: webpod-'
+    done
+}
+
+# expect_answers <cluster> <what> <count> <client address>: every request answered, by all four, to the client's own address.
+expect_answers() {
+    expect "$1: $2 are answered" "$3 answers" "$(grep -c '^Hostname: ' <<<"$OUT" || true) answers$(failures)"
+    expect "$1: by all four backends" "$ALL_WEBPODS" "$(answering)"
+    expect "$1: which see the curl-pod's own address" "$4" "$(words "$(sed -n 's/^RemoteAddr: \(.*\):.*/\1/p' <<<"$OUT")")"
+}
+
+# answering: the backends whose answers are in $OUT.
+answering() { words "$(sed -n 's/^IP: //p' <<<"$OUT")"; }
+
+step_19() {
+    heading "Step 19: west's webpod scaled to 0 and back"
+    local cluster
+    for cluster in west east; do start_loop "$cluster"; done
+    scale west 0
+    for cluster in west east; do
+        expect_backends "$cluster-worker" "$EAST_WEBPODS"
+        see_requests "$cluster-curl-pod" 20 "http://${VIP[$cluster]}/"
+        expect "$cluster: new requests go to the east backends" "$EAST_WEBPODS" "$(answering)$(failures)"
+    done
+    scale west 2
+    for cluster in west east; do expect_backends "$cluster-worker" "$ALL_WEBPODS"; done
+    for cluster in west east; do finish_loop "$cluster"; done
+}
+
+# start_loop <cluster>: requests in the background, one line each: the backend's address, or what went wrong.
+start_loop() {
+    show_command "$1-curl-pod" curl -sS "http://${VIP[$1]}/"
+    show_output "(over and over, until the end of the step)"
+    start "loop-$1" "$1-curl-pod" timeout 60 bash -c "while true; do
+        answer=\$(curl -sS -m 5 http://${VIP[$1]}/ 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed: \$answer\"
+    done"
+    wait_for 5 grep -q '^ok' "$STATE/log/loop-$1.log" || true
+}
+
+finish_loop() {
+    local log=$STATE/log/loop-$1.log
+    stop "loop-$1"
+    OUT="$(grep -c '^ok' "$log" || true) answered
+$(grep -v '^ok' "$log" || true)"
+    expect_text "$1: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$'
+}
+
+step_28() {
+    heading "Step 28: pods call the outside"
+    local cluster
+    for cluster in west east; do
+        see "$cluster-curl-pod" curl -sS -m 5 "http://${ADDRESS[outside]}/"
+        expect_line "outside sees the node of $cluster's curl-pod, ${ADDRESS[$cluster-worker]}" \
+            "^RemoteAddr: ${ADDRESS[$cluster-worker]//./\\.}:"
+        see "$cluster-curl-pod" curl -sS -m 5 "http://${ADDRESS[${OTHER[$cluster]}-webpod-2]}/"
+        expect_line "a pod of the other cluster sees the curl-pod itself, ${ADDRESS[$cluster-curl-pod]}" \
+            "^RemoteAddr: ${ADDRESS[$cluster-curl-pod]//./\\.}:"
+    done
+}
+
+step_29() {
+    heading "Step 29: the outside calls a NodePort"
+    local node
+    for node in "${NODES[@]}"; do
+        see_requests outside 60 "http://${ADDRESS[$node]}:30080/"
+        expect "$node:30080 is answered by all backends of both clusters" "$ALL_WEBPODS" "$(answering)$(failures)"
+    done
+}

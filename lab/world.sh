@@ -1,0 +1,175 @@
+# shellcheck shell=bash
+# world.sh: makes a world of namespaces and takes it away again.
+#
+#                    namespace net: bridge br0, 172.18.0.1/16
+#        ┌───────────────┬──────┴───────┬───────────────┬──────────────┐
+#     west-cp       west-worker      east-cp       east-worker        out0      uplink TAPs in net (out0: a veth)
+#        ║               ║              ║               ║              │
+#    forwarder       forwarder      forwarder       forwarder          │        one process a node
+#     ║     ║        ║   ║ ║ ║       ║     ║        ║   ║ ║ ║          │
+#    eth0  eth0     eth0 eth0 ...   eth0  eth0     eth0 eth0 ...      eth0      TAPs; each in a namespace of its own:
+#    node  coredns  node curl-pod   node  coredns  node curl-pod     outside    the node's host stack and its pods
+#    .0.4           .0.5 webpod-1   .0.3           .0.2 webpod-1   172.18.0.100
+#                        webpod-2                       webpod-2
+#
+# Every namespace's name begins with the id of the run, so that worlds stand side by side. The forwarders make the TAPs with their
+# addresses and routes; the lab makes namespaces, bridge and outside host, and starts processes.
+
+NODES=(west-control-plane west-worker east-control-plane east-worker)
+PODS=(west-curl-pod west-webpod-1 west-webpod-2 west-coredns east-curl-pod east-webpod-1 east-webpod-2 east-coredns)
+PLACES=(net "${NODES[@]}" "${PODS[@]}" outside)
+
+declare -A ADDRESS=(
+    [net]=172.18.0.1 [outside]=172.18.0.100
+    [west-control-plane]=172.18.0.4 [west-worker]=172.18.0.5 [east-control-plane]=172.18.0.3 [east-worker]=172.18.0.2
+    [west-curl-pod]=10.0.1.105 [west-webpod-1]=10.0.1.14 [west-webpod-2]=10.0.1.162 [west-coredns]=10.0.0.53
+    [east-curl-pod]=10.1.1.153 [east-webpod-1]=10.1.1.2 [east-webpod-2]=10.1.1.221 [east-coredns]=10.1.0.53
+)
+declare -A VIP=([west]=10.2.164.148 [east]=10.3.193.106)
+declare -A DNS=([west]=10.2.0.10 [east]=10.3.0.10)
+declare -A OTHER=([west]=east [east]=west)
+
+# choose_world <id>: everything of a world hangs on its id.
+choose_world() {
+    LAB_ID=$1
+    [[ $LAB_ID =~ ^[a-z0-9]{1,16}$ ]] || die 2 "an id is 1 to 16 small letters and digits, not '$LAB_ID'"
+    STATE=/run/cmesh-lab-$LAB_ID
+    export CMESH_RUN_DIR=/run/cmesh-$LAB_ID
+    if [[ $LAB_ID == lab ]]; then CMESH_RUN_DIR=/run/cmesh; fi
+}
+
+random_id() { tr -d - </proc/sys/kernel/random/uuid | cut -c1-6 | sed 's/^/t/'; }
+
+is_place() { [[ " ${PLACES[*]} " == *" $1 "* ]]; }
+
+# at <place> <command...>
+at() {
+    local place=$1; shift
+    ip netns exec "$LAB_ID-$place" "$@"
+}
+
+is_up() { [[ -e $STATE/ready ]]; }
+
+need_up() { is_up || die 2 "the world '$LAB_ID' is not up: ./run-lab.sh up"; }
+
+# claim: from here on the world is ours to take away. Signals wait for the two lines to be done together.
+claim() {
+    trap '' INT TERM HUP
+    if mkdir "$STATE" 2>/dev/null; then CLAIMED=1; fi
+    trap_signals
+    [[ ${CLAIMED:-} ]] || die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
+    mkdir "$STATE"/{pid,log,nodes,servers}
+    printf '%s\n' $$ >"$STATE/owner"
+}
+
+trap_signals() {
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
+
+# leave: the EXIT trap. What we claimed goes away with us, whatever happened.
+leave() {
+    local code=$?
+    trap '' INT TERM HUP
+    trap - EXIT
+    case $code in
+        0) ;;
+        129 | 130 | 143) complain "interrupted" ;;
+        *)
+            complain "could not go on (exit code $code)"
+            show_dead_forwarders
+            ;;
+    esac
+    clean_up || code=1
+    # A run that could not go on says so in its figures too.
+    if [[ ${SUMMARY_DUE:-} ]]; then
+        FAILED=$(( FAILED + 1 ))
+        summary || code=$(( code ? code : 1 ))
+    fi
+    exit "$code"
+}
+
+# clean_up: takes away what we claimed, once.
+clean_up() {
+    [[ ${CLAIMED:-} ]] || return 0
+    progress "cleaning up"
+    world_down
+    CLAIMED=''
+    clear_progress
+}
+
+world_up() {
+    [[ -c /dev/net/tun ]] || die 2 "/dev/net/tun is missing: this kernel or container offers no TAP devices"
+    claim
+    progress "network '$LAB_ID': namespaces, bridge, outside host"
+    make_namespaces
+    make_network
+    write_resolvers
+    progress "servers"
+    start_servers
+    start_forwarders "${NODES[@]}"
+    : >"$STATE/ready"
+    clear_progress
+}
+
+make_namespaces() {
+    printf "netns add $LAB_ID-%s\n" "${PLACES[@]}" | ip -batch -
+    local place
+    for place in "${PLACES[@]}"; do quieten "$place"; done
+}
+
+# Settings of one namespace. The world is IPv4: IPv6's own packets would only blur captures and counters. Nobody forwards but the
+# forwarders: the node network's gateway must not carry what a forwarder failed to. Pods get ports enough for 100,000 short connections;
+# nodes do not: theirs and those of masqueraded flows lie on one address.
+quieten() {
+    local -a settings=(net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.ip_forward=0)
+    if [[ " ${PODS[*]} " == *" $1 "* ]]; then settings+=(net.ipv4.ip_local_port_range='1024 65535' net.ipv4.tcp_tw_reuse=1); fi
+    at "$1" sysctl -qw "${settings[@]}"
+    ip -n "$LAB_ID-$1" link set lo up
+}
+
+make_network() {
+    ip -n "$LAB_ID-net" -batch - <<END
+link add br0 type bridge stp_state 0 forward_delay 0
+addr add 172.18.0.1/16 dev br0
+link set br0 up
+link add out0 type veth peer name eth0 netns $LAB_ID-outside
+link set out0 master br0 up
+END
+    ip -n "$LAB_ID-outside" -batch - <<END
+addr add 172.18.0.100/16 dev eth0
+link set eth0 up
+route add default via 172.18.0.1
+END
+}
+
+# ip-netns(8) puts /etc/netns/<namespace>/resolv.conf in the place of /etc/resolv.conf.
+write_resolvers() {
+    local pod cluster
+    for pod in "${PODS[@]}"; do
+        cluster=${pod%%-*}
+        # Twice: another world going down may take an empty /etc/netns away between the two directories.
+        mkdir -p "/etc/netns/$LAB_ID-$pod" || mkdir -p "/etc/netns/$LAB_ID-$pod"
+        cat >"/etc/netns/$LAB_ID-$pod/resolv.conf" <<END
+nameserver ${DNS[$cluster]}
+search default.svc.cluster.local svc.cluster.local cluster.local
+options ndots:5
+END
+    done
+}
+
+# world_down: also after a crash, from whatever is there. Only names of this id, only processes of its records.
+world_down() {
+    stop_all
+    local place
+    for place in "${PLACES[@]}"; do
+        if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place"; fi
+        rm -rf "/etc/netns/${LAB_ID:?}-$place"
+    done
+    if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns; fi
+    local node
+    for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
+    if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR"; fi
+    rm -rf "$STATE"
+}

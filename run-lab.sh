@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# run-lab.sh: the walk-through on this machine, in network namespaces of its own. ./run-lab.sh help says the rest.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=lab/print.sh
+source "$ROOT/lab/print.sh"
+# shellcheck source=lab/packages.sh
+source "$ROOT/lab/packages.sh"
+# shellcheck source=lab/build.sh
+source "$ROOT/lab/build.sh"
+# shellcheck source=lab/process.sh
+source "$ROOT/lab/process.sh"
+# shellcheck source=lab/world.sh
+source "$ROOT/lab/world.sh"
+# shellcheck source=lab/servers.sh
+source "$ROOT/lab/servers.sh"
+# shellcheck source=lab/nodes.sh
+source "$ROOT/lab/nodes.sh"
+# shellcheck source=lab/checks.sh
+source "$ROOT/lab/checks.sh"
+# shellcheck source=lab/steps.sh
+source "$ROOT/lab/steps.sh"
+# shellcheck source=lab/steps-traffic.sh
+source "$ROOT/lab/steps-traffic.sh"
+# shellcheck source=lab/acceptance.sh
+source "$ROOT/lab/acceptance.sh"
+# shellcheck source=lab/commands.sh
+source "$ROOT/lab/commands.sh"
+
+main "$@"

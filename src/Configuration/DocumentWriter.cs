@@ -1,0 +1,134 @@
+using System.Globalization;
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Configuration;
+
+/// <summary>
+/// Typed specs -> the effective configuration, every default filled in. Read as a node file it gives the same specs again,
+/// their sources aside.
+/// </summary>
+public static class DocumentWriter
+{
+    /// <param name="local">What is fixed.</param>
+    /// <param name="socketPath">Where the control socket is.</param>
+    /// <param name="current">All that is in force now; lists that are null are written empty.</param>
+    public static NodeDocument Write(LocalNodeSpec local, string socketPath, DesiredChange current)
+    {
+        ArgumentNullException.ThrowIfNull(local);
+        ArgumentNullException.ThrowIfNull(current);
+        return new NodeDocument
+        {
+            Node = new NodeSection
+            {
+                Name = local.Name,
+                Cluster = local.Cluster,
+                ClusterId = local.ClusterId,
+                Addresses = [.. local.Addresses.Select(a => $"{a.Address}/{a.OnLink.FamilyLength}")],
+                PodCidrs = Texts(local.PodCidrs),
+                RouterAddresses = Texts(local.RouterAddresses),
+            },
+            Socket = socketPath,
+            Host = local.Host is HostPortSpec host ? Host(host) : null,
+            Uplink = local.Uplink is UplinkPortSpec uplink ? Uplink(uplink) : null,
+            Routing = new RoutingSection
+            {
+                Mode = "native",
+                Mtu = local.Mtu,
+                AutoDirectNodeRoutes = local.AutoDirectNodeRoutes,
+                Ipv4NativeRoutingCidr = NativeCidr(local, isIpv4: true),
+                Ipv6NativeRoutingCidr = NativeCidr(local, isIpv4: false),
+            },
+            Masquerade = current.Masquerade is MasqueradeSpec masquerade ? Masquerade(masquerade, local) : null,
+            Tables = new TablesSection
+            {
+                ConntrackEntries = local.ConntrackEntries,
+                SnatEntries = local.SnatEntries,
+                NodePortRange = string.Create(CultureInfo.InvariantCulture, $"{local.NodePortFirst}-{local.NodePortLast}"),
+            },
+            Endpoints = [.. (current.Endpoints ?? []).Select(Endpoint)],
+            Nodes = [.. (current.Nodes ?? []).Select(Node)],
+            Routes = [.. (current.Routes ?? []).Select(r => new RouteDocument { Prefix = r.Prefix.ToString(), Via = r.Via.ToString() })],
+            Services = [.. (current.Services ?? []).Select(Service)],
+        };
+    }
+
+    private static HostSection Host(HostPortSpec host) => new()
+    {
+        Namespace = host.Namespace,
+        Interface = host.Interface,
+        Mac = host.Mac.ToString(),
+        InstallRoutes = host.InstallRoutes,
+    };
+
+    private static UplinkSection Uplink(UplinkPortSpec uplink) => new()
+    {
+        Namespace = uplink.Namespace,
+        Interface = uplink.Interface,
+        Bridge = uplink.Bridge,
+        Mac = uplink.Mac.ToString(),
+        Gateways = Texts(uplink.Gateways),
+    };
+
+    // Several CIDRs of a family come from the pod CIDRs only, and do so again when the field is absent.
+    private static string? NativeCidr(LocalNodeSpec local, bool isIpv4)
+    {
+        List<IpPrefix> cidrs = [.. local.NativeRoutingCidrs.Where(c => c.IsIpv4 == isIpv4)];
+        return cidrs.Count == 1 ? cidrs[0].ToString() : null;
+    }
+
+    // The list holds the link-local CIDRs already; the two switches say whether they were put there.
+    private static MasqueradeSection Masquerade(MasqueradeSpec masquerade, LocalNodeSpec local) => new()
+    {
+        Enabled = masquerade.Enabled,
+        NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
+        MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
+        MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
+    };
+
+    private static EndpointDocument Endpoint(EndpointSpec endpoint) => new()
+    {
+        Name = endpoint.Name,
+        Namespace = endpoint.Namespace,
+        Interface = endpoint.Interface,
+        Mac = endpoint.Mac.ToString(),
+        Addresses = Texts(endpoint.Addresses),
+    };
+
+    private static RemoteNodeDocument Node(NodeSpec node) => new()
+    {
+        Name = node.Name,
+        Cluster = node.Cluster,
+        Addresses = Texts(node.Addresses),
+        PodCidrs = Texts(node.PodCidrs),
+    };
+
+    private static ServiceDocument Service(ServiceSpec service) => new()
+    {
+        Name = service.Name,
+        Protocol = service.Protocol switch
+        {
+            IpProtocol.Udp => "UDP",
+            IpProtocol.Sctp => "SCTP",
+            _ => "TCP",
+        },
+        Frontends = [.. service.Frontends.Select(f => new FrontendDocument
+        {
+            Type = f.Type == ServiceType.NodePort ? "NodePort" : "ClusterIP",
+            Address = f.Address?.ToString(),
+            Port = f.Port,
+        })],
+        Backends = [.. service.Backends.Select(b => new BackendDocument
+        {
+            Address = b.Address.ToString(),
+            Port = b.Port,
+            Cluster = b.Cluster,
+            Node = b.Node.Length == 0 ? null : b.Node,
+        })],
+    };
+
+    private static string[] Texts<T>(IReadOnlyList<T> values)
+        where T : struct => [.. values.Select(v => v.ToString()!)];
+}

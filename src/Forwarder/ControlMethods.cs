@@ -1,0 +1,42 @@
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Forwarder.Listing;
+using ClusterMesh.Datapath.State.Desired;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>What the control socket can be asked, and who answers.</summary>
+internal static class ControlMethods
+{
+    public static void Map(ControlServer server, NodeRuntime node)
+    {
+        var live = new LiveRows(node);
+        var configured = new ConfiguredRows(node);
+        server.Map("status", ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(StatusRows.Report(node)));
+        server.Map("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(node.DescribeConfiguration()));
+        server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult,
+            (r, _) => new(node.Apply(r.Config, r.Mode == ApplyMode.Replace)));
+        server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult,
+            (r, _) => new(node.Delete(KindOf(r.Kind), r.Names)));
+        server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
+        server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
+        server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));
+        server.MapKind(ControlKinds.Service, (c, n, _) => new(configured.Services(c, n)));
+        server.MapKind(ControlKinds.Backend, (c, n, _) => new(configured.Backends(c, n)));
+        server.MapKind(ControlKinds.Masquerade, (c, n, _) => new(configured.Masquerade(c, n)));
+        server.MapKind(ControlKinds.Conntrack, (c, n, _) => new(live.Conntrack(c, n)));
+        server.MapKind(ControlKinds.Snat, (c, n, _) => new(live.Snat(c, n)));
+        server.MapKind(ControlKinds.Neighbor, (c, n, _) => new(live.Neighbors(c, n)));
+        server.MapKind(ControlKinds.Counter, (c, n, _) => new(StatusRows.Counters(node, c, n)));
+        server.MapKind(ControlKinds.Port, (c, n, _) => new(StatusRows.Ports(node, c, n)));
+    }
+
+    private static ObjectKind KindOf(string kind) => kind switch
+    {
+        "endpoint" => ObjectKind.Endpoint,
+        "node" => ObjectKind.Node,
+        "route" => ObjectKind.Route,
+        "service" => ObjectKind.Service,
+        _ => throw new ControlException(ErrorCode.InvalidParams, $"kind: '{kind}' cannot be deleted; there are {string.Join(", ", ControlKinds.Deletable)}"),
+    };
+}

@@ -1,0 +1,41 @@
+using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>Opens the TAPs of a node: what each looks like from its own namespace.</summary>
+internal static class NodePorts
+{
+    /// <summary>A pod's interface: its addresses alone on their link, everything else by the router.</summary>
+    public static TapPort OpenEndpoint(EndpointSpec endpoint, LocalNodeSpec local) => TapDevice.Create(
+        new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.Mtu)
+        {
+            Mac = endpoint.Mac,
+            WithLoopback = true,
+            Addresses = [.. endpoint.Addresses.Select(TapAddress.Host)],
+            Routes = [.. local.RouterAddresses.Where(r => endpoint.Addresses.Any(a => a.IsIpv4 == r.IsIpv4)).SelectMany(TapRoute.ThroughRouter)],
+        });
+
+    /// <summary>The node's own stack: the node's addresses, its pods on the link, the world by the gateways.</summary>
+    public static TapPort OpenHost(LocalNodeSpec local) => TapDevice.Create(
+        new TapSettings("host", local.Host!.Namespace, local.Host.Interface, local.Mtu)
+        {
+            Mac = local.Host.Mac,
+            WithLoopback = true,
+            Addresses =
+            [
+                .. local.Addresses.Select(a => new TapAddress(a.Address, a.OnLink.FamilyLength)),
+                .. local.RouterAddresses.Select(TapAddress.Host),
+            ],
+            Routes =
+            [
+                .. local.PodCidrs.Select(c => new TapRoute(c, Protocol: RouteProtocol.Kernel)),
+                .. (local.Uplink?.Gateways ?? []).Select(g => new TapRoute(IpPrefix.Containing(g, 0), g)),
+            ],
+        });
+
+    /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
+    public static TapPort OpenUplink(LocalNodeSpec local) => TapDevice.Create(
+        new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu) { Bridge = local.Uplink.Bridge });
+}

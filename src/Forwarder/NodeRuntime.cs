@@ -1,0 +1,268 @@
+using System.Security.Cryptography;
+using ClusterMesh.Datapath.Configuration;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State;
+using ClusterMesh.Datapath.State.Desired;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>
+/// One running node: puts the worker, the configuration's writer, the TAPs and the control socket together, and takes changes
+/// through them in an order in which a failure leaves everything as it was.
+/// </summary>
+internal sealed class NodeRuntime : IAsyncDisposable
+{
+    private readonly NodeFile _file;
+    private readonly StateWriter _writer;
+    private readonly Worker _worker;
+    private readonly ControlServer _server;
+    private readonly Lock _gate = new();
+    private HostRoutes? _hostRoutes;
+    private bool _isStopping;
+
+    private NodeRuntime(NodeFile file)
+    {
+        _file = file;
+        ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+        _writer = new StateWriter(file.Local, seed);
+        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
+        _worker = new Worker(Live, _writer.Current, WorkerDied);
+        _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        ControlMethods.Map(_server, this);
+    }
+
+    /// <summary>When the forwarder came up, by the system's tick count.</summary>
+    public long StartedAt { get; } = Environment.TickCount64;
+
+    public LocalNodeSpec Local => _file.Local;
+
+    public LiveTables Live { get; }
+
+    public Worker Worker => _worker;
+
+    public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
+
+    /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
+    public static void Check(NodeFile file) => new StateWriter(file.Local, seed: 0).Plan(file.Initial);
+
+    /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
+    /// <exception cref="DeviceException">A TAP could not be made; those that were made are gone again.</exception>
+    /// <exception cref="ControlConnectionException">The socket could not be had: another forwarder may run.</exception>
+    public static NodeRuntime Start(NodeFile file)
+    {
+        // A mistake in the file is reported before anything is touched.
+        Check(file);
+        var runtime = new NodeRuntime(file);
+        try
+        {
+            lock (runtime._gate)
+            {
+                // The socket is taken first: it tells whether another forwarder serves this node. Its requests wait for the gate.
+                runtime._server.Start();
+                runtime._worker.Start();
+                runtime.OpenNode();
+            }
+
+            return runtime;
+        }
+        catch
+        {
+            runtime.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
+        }
+    }
+
+    /// <summary>Runs with the configuration at rest: no change is under way meanwhile.</summary>
+    public T Read<T>(Func<StateWriter, T> read)
+    {
+        lock (_gate)
+        {
+            return read(_writer);
+        }
+    }
+
+    /// <exception cref="ControlException">The change was refused; nothing has changed.</exception>
+    public ChangeResult Apply(ChangeDocument change, bool replace) => Change(writer =>
+    {
+        DesiredChange desired = ChangeTranslator.Translate(change, replace, Local, DocumentOrigin.Request);
+        return (writer.Plan(desired), (desired.Endpoints ?? []).Select(e => e.Name));
+    });
+
+    /// <exception cref="ControlException">A name is not there, or what is left contradicts itself; nothing has changed.</exception>
+    public ChangeResult Delete(ObjectKind kind, IReadOnlyList<string> names) => Change(writer => (writer.PlanDelete(kind, names), []));
+
+    /// <summary>The effective configuration, with every default filled in.</summary>
+    public NodeDocument DescribeConfiguration() => Read(writer => DocumentWriter.Write(Local, _file.SocketPath, new DesiredChange
+    {
+        Masquerade = writer.Desired.Masquerade,
+        Endpoints = [.. writer.Desired.Endpoints.Values.OrderBy(e => e.Name, StringComparer.Ordinal)],
+        Nodes = [.. writer.Desired.Nodes.Values.OrderBy(n => DesiredState.NodeKey(n.Cluster, n.Name), StringComparer.Ordinal)],
+        Routes = [.. writer.Desired.Routes.Values.OrderBy(r => r.Prefix)],
+        Services = [.. writer.Desired.Services.Values.OrderBy(s => s.Name, StringComparer.Ordinal)],
+    }));
+
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            _isStopping = true;
+        }
+
+        await _server.DisposeAsync();
+        _worker.Dispose();
+        _hostRoutes?.Dispose();
+    }
+
+    private static void WorkerDied(Exception e)
+    {
+        // A dead worker is worse than a restart: whoever supervises us sees the exit.
+        Log.Write($"worker-0 died: {e}");
+        Environment.Exit(3);
+    }
+
+    private void OpenNode()
+    {
+        var opened = new List<(int Id, TapPort Port)>();
+        try
+        {
+            if (Local.Uplink is not null)
+            {
+                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local)));
+            }
+
+            if (Local.Host is not null)
+            {
+                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local)));
+            }
+        }
+        catch
+        {
+            opened.ForEach(o => o.Port.Dispose());
+            throw;
+        }
+
+        _worker.Reconfigure(_writer.Current, [], opened);
+        _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
+        Carry(_writer.Plan(_file.Initial), []);
+    }
+
+    private ChangeResult Change(Func<StateWriter, (StatePlan Plan, IEnumerable<string> Named)> plan)
+    {
+        try
+        {
+            lock (_gate)
+            {
+                if (_isStopping)
+                {
+                    throw new ControlException(ErrorCode.ShuttingDown, "the forwarder is stopping; nothing was changed");
+                }
+
+                (StatePlan made, IEnumerable<string> named) = plan(_writer);
+                int reopened = Carry(made, named);
+                return new ChangeResult(_writer.Version, made.ChangedCount + reopened);
+            }
+        }
+        catch (ConfigurationException e)
+        {
+            throw new ControlException(ErrorCode.InvalidConfiguration, e.Message);
+        }
+        catch (KeyNotFoundException e)
+        {
+            throw new ControlException(ErrorCode.NotFound, e.Message);
+        }
+        catch (DeviceException e)
+        {
+            throw new ControlException(ErrorCode.DeviceFailed, $"{e.Message}; nothing was changed");
+        }
+        finally
+        {
+            _server.NotifyChanged();
+        }
+    }
+
+    /// <summary>Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone are opened anew.</summary>
+    /// <returns>How many unchanged endpoints were opened anew.</returns>
+    private int Carry(StatePlan plan, IEnumerable<string> named)
+    {
+        EndpointSpec[] revived =
+        [
+            .. named.Where(n => !plan.Added.Any(a => a.Name == n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id)),
+        ];
+
+        // A pod that comes back changed under the same interface needs the old TAP out of the way first.
+        EndpointSpec[] inTheWay = [.. plan.Removed.Where(r => plan.Added.Any(a => (a.Namespace, a.Interface) == (r.Namespace, r.Interface)))];
+        _worker.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
+        List<(int Id, TapPort Port)> opened = [];
+        try
+        {
+            foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
+            {
+                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local)));
+            }
+        }
+        catch
+        {
+            opened.ForEach(o => o.Port.Dispose());
+            Restore(inTheWay);
+            throw;
+        }
+
+        int[] detached = [.. plan.Removed.Select(e => _writer.Ports[e.Name].Id)];
+        Snapshot before = _writer.Current;
+        Snapshot after = _writer.Commit(plan);
+        _worker.Reconfigure(after, detached, opened);
+        if (!ReferenceEquals(before, after))
+        {
+            // The worker has answered from the new snapshot, so nobody reads older ones.
+            _writer.Reclaim(after);
+            _hostRoutes?.Update(plan.Next);
+            SolicitNextHops(plan.Next, after);
+        }
+
+        return revived.Length;
+    }
+
+    private void Restore(EndpointSpec[] endpoints)
+    {
+        foreach (EndpointSpec endpoint in endpoints)
+        {
+            try
+            {
+                _worker.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local))]);
+            }
+            catch (DeviceException e)
+            {
+                Log.Write($"endpoint {endpoint.Name} could not be put back: {e.Message}");
+            }
+        }
+    }
+
+    /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>
+    private void SolicitNextHops(DesiredState state, Snapshot snapshot)
+    {
+        if (snapshot.UplinkPort < 0)
+        {
+            return;
+        }
+
+        Port uplink = snapshot.Ports[snapshot.UplinkPort];
+        _worker.Invoke(() =>
+        {
+            var now = new MonoTime(MonotonicClock.Nanoseconds);
+            foreach (NodeSpec node in state.Nodes.Values)
+            {
+                foreach (Wire.IpAddress address in node.Addresses)
+                {
+                    if (!Live.Neighbors.TryResolve(address, now, out _))
+                    {
+                        Live.Neighbors.Solicit(address, uplink, now);
+                    }
+                }
+            }
+        });
+    }
+}

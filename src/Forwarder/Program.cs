@@ -1,0 +1,86 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using ClusterMesh.Datapath.Configuration;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.State;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>The program cmesh-forwarder: the data plane of one node. Reads the node file, brings the node up, runs until told to stop.</summary>
+internal static class Program
+{
+    private const int ExitFailure = 1;
+    private const int ExitUsage = 2;
+
+    private const string Usage = """
+        cmesh-forwarder: userspace datapath of one node
+
+        usage: cmesh-forwarder --config NODE.YAML          run until SIGTERM or SIGINT
+               cmesh-forwarder --config NODE.YAML --check  only check the file
+               cmesh-forwarder --version | --help
+
+        Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
+        """;
+
+    public static async Task<int> Main(string[] arguments)
+    {
+        switch (arguments)
+        {
+            case ["--version"]:
+                Console.WriteLine($"cmesh-forwarder {Version}");
+                return 0;
+            case ["--help"] or ["-h"]:
+                Console.WriteLine(Usage);
+                return 0;
+            case ["--config", string path]:
+                return await RunAsync(path, checkOnly: false);
+            case ["--config", string path, "--check"]:
+                return await RunAsync(path, checkOnly: true);
+            default:
+                Console.Error.WriteLine(Usage);
+                return ExitUsage;
+        }
+    }
+
+    /// <summary>The version that was built.</summary>
+    public static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "?";
+
+    private static async Task<int> RunAsync(string path, bool checkOnly)
+    {
+        try
+        {
+            NodeFile file = NodeFile.Read(path);
+            if (checkOnly)
+            {
+                NodeRuntime.Check(file);
+                Console.WriteLine($"{path}: valid");
+                return 0;
+            }
+
+            var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
+            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+            await using NodeRuntime runtime = NodeRuntime.Start(file);
+            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up; control socket {file.SocketPath}");
+            await stop.Task;
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
+            return ExitUsage;
+        }
+        catch (Exception e) when (e is DeviceException or ControlConnectionException)
+        {
+            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
+            return ExitFailure;
+        }
+    }
+
+    private static void Stop(PosixSignalContext context, TaskCompletionSource stop)
+    {
+        context.Cancel = true;
+        stop.TrySetResult();
+    }
+}

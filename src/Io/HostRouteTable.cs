@@ -1,0 +1,60 @@
+using ClusterMesh.Datapath.Io.Native;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Io;
+
+/// <summary>
+/// The routes to other nodes' pods that a node's own network stack follows; they say "proto kernel", as Cilium's direct node routes do.
+/// Any thread may use it.
+/// </summary>
+public sealed class HostRouteTable : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly RtNetlink _netlink; // guarded by _gate: one request and its answer at a time
+    private readonly string _namespace;
+
+    private HostRouteTable(string name, RtNetlink netlink)
+    {
+        _namespace = name;
+        _netlink = netlink;
+    }
+
+    /// <param name="name">A name under /run/netns or an absolute path.</param>
+    /// <exception cref="DeviceException">The namespace does not exist or may not be entered.</exception>
+    public static HostRouteTable Open(string name)
+    {
+        using NetworkNamespace ns = NetworkNamespace.Open(name);
+        return new HostRouteTable(name, ns.Run(RtNetlink.Open));
+    }
+
+    /// <summary>Adds the route, or puts it in the place of the one with the same prefix, whoever made that.</summary>
+    /// <param name="via">A next hop that other routes show to be on the link of the interface.</param>
+    /// <exception cref="DeviceException">No such interface, or the kernel refuses the next hop.</exception>
+    public void Replace(IpPrefix prefix, IpAddress via, string interfaceName)
+    {
+        lock (_gate)
+        {
+            Link link = _netlink.FindLink(interfaceName)
+                ?? throw new DeviceException($"route {prefix} via {via}: interface {interfaceName} does not exist in namespace {_namespace}");
+            _netlink.ReplaceRoute(link, new TapRoute(prefix, via, Protocol: RouteProtocol.Kernel));
+        }
+    }
+
+    /// <summary>Removes a route that <see cref="Replace"/> made; on-link routes and those of other protocols stay.</summary>
+    /// <returns>False when there is none (the kernel drops routes with their interface).</returns>
+    public bool Delete(IpPrefix prefix)
+    {
+        lock (_gate)
+        {
+            return _netlink.DeleteRoute(prefix, RouteProtocol.Kernel);
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _netlink.Dispose();
+        }
+    }
+}

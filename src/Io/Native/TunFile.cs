@@ -1,0 +1,116 @@
+using System.Text;
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
+using Tmds.Linux;
+
+namespace ClusterMesh.Datapath.Io.Native;
+
+/// <summary>An open /dev/net/tun: first nothing, then the user side of one TAP, which lives as long as this file.</summary>
+internal sealed unsafe class TunFile : IDisposable
+{
+    // linux/if_tun.h; the numbers are those of x86-64 and arm64.
+    private const int SetInterface = 0x400454CA; // TUNSETIFF
+    private const int SetOffload = 0x400454D0; // TUNSETOFFLOAD
+    private const int SetVirtioHeaderLength = 0x400454D8; // TUNSETVNETHDRSZ
+    private const short Tap = 0x0002; // IFF_TAP
+    private const short NoPacketInformation = 0x1000; // IFF_NO_PI
+    private const short WithVirtioHeader = 0x4000; // IFF_VNET_HDR
+    private const short Exclusive = unchecked((short)0x8000); // IFF_TUN_EXCL: never attach to what is there
+
+    // struct ifreq: name, then a union that begins with the flags.
+    private const int RequestLength = 40;
+    private const int RequestFlags = 16;
+
+    private const string Path = "/dev/net/tun";
+
+    private readonly FileDescriptor _file;
+
+    private TunFile(FileDescriptor file) => _file = file;
+
+    /// <summary>Must be called on a thread inside the namespace: opening it, not claiming the interface, decides where the TAP will be.</summary>
+    public static TunFile Open()
+    {
+        int result = SystemCalls.Open(Path, LibC.O_RDWR | LibC.O_NONBLOCK, out FileDescriptor? file);
+        if (file is not null)
+        {
+            return new TunFile(file);
+        }
+
+        string advice = -result is KernelError.NoEntry or KernelError.NoDevice ? "; load the module with: modprobe tun"
+            : -result == KernelError.AccessDenied ? "; run as root" : "";
+        throw new DeviceException($"open {Path}: {new KernelError(-result)}{advice}");
+    }
+
+    /// <summary>Makes the interface. False when something of that name is there already.</summary>
+    public bool TryClaim(string interfaceName)
+    {
+        byte* request = stackalloc byte[RequestLength];
+        var bytes = new Span<byte>(request, RequestLength);
+        bytes.Clear();
+        Encoding.UTF8.GetBytes(interfaceName, bytes[..(RequestFlags - 1)]);
+        *(short*)(request + RequestFlags) = Tap | NoPacketInformation | WithVirtioHeader | Exclusive;
+        int result = SystemCalls.Control(_file.Number, SetInterface, request);
+        if (-result == KernelError.Busy)
+        {
+            return false;
+        }
+
+        Require(result, $"interface {interfaceName}: TUNSETIFF");
+        int headerLength = VirtioNetHeader.Length;
+        Require(SystemCalls.Control(_file.Number, SetVirtioHeaderLength, &headerLength), $"interface {interfaceName}: TUNSETVNETHDRSZ {headerLength}");
+        return true;
+    }
+
+    public void SetOffloads(TapOffloads offloads)
+    {
+        int result = SystemCalls.Control(_file.Number, SetOffload, (void*)(nint)(int)offloads);
+        Require(result, $"TUNSETOFFLOAD 0x{(int)offloads:x}", -result == KernelError.Invalid ? "; TSO and USO need Checksum, and USO goes with both families" : "");
+    }
+
+    public PortStatus Read(Span<byte> buffer, out int length)
+    {
+        if (_file.IsClosed)
+        {
+            length = 0;
+            return PortStatus.Gone;
+        }
+
+        int result = SystemCalls.Read(_file.Number, buffer);
+        GC.KeepAlive(_file);
+        length = Math.Max(0, result);
+        return result >= 0 ? PortStatus.Done : StatusOf(-result);
+    }
+
+    public PortStatus Write(ReadOnlySpan<byte> frame)
+    {
+        if (_file.IsClosed)
+        {
+            return PortStatus.Gone;
+        }
+
+        int result = SystemCalls.Write(_file.Number, frame);
+        GC.KeepAlive(_file);
+        return result >= 0 ? PortStatus.Done : StatusOf(-result);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>For the poller; null when closed.</summary>
+    internal FileDescriptor? OpenFile => _file.IsClosed ? null : _file;
+
+    /// <summary>The one place that knows what a transfer's error means. A deleted device says EBADFD, EFAULT or, while it goes, others: gone.</summary>
+    private static PortStatus StatusOf(int error) => error switch
+    {
+        KernelError.Again => PortStatus.Again,
+        KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
+        _ => PortStatus.Gone,
+    };
+
+    private static void Require(int result, string tried, string advice = "")
+    {
+        if (result < 0)
+        {
+            throw new DeviceException($"{tried}: {new KernelError(-result)}{advice}");
+        }
+    }
+}

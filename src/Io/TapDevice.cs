@@ -1,0 +1,139 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Text;
+using ClusterMesh.Datapath.Io.Native;
+
+namespace ClusterMesh.Datapath.Io;
+
+/// <summary>
+/// Makes TAPs: created inside their namespace (moving one there costs 15 times as much), configured over rtnetlink, handed out ready.
+/// The device lives as long as its <see cref="TapPort"/>, and an open port keeps its namespace alive.
+/// </summary>
+public static class TapDevice
+{
+    // Behind a process that was just killed the kernel removes its TAPs some 100 to 200 ms later.
+    private static readonly TimeSpan s_departure = TimeSpan.FromSeconds(1);
+
+    private const int LongestInterfaceName = 15;
+
+    // The kernel refuses most of these and makes tap0 of tap%d.
+    private static readonly SearchValues<char> s_notInNames = SearchValues.Create("/:% \t\r\n\0");
+
+    /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
+    public static TapPort Create(TapSettings settings)
+    {
+        try
+        {
+            Check(settings);
+            using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
+
+            // Both belong to the namespace in which they were opened; everything else can be said from here.
+            (TunFile tun, RtNetlink netlink) = ns.Run(OpenInside);
+            using (netlink)
+            {
+                try
+                {
+                    Claim(tun, netlink, settings);
+                    return new TapPort(settings, tun, SetUp(netlink, settings));
+                }
+                catch
+                {
+                    tun.Dispose();
+                    throw;
+                }
+            }
+        }
+        catch (DeviceException e)
+        {
+            throw new DeviceException($"{settings.Name}: {e.Message}");
+        }
+    }
+
+    private static void Check(TapSettings settings)
+    {
+        string name = settings.Interface;
+
+        if (name.Length == 0 || Encoding.UTF8.GetByteCount(name) > LongestInterfaceName || name is "." or ".."
+            || name.AsSpan().ContainsAny(s_notInNames))
+        {
+            throw new DeviceException($"'{name}' is no interface name; give 1 to {LongestInterfaceName} characters without '/', ':', '%' and blanks");
+        }
+
+        if ((settings.Offloads & ~TapOffloads.All) != 0)
+        {
+            throw new DeviceException($"offloads {(int)settings.Offloads:x} of interface {name}: only {(int)TapOffloads.All:x} can be read with a virtio header of 10 bytes");
+        }
+    }
+
+    private static (TunFile Tun, RtNetlink Netlink) OpenInside()
+    {
+        TunFile tun = TunFile.Open();
+        try
+        {
+            return (tun, RtNetlink.Open());
+        }
+        catch
+        {
+            tun.Dispose();
+            throw;
+        }
+    }
+
+    private static void Claim(TunFile tun, RtNetlink netlink, TapSettings settings)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!tun.TryClaim(settings.Interface))
+        {
+            // Only a TAP can be one whose process is just going; for all else waiting is vain.
+            Link? other = netlink.FindLink(settings.Interface);
+            if (other is { Kind: not "tun" } || Stopwatch.GetElapsedTime(start) > s_departure)
+            {
+                throw new DeviceException(
+                    $"interface {settings.Interface} in namespace {settings.Namespace} is already there (is another forwarder running for it?)");
+            }
+
+            Thread.Sleep(5); // no event tells that an interface of this name went without a race against its next owner
+        }
+
+        tun.SetOffloads(settings.Offloads);
+    }
+
+    private static Link SetUp(RtNetlink netlink, TapSettings settings)
+    {
+        if (settings.WithLoopback)
+        {
+            netlink.SetUp(Find(netlink, "lo", settings));
+        }
+
+        Link link = Find(netlink, settings.Interface, settings);
+        if (settings.Mac is { } mac)
+        {
+            netlink.SetMac(link, mac);
+        }
+
+        netlink.SetMtu(link, settings.Mtu);
+        if (settings.Bridge is { } bridge)
+        {
+            Link master = netlink.FindLink(bridge) ?? throw new DeviceException(
+                $"bridge {bridge} does not exist in namespace {settings.Namespace}; create it with: ip -n {settings.Namespace} link add {bridge} type bridge");
+            netlink.SetMaster(link, master);
+        }
+
+        foreach (TapAddress address in settings.Addresses)
+        {
+            netlink.AddAddress(link, address);
+        }
+
+        // Routes need the link up, and a pod should not be seen up without its address.
+        netlink.SetUp(link);
+        foreach (TapRoute route in settings.Routes)
+        {
+            netlink.AddRoute(link, route);
+        }
+
+        return Find(netlink, settings.Interface, settings);
+    }
+
+    private static Link Find(RtNetlink netlink, string name, TapSettings settings) =>
+        netlink.FindLink(name) ?? throw new DeviceException($"interface {name} in namespace {settings.Namespace} is gone; was it deleted by somebody else?");
+}

@@ -1,0 +1,62 @@
+using ClusterMesh.Datapath.Io.Native;
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Io;
+
+/// <summary>
+/// Our side of a TAP, where a pod's frames enter the pipeline and leave it. Owns the device: disposing removes it from its namespace.
+/// One thread at a time receives, transmits and disposes.
+/// </summary>
+public sealed class TapPort : IPort
+{
+    /// <summary>Bytes that any frame fits: virtio header, Ethernet header, 65,535 bytes of IP.</summary>
+    public const int LongestFrame = VirtioNetHeader.Length + 14 + 65_535;
+
+    private readonly TunFile _tun;
+
+    internal TapPort(TapSettings settings, TunFile tun, Link link)
+    {
+        Name = settings.Name;
+        Namespace = settings.Namespace;
+        Interface = settings.Interface;
+        InterfaceIndex = link.Index;
+        Mac = link.Mac;
+        _tun = tun;
+    }
+
+    public string Name { get; }
+
+    public string Namespace { get; }
+
+    public string Interface { get; }
+
+    /// <summary>Index of the interface in its namespace.</summary>
+    public int InterfaceIndex { get; }
+
+    /// <summary>MAC of the kernel's side, the one the pod sends from: as asked for, or the kernel's random choice.</summary>
+    public MacAddress Mac { get; }
+
+    internal TunFile Tun => _tun;
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">A buffer below <see cref="LongestFrame"/>: the kernel would cut frames and not say so.</exception>
+    public PortStatus TryReceive(Span<byte> buffer, out int length)
+    {
+        if (buffer.Length < LongestFrame)
+        {
+            ThrowBufferTooShort(buffer.Length);
+        }
+
+        return _tun.Read(buffer, out length);
+    }
+
+    public PortStatus TryTransmit(ReadOnlySpan<byte> frame) => _tun.Write(frame);
+
+    public void Dispose() => _tun.Dispose();
+
+    public override string ToString() => $"{Name} ({Interface} in {Namespace})";
+
+    private static void ThrowBufferTooShort(int length) =>
+        throw new ArgumentException($"a buffer of {length} bytes would cut frames; give {LongestFrame}", nameof(length));
+}

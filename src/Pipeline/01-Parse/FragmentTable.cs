@@ -1,0 +1,71 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// The ports of datagrams whose first fragment has passed, so that the later ones, which carry none, follow the same flow. Fixed
+/// size: four ways a set, the oldest gives way. One owner: the worker.
+/// </summary>
+public sealed class FragmentTable
+{
+    /// <summary>RFC 791 suggests 15 s for reassembly, Linux waits 30 s; nobody waits longer for the rest.</summary>
+    private const uint LifetimeSeconds = 30;
+
+    private const int Ways = 4;
+    private readonly Entry[] _entries;
+    private readonly ulong _seed;
+
+    /// <param name="capacity">Datagrams under way at once; a power of two.</param>
+    public FragmentTable(int capacity, ulong seed)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(int.IsPow2(capacity) && capacity >= Ways, true);
+        _entries = new Entry[capacity];
+        _seed = seed;
+    }
+
+    public void Remember(in FlowKey key, uint id, MonoTime now)
+    {
+        FlowKey bare = Bare(key);
+        int set = SetOf(bare, id);
+        int victim = set;
+        for (int i = set; i < set + Ways; i++)
+        {
+            if (_entries[i].Id == id && Bare(_entries[i].Key) == bare)
+            {
+                victim = i;
+                break;
+            }
+
+            if (_entries[i].Expires < _entries[victim].Expires)
+            {
+                victim = i;
+            }
+        }
+
+        _entries[victim] = new Entry(key, id, now.Seconds + LifetimeSeconds);
+    }
+
+    /// <param name="key">Addresses and protocol of the later fragment, ports 0.</param>
+    public bool TryGetPorts(in FlowKey key, uint id, MonoTime now, out FlowKey withPorts)
+    {
+        int set = SetOf(key, id);
+        for (int i = set; i < set + Ways; i++)
+        {
+            ref readonly Entry entry = ref _entries[i];
+            if (entry.Id == id && entry.Expires > now.Seconds && Bare(entry.Key) == key)
+            {
+                withPorts = entry.Key;
+                return true;
+            }
+        }
+
+        withPorts = default;
+        return false;
+    }
+
+    private static FlowKey Bare(in FlowKey key) => key with { SourcePort = 0, DestinationPort = 0 };
+
+    private int SetOf(in FlowKey bare, uint id) => (int)(bare.Hash(_seed ^ id) & (ulong)(_entries.Length - 1)) & ~(Ways - 1);
+
+    private readonly record struct Entry(FlowKey Key, uint Id, uint Expires);
+}

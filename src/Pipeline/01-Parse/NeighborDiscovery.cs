@@ -1,0 +1,91 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861) as the datapath plays them. Towards pods and the host stack it is the
+/// router for every address; on the node network it is the node, and learns who its neighbours are.
+/// </summary>
+public static class NeighborDiscovery
+{
+    public static bool IsNeighborDiscovery(ReadOnlySpan<byte> message) =>
+        message.Length > 0 && message[0] is >= NeighborMessage.RouterSolicitation and <= NeighborMessage.Redirect;
+
+    public static Verdict AnswerArp(ref PacketContext p, Port port, NeighborTable neighbors, MonoTime now)
+    {
+        Span<byte> payload = p.Datagram;
+        if (!ArpPacket.TryParse(payload, out ArpPacket arp))
+            return p.Drop(DropReason.InvalidPacket);
+
+        IpAddress target = arp.TargetIp;
+        IpAddress sender = arp.SenderIp;
+        MacAddress senderMac = arp.SenderMac;
+        bool isForUs = arp.Operation == ArpOperation.Request && SpeaksFor(port, target, sender);
+        if (port.Kind == PortKind.Uplink && !sender.IsUnspecified && !port.HasAddress(sender))
+        {
+            neighbors.Learn(sender, senderMac, isSolicited: arp.Operation == ArpOperation.Reply, create: isForUs, now);
+        }
+
+        if (!isForUs)
+        {
+            return Verdict.Consumed;
+        }
+
+        ArpPacket.Write(payload, ArpOperation.Reply, port.RouterMac, target, senderMac, sender);
+        p.FrameLength = EthernetHeader.Length + ArpPacket.Length;
+        return AnswerTo(ref p, port, senderMac);
+    }
+
+    public static Verdict AnswerIpv6(ref PacketContext p, IpHeader ip, Port port, NeighborTable neighbors, MonoTime now)
+    {
+        Span<byte> message = p.Datagram[ip.HeaderLength..];
+        if (message[0] is not (NeighborMessage.Solicitation or NeighborMessage.Advertisement))
+            return p.Drop(DropReason.ForbiddenIcmpv6);
+        if (ip.HopLimit != NeighborMessage.HopLimit || !NeighborMessage.TryParse(message, out NeighborMessage neighbor)
+            || InternetChecksum.Sum(message, InternetChecksum.PseudoHeader(ip.Source, ip.Destination, IpProtocol.Icmpv6, message.Length)) != 0xFFFF)
+            return p.Drop(DropReason.InvalidPacket);
+
+        IpAddress target = neighbor.Target;
+        IpAddress sender = ip.Source;
+        if (neighbor.Type == NeighborMessage.Advertisement)
+        {
+            if (port.Kind == PortKind.Uplink)
+            {
+                neighbors.Learn(target, neighbor.LinkLayer, isSolicited: true, create: false, now);
+            }
+
+            return Verdict.Consumed;
+        }
+
+        // An unspecified sender asks whether its own new address is taken (RFC 4862 section 5.4): never by us.
+        if (sender.IsUnspecified || !SpeaksFor(port, target, sender))
+        {
+            return Verdict.Consumed;
+        }
+
+        EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
+        MacAddress senderMac = neighbor.LinkLayer == default ? ethernet.Source : neighbor.LinkLayer;
+        if (port.Kind == PortKind.Uplink)
+        {
+            neighbors.Learn(sender, senderMac, isSolicited: false, create: true, now);
+        }
+
+        p.FrameLength = EthernetHeader.Length + NeighborMessage.Write(
+            p.Buffer[(p.FrameStart + EthernetHeader.Length)..], NeighborMessage.Advertisement, target, sender, target, port.RouterMac);
+        return AnswerTo(ref p, port, senderMac);
+    }
+
+    /// <summary>On the node network for the node's addresses; elsewhere for all but the station's own.</summary>
+    private static bool SpeaksFor(Port port, IpAddress target, IpAddress sender) => port.Kind == PortKind.Uplink
+        ? port.HasAddress(target)
+        : !port.HasAddress(target) && target != sender;
+
+    private static Verdict AnswerTo(ref PacketContext p, Port port, MacAddress destination)
+    {
+        EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
+        ethernet.Destination = destination;
+        ethernet.Source = port.RouterMac;
+        p.Offload = default;
+        return p.Answer();
+    }
+}

@@ -1,0 +1,23 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>The answer to a masqueraded flow: gives it back the destination that the flow's source really has.</summary>
+public static class RevSnatStage
+{
+    public static Verdict Run(ref PacketContext p, MasqueradeRules rules, SnatTable snat)
+    {
+        if (p.IngressKind != PortKind.Uplink || !rules.IsOwn(p.Key.Destination))
+        {
+            return Verdict.Continue;
+        }
+
+        int index = snat.FindReverse(p.Key);
+        if (index < 0)
+        {
+            return Verdict.Continue; // For the node itself.
+        }
+
+        return HeaderRewrite.Translate(ref p, snat[index].Forward.Reversed) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
+    }
+}

@@ -1,0 +1,86 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// A packet for a frontend gets a backend for its destination: the one its flow has already, else one at random. A pod that gets
+/// itself also gets the loopback address for its source, so that its own stack does not take the packet for a forgery.
+/// </summary>
+public static class ServiceStage
+{
+    /// <summary>Source of a pod that reaches itself (cilium defaults.go: 169.254.42.1).</summary>
+    public static IpAddress LoopbackIpv4 { get; } = IpAddress.FromIpv4(0xA9FE_2A01);
+
+    /// <summary>The same for IPv6: fe80::1.</summary>
+    public static IpAddress LoopbackIpv6 { get; } = new(0xFE80_0000_0000_0000, 1);
+
+    public static Verdict Run(ref PacketContext p, ServiceTable services, ConntrackTable conntrack, FlowRandom random, MonoTime now)
+    {
+        if (!services.TryFind(p.Key.Destination, p.Key.DestinationPort, p.Key.Protocol, out Frontend? frontend))
+        {
+            return Verdict.Continue;
+        }
+
+        FlowKey choice = p.Key with { Scope = FlowScope.Service };
+        int index = conntrack.Find(choice, now);
+        if (!TryKeep(p, frontend!, conntrack, index, now, out Backend backend))
+        {
+            if (p.IsIcmpError)
+            {
+                return Verdict.Continue; // An error about a flow that is gone; it chooses nothing.
+            }
+
+            if (frontend!.Backends.Length == 0)
+                return p.Drop(DropReason.NoBackend);
+
+            backend = frontend.Backends[random.Below((uint)frontend.Backends.Length)];
+            index = conntrack.Create(choice);
+            if (index < 0)
+                return p.Drop(DropReason.ConntrackFull);
+            conntrack[index].RevNat = frontend.Id;
+            conntrack[index].BackendId = backend.Id;
+        }
+
+        if (!p.IsIcmpError)
+        {
+            ConntrackState.Update(ref conntrack[index], p.Key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
+        }
+
+        p.RevNat = frontend!.Id;
+        p.BackendId = backend.Id;
+        p.IsNodePort = frontend.Type == ServiceType.NodePort;
+        p.IsHairpin = p.IngressKind == PortKind.Endpoint && backend.Address == p.Key.Source;
+        FlowKey target = p.Key with { Destination = backend.Address, DestinationPort = backend.Port };
+        if (p.IsHairpin)
+        {
+            target = target with { Source = p.IsIpv4 ? LoopbackIpv4 : LoopbackIpv6 };
+        }
+
+        return HeaderRewrite.Translate(ref p, target) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
+    }
+
+    /// <summary>The backend that this flow chose before, unless it has left the service, or the flow was closed long ago and opens anew.</summary>
+    private static bool TryKeep(in PacketContext p, Frontend frontend, ConntrackTable conntrack, int index, MonoTime now, out Backend backend)
+    {
+        backend = default;
+        if (index < 0 || conntrack[index].RevNat != frontend.Id || !frontend.TryGetBackend(conntrack[index].BackendId, out backend))
+        {
+            return false;
+        }
+
+        ref ConntrackEntry entry = ref conntrack[index];
+        bool reopens = p.Key.Protocol == IpProtocol.Tcp && (p.TcpFlags & TcpFlags.Syn) != 0 && ConntrackState.IsClosed(entry);
+        if (!reopens || p.IsIcmpError)
+        {
+            return true;
+        }
+
+        if (entry.LastTx + ConntrackTimers.ServiceRebalance <= now.Seconds)
+        {
+            return false;
+        }
+
+        entry.Flags &= ~(ConntrackFlags.Closing | ConntrackFlags.SeenNonSyn);
+        return true;
+    }
+}

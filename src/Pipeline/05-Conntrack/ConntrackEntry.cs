@@ -1,0 +1,47 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// One flow, or one client's choice of backend (<see cref="FlowScope.Service"/>). 88 bytes, no references. Times in seconds of the
+/// monotonic clock. A flow's key is ordered, so that both directions find it by one look-up.
+/// </summary>
+public record struct ConntrackEntry
+{
+    /// <summary>Bytes in memory; asserted by a test.</summary>
+    public const int Length = 88;
+
+    public FlowKey Key;
+
+    public ulong Packets;
+
+    public ulong Bytes;
+
+    /// <summary>The entry is dead from this second on.</summary>
+    public uint Expires;
+
+    /// <summary>Last second in which the client sent.</summary>
+    public uint LastTx;
+
+    /// <summary>Last second in which the server sent.</summary>
+    public uint LastRx;
+
+    public ConntrackFlags Flags;
+
+    /// <summary>TCP flags the client has sent so far.</summary>
+    public TcpFlags TxFlagsSeen;
+
+    public TcpFlags RxFlagsSeen;
+
+    /// <summary>Frontend to show as the source of replies; 0 when the flow was not translated.</summary>
+    public uint RevNat;
+
+    /// <summary>The chosen backend. In an unused entry: the next unused one.</summary>
+    public uint BackendId;
+
+    /// <summary>Identity of the client.</summary>
+    public uint SourceIdentity;
+
+    /// <summary>Keeps the size a multiple of eight; a place for what policy will record.</summary>
+    public uint Reserved;
+}

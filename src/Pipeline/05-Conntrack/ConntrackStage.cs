@@ -1,0 +1,80 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// Which flow is this, and which way does the packet run? Sees the flow between client and backend: behind Service, before RevDnat.
+/// A new flow is only recorded by <see cref="Confirm"/>, once every later stage has let its first packet through.
+/// </summary>
+public static class ConntrackStage
+{
+    public static Verdict Run(ref PacketContext p, ConntrackTable conntrack, MonoTime now)
+    {
+        if (!TransportHeader.IsKnown(p.Key.Protocol))
+            return p.Drop(DropReason.UnknownTransport);
+
+        p.FlowKey = p.Key;
+        int index = conntrack.Find(ConntrackTable.Ordered(p.Key, out bool swapped), now);
+        if (index < 0)
+        {
+            p.Status = ConntrackStatus.New;
+            return Verdict.Continue;
+        }
+
+        ref ConntrackEntry entry = ref conntrack[index];
+        bool isReply = swapped != ((entry.Flags & ConntrackFlags.ClientIsSecond) != 0);
+        if (!p.IsIcmpError && IsNewFlow(p, entry, isReply))
+        {
+            p.Status = ConntrackStatus.New;
+            return Verdict.Continue;
+        }
+
+        p.FlowIndex = index;
+        p.IsReply = isReply;
+        p.Status = p.IsIcmpError ? ConntrackStatus.Related : isReply ? ConntrackStatus.Reply : ConntrackStatus.Established;
+        p.IsSnat = (entry.Flags & ConntrackFlags.Snat) != 0;
+        p.RevNat = entry.RevNat;
+        p.IsHairpin = (entry.Flags & ConntrackFlags.LoopbackHairpin) != 0;
+        p.IsNodePort = (entry.Flags & ConntrackFlags.NodePort) != 0;
+        if (!p.IsIcmpError)
+        {
+            ConntrackState.Update(ref entry, p.Key.Protocol, p.TcpFlags, isReply, p.FrameLength, now);
+        }
+
+        return Verdict.Continue;
+    }
+
+    /// <summary>Records a new flow with what the stages decided about it. Nothing for any other packet.</summary>
+    public static Verdict Confirm(ref PacketContext p, ConntrackTable conntrack, MonoTime now)
+    {
+        if (p.Status != ConntrackStatus.New || p.IsIcmpError)
+        {
+            return Verdict.Continue;
+        }
+
+        FlowKey key = ConntrackTable.Ordered(p.FlowKey, out bool swapped);
+        int index = conntrack.Create(key);
+        if (index < 0)
+            return p.Drop(DropReason.ConntrackFull);
+
+        ref ConntrackEntry entry = ref conntrack[index];
+        entry.RevNat = p.RevNat;
+        entry.BackendId = p.BackendId;
+        entry.Flags |= (swapped ? ConntrackFlags.ClientIsSecond : 0)
+            | (p.IngressKind == PortKind.Uplink ? ConntrackFlags.Inbound : 0)
+            | (p.IsHairpin ? ConntrackFlags.LoopbackHairpin : 0)
+            | (p.IsNodePort ? ConntrackFlags.NodePort : 0)
+            | (p.IsSnat ? ConntrackFlags.Snat : 0);
+        ConntrackState.Update(ref entry, key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
+        p.FlowIndex = index;
+        return Verdict.Continue;
+    }
+
+    /// <summary>A SYN on a closed flow begins another one; so does a translated packet on a flow that was not translated.</summary>
+    private static bool IsNewFlow(in PacketContext p, in ConntrackEntry entry, bool isReply)
+    {
+        bool opens = p.Key.Protocol == IpProtocol.Tcp && (p.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack)) == TcpFlags.Syn;
+        return (opens && (entry.Flags & ConntrackFlags.Closing) == ConntrackFlags.Closing)
+            || (!isReply && p.RevNat != 0 && p.RevNat != entry.RevNat);
+    }
+}

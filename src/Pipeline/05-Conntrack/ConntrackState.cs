@@ -1,0 +1,67 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>How a packet moves a conntrack entry: counts, TCP state, lifetime (cilium bpf/lib/conntrack.h is the behaviour followed).</summary>
+public static class ConntrackState
+{
+    public static void Update(ref ConntrackEntry entry, IpProtocol protocol, TcpFlags tcpFlags, bool isReply, int length, MonoTime now)
+    {
+        entry.Packets++;
+        entry.Bytes += (uint)length;
+        if (isReply)
+        {
+            entry.LastRx = now.Seconds;
+            entry.RxFlagsSeen |= tcpFlags;
+        }
+        else
+        {
+            entry.LastTx = now.Seconds;
+            entry.TxFlagsSeen |= tcpFlags;
+        }
+
+        if (protocol != IpProtocol.Tcp)
+        {
+            entry.Expires = now.Seconds + ConntrackTimers.Any;
+            return;
+        }
+
+        bool wasClosed = IsClosed(entry);
+        Close(ref entry, tcpFlags, isReply);
+        if ((tcpFlags & TcpFlags.Syn) == 0)
+        {
+            entry.Flags |= ConntrackFlags.SeenNonSyn;
+        }
+
+        if (!IsClosed(entry))
+        {
+            entry.Expires = now.Seconds + ((entry.Flags & ConntrackFlags.SeenNonSyn) != 0 ? ConntrackTimers.Tcp : ConntrackTimers.Syn);
+        }
+        else if (!wasClosed)
+        {
+            entry.Expires = now.Seconds + ConntrackTimers.Close;
+        }
+    }
+
+    /// <summary>Both sides are done; a service's entry sees the client's side only and is done with it.</summary>
+    public static bool IsClosed(in ConntrackEntry entry) => (entry.Flags & ConntrackFlags.Closing) == ConntrackFlags.Closing;
+
+    private static void Close(ref ConntrackEntry entry, TcpFlags flags, bool isReply)
+    {
+        if ((flags & (TcpFlags.Fin | TcpFlags.Rst)) == 0)
+        {
+            return;
+        }
+
+        bool bothSynsSeen = (entry.TxFlagsSeen & entry.RxFlagsSeen & TcpFlags.Syn) != 0;
+        bool refused = (flags & TcpFlags.Rst) != 0 && !bothSynsSeen;
+        if (refused || entry.Key.Scope == FlowScope.Service)
+        {
+            entry.Flags |= ConntrackFlags.Closing;
+        }
+        else
+        {
+            entry.Flags |= isReply ? ConntrackFlags.RxClosing : ConntrackFlags.TxClosing;
+        }
+    }
+}

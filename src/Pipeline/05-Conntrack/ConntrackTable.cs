@@ -1,0 +1,121 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// All flows of the node, preallocated. Read by ServiceStage (a client's choice of backend), ConntrackStage and SNAT's expiry;
+/// written by the worker that owns it. Dead entries are swept a slice at a time and never found again after their second.
+/// </summary>
+public sealed class ConntrackTable
+{
+    private readonly ConntrackEntry[] _entries;
+    private readonly FlowIndex _index;
+    private readonly ulong _seed;
+    private uint _firstFree;
+    private int _sweepPosition;
+
+    public ConntrackTable(int capacity, ulong seed)
+    {
+        _entries = new ConntrackEntry[capacity];
+        _index = new FlowIndex(capacity);
+        _seed = seed;
+
+        // Writing each entry now also brings its memory in now, not while packets wait.
+        for (int i = capacity - 1; i >= 0; i--)
+        {
+            _entries[i].BackendId = _firstFree;
+            _firstFree = (uint)(i + 1);
+        }
+    }
+
+    public int Count { get; private set; }
+
+    public int Capacity => _entries.Length;
+
+    /// <summary>Bytes held, all since construction.</summary>
+    public long MemoryLength => ((long)_entries.Length * ConntrackEntry.Length) + _index.MemoryLength;
+
+    /// <summary>The entry; meaningful when its flags have Used.</summary>
+    public ref ConntrackEntry this[int index] => ref _entries[index];
+
+    /// <summary>The key under which both directions of a flow are kept: the lower end first.</summary>
+    public static FlowKey Ordered(in FlowKey key, out bool swapped)
+    {
+        swapped = key.Source > key.Destination || (key.Source == key.Destination && key.SourcePort > key.DestinationPort);
+        return swapped ? key.Reversed : key;
+    }
+
+    /// <summary>Number of the live entry with exactly this key, or -1.</summary>
+    public int Find(in FlowKey key, MonoTime now)
+    {
+        ulong hash = key.Hash(_seed);
+        int slot = _index.FirstSlot(hash);
+        for (int entry = _index.NextCandidate(hash, ref slot); entry >= 0; entry = _index.NextCandidate(hash, ref slot))
+        {
+            if (_entries[entry].Key == key)
+            {
+                return _entries[entry].Expires > now.Seconds ? entry : -1;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>A fresh entry for a key, in place of a dead one of the same key if there is one; -1 when the table is full.</summary>
+    public int Create(in FlowKey key)
+    {
+        ulong hash = key.Hash(_seed);
+        int slot = _index.FirstSlot(hash);
+        for (int old = _index.NextCandidate(hash, ref slot); old >= 0; old = _index.NextCandidate(hash, ref slot))
+        {
+            if (_entries[old].Key == key)
+            {
+                _entries[old] = new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used };
+                return old;
+            }
+        }
+
+        if (_firstFree == 0)
+        {
+            return -1;
+        }
+
+        int index = (int)_firstFree - 1;
+        _firstFree = _entries[index].BackendId;
+        _entries[index] = new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used };
+        _index.Add(hash, index);
+        Count++;
+        return index;
+    }
+
+    public void Remove(int index)
+    {
+        _index.Remove(_entries[index].Key.Hash(_seed), index);
+        _entries[index] = new ConntrackEntry { BackendId = _firstFree };
+        _firstFree = (uint)(index + 1);
+        Count--;
+    }
+
+    /// <summary>Removes what has died among the next <paramref name="entryCount"/> entries, round and round.</summary>
+    /// <returns>How many were removed.</returns>
+    public int Sweep(int entryCount, MonoTime now)
+    {
+        int removed = 0;
+        for (int i = 0; i < entryCount; i++)
+        {
+            ref ConntrackEntry entry = ref _entries[_sweepPosition];
+            if ((entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
+            {
+                Remove(_sweepPosition);
+                removed++;
+            }
+
+            if (++_sweepPosition == _entries.Length)
+            {
+                _sweepPosition = 0;
+            }
+        }
+
+        return removed;
+    }
+}

@@ -1,0 +1,234 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// The writer's side of the longest-prefix match of the route stage: prefixes of both families with a value each. One thread writes;
+/// readers look up in the <see cref="PrefixMap"/> of the last <see cref="Publish"/>.
+/// </summary>
+/// <remarks>
+/// A trie in which every change makes new blocks along one path. It holds the prefixes itself: exact match, removal and enumeration read the nodes
+/// the readers read. Only lengths 0 to 15 are kept beside it, because rows hold them spread. IPv4 has rows of its own and is otherwise the same.
+/// </remarks>
+public sealed class PrefixTable
+{
+    private const int Width = PrefixRow.Width;
+    private const int NoValue = PrefixRow.NoValue;
+
+    /// <summary>Bits decided by the two flat levels in front of the nodes.</summary>
+    private const int FlatLength = PrefixFamily.FlatLength;
+
+    private readonly PrefixSlab<PrefixNode> _nodes = new(PrefixMap.NodeChunkShift, PrefixNode.Length, default);
+    private readonly PrefixSlab<int> _values = new(PrefixMap.ValueChunkShift, sizeof(int), NoValue);
+    private readonly PrefixSlab<PrefixRow> _rows = new(PrefixMap.RowChunkShift, PrefixRow.Length, new PrefixRow(0, 0, NoValue));
+    private readonly PrefixTrie _trie;
+    private readonly PrefixFamily _ipv4 = new(IpPrefix.Ipv4Offset);
+    private readonly PrefixFamily _ipv6 = new(0);
+    private PrefixMap? _published;
+    private long _version;
+    private long _changeCount;
+
+    public PrefixTable() => _trie = new PrefixTrie(_nodes, _values);
+
+    public int Count { get; private set; }
+
+    /// <summary>Bytes held, with what is free for reuse or waits for <see cref="Reclaim"/>.</summary>
+    public long MemoryLength => _nodes.MemoryLength + _values.MemoryLength + _rows.MemoryLength + _ipv4.MemoryLength + _ipv6.MemoryLength;
+
+    /// <summary>Bytes written into blocks since the table was made: what a change costs, counted.</summary>
+    internal long WrittenLength => _nodes.WrittenLength + _values.WrittenLength + _rows.WrittenLength;
+
+    /// <summary>Bytes of the blocks in use: a leak shows here, where <see cref="MemoryLength"/> hides it in a chunk.</summary>
+    internal long UsedLength => _nodes.UsedLength + _values.UsedLength + _rows.UsedLength;
+
+    /// <summary>The value of exactly this prefix; -1 when there is none.</summary>
+    public bool TryGet(IpPrefix prefix, out int value)
+    {
+        value = NoValue;
+        if (IsValid(prefix))
+        {
+            PrefixFamily family = FamilyOf(prefix);
+            (UInt128 bits, int length) = family.Locate(prefix);
+            value = length < FlatLength
+                ? family.ShorterAt(Slot(bits), length)
+                : _trie.Find(RootNode(family, bits), bits << FlatLength, length - FlatLength);
+        }
+
+        return value >= 0;
+    }
+
+    /// <summary>Adds the prefix or replaces its value (0 or more). True when it was new.</summary>
+    /// <exception cref="ArgumentException">A negative value, or a prefix with bits behind its length.</exception>
+    public bool Set(IpPrefix prefix, int value)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(value);
+        if (!IsValid(prefix))
+        {
+            throw new ArgumentException($"{prefix.Address} with {prefix.Length} bits is no prefix: bits behind the length must be zero", nameof(prefix));
+        }
+
+        bool held = TryGet(prefix, out int before);
+        if (!held || before != value)
+        {
+            Apply(prefix, value);
+            Count += held ? 0 : 1;
+        }
+
+        return !held;
+    }
+
+    /// <summary>True when the prefix was there.</summary>
+    public bool Remove(IpPrefix prefix)
+    {
+        if (!TryGet(prefix, out _))
+        {
+            return false;
+        }
+
+        Apply(prefix, NoValue);
+        Count--;
+        return true;
+    }
+
+    /// <summary>
+    /// The table as it is now, for any thread; the caller hands it over with a volatile write. The same map again when nothing has changed.
+    /// Costs a little for each block made since the last call, nothing for the size of the table.
+    /// </summary>
+    public PrefixMap Publish()
+    {
+        if (_published is null)
+        {
+            _version++;
+            _nodes.Publish(_version);
+            _values.Publish(_version);
+            _rows.Publish(_version);
+            _published = new PrefixMap(_version, _nodes.Chunks, _values.Chunks, _rows.Chunks, _ipv4.Rows, _ipv6.Rows);
+        }
+
+        return _published;
+    }
+
+    /// <summary>
+    /// Makes memory that only older maps refer to free for reuse; called by the writing thread. Without it memory grows with every change.
+    /// </summary>
+    /// <param name="oldestVersionInUse">
+    /// The lowest <see cref="PrefixMap.Version"/> any thread may still read from now on: the lowest that the workers have reported after they took up
+    /// a newer map, at most that of the newest map. Maps below it answer anything, or throw, from here on.
+    /// </param>
+    public void Reclaim(long oldestVersionInUse)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(oldestVersionInUse, _version);
+        _nodes.Reclaim(oldestVersionInUse);
+        _values.Reclaim(oldestVersionInUse);
+        _rows.Reclaim(oldestVersionInUse);
+    }
+
+    /// <summary>All prefixes in the order of <see cref="IpPrefix.CompareTo"/>, IPv4 first. For listings, not for the packet's path.</summary>
+    /// <exception cref="InvalidOperationException">The table was changed meanwhile.</exception>
+    public IEnumerable<KeyValuePair<IpPrefix, int>> Enumerate()
+    {
+        long changeCount = _changeCount;
+        foreach (KeyValuePair<IpPrefix, int> entry in Enumerate(_ipv4).Concat(Enumerate(_ipv6)))
+        {
+            yield return entry;
+            if (changeCount != _changeCount)
+            {
+                throw new InvalidOperationException("the prefix table was changed while it was enumerated");
+            }
+        }
+    }
+
+    private static bool IsValid(IpPrefix prefix) => prefix.Length is >= 0 and <= IpPrefix.MaxLength && prefix.Contains(prefix.Address);
+
+    private PrefixFamily FamilyOf(IpPrefix prefix) => prefix.IsIpv4 ? _ipv4 : _ipv6;
+
+    private PrefixNode RootNode(PrefixFamily family, UInt128 bits) =>
+        _nodes[_rows[family.Rows + (Slot(bits) >> 8)].Nodes + (Slot(bits) & 0xFF)];
+
+    /// <summary>Sets the value, or takes the prefix away with <see cref="NoValue"/>; it must be there then.</summary>
+    private void Apply(IpPrefix prefix, int value)
+    {
+        _changeCount++;
+        _published = null;
+        PrefixFamily family = FamilyOf(prefix);
+        (UInt128 bits, int length) = family.Locate(prefix);
+        if (length < FlatLength)
+        {
+            family.SetShorter(Slot(bits), length, value);
+            Spread(family, Slot(bits), length);
+            return;
+        }
+
+        int first = Slot(bits) >> 8;
+        PrefixRow row = _rows[family.Rows + first];
+        PrefixNode node = _trie.Change(RootNode(family, bits), bits << FlatLength, length - FlatLength, value);
+        int nodes = _nodes.Replace(row.Nodes, Width, Slot(bits) & 0xFF, node);
+        if (node.IsEmpty && !_nodes.Block(nodes, Width).ContainsAnyExcept(default(PrefixNode)))
+        {
+            _nodes.Release(nodes, Width);
+            nodes = 0;
+        }
+
+        family.Rows = _rows.Replace(family.Rows, Width, first, row with { Nodes = nodes });
+    }
+
+    /// <summary>Writes the best short match anew wherever a prefix of less than two bytes may have been it.</summary>
+    private void Spread(PrefixFamily family, int start, int length)
+    {
+        if (length < 8)
+        {
+            for (int at = start >> 8; at < (start >> 8) + (Width >> length); at++)
+            {
+                PrefixRow covered = _rows[family.Rows + at];
+                int best = family.BestShorter(at << 8, 0, 8);
+                family.Rows = best == covered.Value ? family.Rows : _rows.Replace(family.Rows, Width, at, covered with { Value = best });
+            }
+
+            return;
+        }
+
+        PrefixRow row = _rows[family.Rows + (start >> 8)];
+        int values = row.Shorter;
+        for (int slot = start; slot < start + (1 << (FlatLength - length)); slot++)
+        {
+            int best = family.BestShorter(slot, 8, FlatLength);
+            values = best == _values[values + (slot & 0xFF)] ? values : _values.Replace(values, Width, slot & 0xFF, best);
+        }
+
+        if (!_values.Block(values, Width).ContainsAnyExcept(NoValue))
+        {
+            _values.Release(values, Width);
+            values = 0;
+        }
+
+        family.Rows = _rows.Replace(family.Rows, Width, start >> 8, row with { Shorter = values });
+    }
+
+    /// <summary>
+    /// A prefix comes before all longer ones and those before the next address, so at each address: its own prefixes by length, then what is below.
+    /// </summary>
+    private IEnumerable<KeyValuePair<IpPrefix, int>> Enumerate(PrefixFamily family)
+    {
+        for (int slot = 0; slot < 1 << FlatLength; slot++)
+        {
+            UInt128 bits = (UInt128)slot << (IpPrefix.MaxLength - FlatLength);
+            for (int length = PrefixTrie.ShortestLength(slot, FlatLength); length < FlatLength; length++)
+            {
+                int value = family.ShorterAt(slot, length);
+                if (value >= 0)
+                {
+                    yield return new(family.PrefixOf(bits, length), value);
+                }
+            }
+
+            PrefixNode node = RootNode(family, bits);
+            foreach ((UInt128 address, int length, int value) in node.IsEmpty ? [] : _trie.Enumerate(node, bits, FlatLength))
+            {
+                yield return new(family.PrefixOf(address, length), value);
+            }
+        }
+    }
+
+    /// <summary>The first 16 bits.</summary>
+    private static int Slot(UInt128 bits) => (int)(bits >> (IpPrefix.MaxLength - FlatLength));
+}

@@ -1,0 +1,17 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>Longest prefix of the destination that the packet has now; says by which port and towards whom it leaves.</summary>
+public static class RouteStage
+{
+    public static Verdict Run(ref PacketContext p, RouteTable routes)
+    {
+        if (!routes.TryLookup(p.Key.Destination, out RouteTarget target))
+            return p.Drop(DropReason.NoRoute, NoRouteDetail.NoPrefix);
+        if (target.Kind == RouteKind.Unreachable)
+            return p.Drop(DropReason.Unroutable);
+
+        p.Route = target;
+        p.EgressPort = target.Port;
+        return Verdict.Continue;
+    }
+}

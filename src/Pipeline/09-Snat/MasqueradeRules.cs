@@ -1,0 +1,18 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>Whose source is translated when it leaves the node. Immutable.</summary>
+/// <param name="IsEnabled">Pods are masqueraded; a NodePort's flows to other nodes are translated regardless.</param>
+/// <param name="Ipv4Address">The node's address that the world sees; unset when it has none of the family.</param>
+/// <param name="NativeRouting">Destinations that route pods' addresses (ipv4NativeRoutingCIDR).</param>
+/// <param name="NonMasquerade">Destinations exempt by ip-masq-agent's list.</param>
+/// <param name="RemoteNodes">Addresses of the other nodes of the mesh.</param>
+public sealed record MasqueradeRules(
+    bool IsEnabled, IpAddress Ipv4Address, IpAddress Ipv6Address, PrefixMap NativeRouting, PrefixMap NonMasquerade, PrefixMap RemoteNodes,
+    ushort FirstPort, ushort LastPort)
+{
+    public IpAddress AddressFor(bool isIpv4) => isIpv4 ? Ipv4Address : Ipv6Address;
+
+    public bool IsOwn(IpAddress address) => address == Ipv4Address || address == Ipv6Address;
+}

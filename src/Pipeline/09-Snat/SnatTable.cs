@@ -1,0 +1,153 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// Masqueraded flows by both of their faces, preallocated. Ports are chosen as Cilium does (bpf/lib/nat.h): the client's own if it
+/// is in the range, else one at random; then a walk upwards. A mapping lives as long as its conntrack entry. One owner: the worker.
+/// </summary>
+public sealed class SnatTable
+{
+    /// <summary>Ports tried for a new flow before it is refused.</summary>
+    private const int MaxTries = 32;
+
+    private readonly SnatEntry[] _entries;
+    private readonly FlowIndex _forward;
+    private readonly FlowIndex _reverse;
+    private readonly ulong _seed;
+    private uint _firstFree;
+    private int _sweepPosition;
+
+    public SnatTable(int capacity, ulong seed)
+    {
+        _entries = new SnatEntry[capacity];
+        _forward = new FlowIndex(capacity);
+        _reverse = new FlowIndex(capacity);
+        _seed = seed;
+        for (int i = capacity - 1; i >= 0; i--)
+        {
+            _entries[i].Created = _firstFree;
+            _firstFree = (uint)(i + 1);
+        }
+    }
+
+    public int Count { get; private set; }
+
+    public int Capacity => _entries.Length;
+
+    /// <summary>Bytes held, all since construction.</summary>
+    public long MemoryLength => ((long)_entries.Length * SnatEntry.Length) + _forward.MemoryLength + _reverse.MemoryLength;
+
+    public ref readonly SnatEntry this[int index] => ref _entries[index];
+
+    /// <summary>The mapping of a flow as the client sends it, or -1.</summary>
+    public int FindForward(in FlowKey key)
+    {
+        ulong hash = key.Hash(_seed);
+        int slot = _forward.FirstSlot(hash);
+        for (int entry = _forward.NextCandidate(hash, ref slot); entry >= 0; entry = _forward.NextCandidate(hash, ref slot))
+        {
+            if (_entries[entry].Forward == key)
+            {
+                return entry;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The mapping whose answers have this key, or -1.</summary>
+    public int FindReverse(in FlowKey answer) => FindTranslated(answer.Reversed);
+
+    /// <summary>Maps a flow that has no mapping yet.</summary>
+    /// <param name="first">First and <paramref name="last"/> port of the range; ICMP ids have none.</param>
+    /// <returns>The mapping, or -1 when all tried ports are taken or the table is full.</returns>
+    public int Create(in FlowKey forward, IpAddress natAddress, ushort first, ushort last, FlowRandom random, MonoTime now)
+    {
+        if (_firstFree == 0)
+        {
+            return -1;
+        }
+
+        bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
+        uint low = isIcmp ? 0u : first;
+        uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
+        uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
+        if (port < low || port > low + rangeLength - 1)
+        {
+            port = low + random.Below(rangeLength);
+        }
+
+        for (int attempt = 0; attempt < MaxTries; attempt++)
+        {
+            var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, NatPort = (ushort)port, Created = now.Seconds, IsUsed = 1 };
+            if (FindTranslated(candidate.Translated) < 0)
+            {
+                return Insert(candidate);
+            }
+
+            // The first collision throws the dice again, the following ones walk on.
+            port = attempt == 0 ? low + random.Below(rangeLength) : port == low + rangeLength - 1 ? low : port + 1;
+        }
+
+        return -1;
+    }
+
+    public void Remove(int index)
+    {
+        SnatEntry entry = _entries[index];
+        _forward.Remove(entry.Forward.Hash(_seed), index);
+        _reverse.Remove(entry.Translated.Hash(_seed), index);
+        _entries[index] = new SnatEntry { Created = _firstFree };
+        _firstFree = (uint)(index + 1);
+        Count--;
+    }
+
+    /// <summary>Removes, among the next <paramref name="entryCount"/> entries, the mappings whose flow conntrack has forgotten.</summary>
+    public int Sweep(int entryCount, ConntrackTable conntrack, MonoTime now)
+    {
+        int removed = 0;
+        for (int i = 0; i < entryCount; i++)
+        {
+            ref SnatEntry entry = ref _entries[_sweepPosition];
+            if (entry.IsUsed != 0 && conntrack.Find(ConntrackTable.Ordered(entry.Forward, out _), now) < 0)
+            {
+                Remove(_sweepPosition);
+                removed++;
+            }
+
+            if (++_sweepPosition == _entries.Length)
+            {
+                _sweepPosition = 0;
+            }
+        }
+
+        return removed;
+    }
+
+    private int FindTranslated(in FlowKey translated)
+    {
+        ulong hash = translated.Hash(_seed);
+        int slot = _reverse.FirstSlot(hash);
+        for (int entry = _reverse.NextCandidate(hash, ref slot); entry >= 0; entry = _reverse.NextCandidate(hash, ref slot))
+        {
+            if (_entries[entry].Translated == translated)
+            {
+                return entry;
+            }
+        }
+
+        return -1;
+    }
+
+    private int Insert(in SnatEntry entry)
+    {
+        int index = (int)_firstFree - 1;
+        _firstFree = _entries[index].Created;
+        _entries[index] = entry;
+        _forward.Add(entry.Forward.Hash(_seed), index);
+        _reverse.Add(entry.Translated.Hash(_seed), index);
+        Count++;
+        return index;
+    }
+}

@@ -1,0 +1,201 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// MAC addresses of the neighbours on the node network, and the asking for them: written by NeighborDiscovery (answers) and
+/// TransmitStage (needs). Packets wait in the <see cref="Outbox"/> meanwhile. One owner: the worker.
+/// </summary>
+public sealed class NeighborTable
+{
+    /// <summary>RFC 4861 section 10: REACHABLE_TIME 30 s, RETRANS_TIMER 1 s, MAX_UNICAST_SOLICIT 3.</summary>
+    private const int ReachableSeconds = 30;
+
+    private const int RetransmitSeconds = 1;
+    private const int MaxAttempts = 3;
+
+    /// <summary>A failed neighbour is forgotten after this, so that scans of the link do not fill the table.</summary>
+    private const int ForgetSeconds = 30;
+
+    private readonly NeighborEntry[] _entries;
+    private readonly FlowIndex _index;
+    private readonly Outbox _outbox;
+    private readonly ulong _seed;
+
+    public NeighborTable(int capacity, Outbox outbox, ulong seed)
+    {
+        _entries = new NeighborEntry[capacity];
+        _index = new FlowIndex(capacity);
+        _outbox = outbox;
+        _seed = seed;
+    }
+
+    public int Count { get; private set; }
+
+    public int Capacity => _entries.Length;
+
+    public ref readonly NeighborEntry this[int index] => ref _entries[index];
+
+    /// <summary>The MAC to use now. Using one that was not confirmed lately has it confirmed.</summary>
+    public bool TryResolve(IpAddress address, MonoTime now, out MacAddress mac)
+    {
+        int index = Find(address);
+        mac = index >= 0 ? _entries[index].Mac : default;
+        if (index < 0 || _entries[index].State is NeighborState.Incomplete or NeighborState.Failed)
+        {
+            return false;
+        }
+
+        ref NeighborEntry entry = ref _entries[index];
+        if (entry.State != NeighborState.Probe && (entry.State == NeighborState.Stale || entry.Changed.PlusSeconds(ReachableSeconds).Nanoseconds <= now.Nanoseconds))
+        {
+            entry.State = NeighborState.Probe;
+            entry.Attempts = 0;
+            entry.Asked = default;
+        }
+
+        return true;
+    }
+
+    /// <summary>Asks for a neighbour that is not known, unless that is under way. False when the table is full.</summary>
+    public bool Solicit(IpAddress address, Port uplink, MonoTime now)
+    {
+        int index = Find(address);
+        if (index < 0)
+        {
+            if (Count == _entries.Length)
+            {
+                return false;
+            }
+
+            index = Count++;
+            _entries[index] = new NeighborEntry { Address = address, State = NeighborState.Failed };
+            _index.Add(HashOf(address), index);
+        }
+
+        ref NeighborEntry entry = ref _entries[index];
+        if (entry.State == NeighborState.Failed)
+        {
+            entry.State = NeighborState.Incomplete;
+            entry.Attempts = 0;
+            Ask(ref entry, uplink, now);
+        }
+
+        return true;
+    }
+
+    /// <summary>What an ARP packet or a neighbour message said.</summary>
+    /// <param name="isSolicited">It answers our question, and so proves that the neighbour hears us.</param>
+    /// <param name="create">Take it up even if nobody asked: the neighbour is about to talk to us.</param>
+    public void Learn(IpAddress address, MacAddress mac, bool isSolicited, bool create, MonoTime now)
+    {
+        if (mac.IsGroup || mac == default)
+        {
+            return;
+        }
+
+        int index = Find(address);
+        if (index < 0)
+        {
+            if (!create || Count == _entries.Length)
+            {
+                return;
+            }
+
+            index = Count++;
+            _entries[index] = new NeighborEntry { Address = address, State = NeighborState.Failed };
+            _index.Add(HashOf(address), index);
+        }
+
+        ref NeighborEntry entry = ref _entries[index];
+        bool isNews = entry.Mac != mac || entry.State is NeighborState.Incomplete or NeighborState.Failed;
+        entry.Mac = mac;
+        if (isSolicited)
+        {
+            entry.State = NeighborState.Reachable;
+            entry.Changed = now;
+        }
+        else if (isNews)
+        {
+            entry.State = NeighborState.Stale;
+            entry.Changed = now;
+        }
+
+        _outbox.Release(address, mac);
+    }
+
+    /// <summary>Repeats questions that are due and gives up on those that were asked often enough.</summary>
+    public void Tick(Port uplink, DatapathCounters counters, MonoTime now)
+    {
+        for (int i = Count - 1; i >= 0; i--)
+        {
+            ref NeighborEntry entry = ref _entries[i];
+            if (entry.State is NeighborState.Incomplete or NeighborState.Probe)
+            {
+                if (entry.Asked != default && entry.Asked.PlusSeconds(RetransmitSeconds).Nanoseconds > now.Nanoseconds)
+                {
+                    continue;
+                }
+
+                if (entry.Attempts < MaxAttempts)
+                {
+                    Ask(ref entry, uplink, now);
+                    continue;
+                }
+
+                entry.State = NeighborState.Failed;
+                entry.Changed = now;
+                _outbox.Discard(entry.Address, counters);
+            }
+            else if (entry.State == NeighborState.Failed && entry.Changed.PlusSeconds(ForgetSeconds).Nanoseconds <= now.Nanoseconds)
+            {
+                Forget(i);
+            }
+        }
+    }
+
+    private void Ask(ref NeighborEntry entry, Port uplink, MonoTime now)
+    {
+        entry.Asked = now;
+        entry.Attempts++;
+        foreach (IpAddress own in uplink.Addresses)
+        {
+            if (own.IsIpv4 == entry.Address.IsIpv4)
+            {
+                _outbox.AddSolicitation(uplink, own, entry.Address, entry.State == NeighborState.Probe ? entry.Mac : default);
+                return;
+            }
+        }
+    }
+
+    private void Forget(int index)
+    {
+        _index.Remove(HashOf(_entries[index].Address), index);
+        int last = --Count;
+        if (index != last)
+        {
+            _index.Remove(HashOf(_entries[last].Address), last);
+            _index.Add(HashOf(_entries[last].Address), index);
+            _entries[index] = _entries[last];
+        }
+
+        _entries[last] = default;
+    }
+
+    private int Find(IpAddress address)
+    {
+        ulong hash = HashOf(address);
+        int slot = _index.FirstSlot(hash);
+        for (int entry = _index.NextCandidate(hash, ref slot); entry >= 0; entry = _index.NextCandidate(hash, ref slot))
+        {
+            if (_entries[entry].Address == address)
+            {
+                return entry;
+            }
+        }
+
+        return -1;
+    }
+
+    private ulong HashOf(IpAddress address) => new FlowKey(address, default, 0, 0, 0).Hash(_seed);
+}

@@ -1,0 +1,166 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// Frames that leave beside the one in hand: questions for neighbours, and packets that wait for the answer. Slots with buffers of
+/// their own, taken once. When all are in use the newest packet is dropped. One owner: the worker.
+/// </summary>
+public sealed class Outbox
+{
+    /// <summary>Frames one silent neighbour may hold up, as a kernel would queue.</summary>
+    private const int MaxHeldPerNeighbor = 16;
+
+    private const int SlotLength = VirtioNetHeader.Length + PacketContext.BufferLength;
+    private readonly byte[] _buffers;
+    private readonly Slot[] _slots;
+    private ulong _sequence;
+
+    public Outbox(int slotCount)
+    {
+        _slots = new Slot[slotCount];
+        _buffers = new byte[slotCount * SlotLength];
+    }
+
+    private enum SlotState : byte
+    {
+        Free,
+        Held,
+        Ready,
+    }
+
+    /// <summary>Frames that wait for a neighbour.</summary>
+    public int HeldCount { get; private set; }
+
+    /// <summary>Frames that can leave.</summary>
+    public int ReadyCount { get; private set; }
+
+    /// <summary>Keeps a copy of a packet, complete but for its destination MAC, until <see cref="Release"/>.</summary>
+    public bool TryHold(in PacketContext p, IpAddress neighbor)
+    {
+        int heldCount = 0;
+        foreach (ref readonly Slot slot in _slots.AsSpan())
+        {
+            heldCount += slot.State == SlotState.Held && slot.Neighbor == neighbor ? 1 : 0;
+        }
+
+        int index = heldCount < MaxHeldPerNeighbor ? FindFree() : -1;
+        if (index < 0)
+        {
+            return false;
+        }
+
+        Span<byte> buffer = BufferOf(index);
+        p.Offload.WriteTo(buffer);
+        p.Frame.CopyTo(buffer[VirtioNetHeader.Length..]);
+        _slots[index] = new Slot(SlotState.Held, p.EgressPort, VirtioNetHeader.Length + p.FrameLength, neighbor, _sequence++);
+        HeldCount++;
+        return true;
+    }
+
+    /// <summary>The neighbour's MAC is known: what waited for it can leave.</summary>
+    public void Release(IpAddress neighbor, MacAddress mac)
+    {
+        for (int i = 0; HeldCount > 0 && i < _slots.Length; i++)
+        {
+            ref Slot slot = ref _slots[i];
+            if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
+            {
+                EthernetHeader ethernet = EthernetHeader.Of(BufferOf(i)[VirtioNetHeader.Length..]);
+                ethernet.Destination = mac;
+                slot = slot with { State = SlotState.Ready };
+                HeldCount--;
+                ReadyCount++;
+            }
+        }
+    }
+
+    /// <summary>The neighbour does not answer: what waited for it is dropped and counted.</summary>
+    public void Discard(IpAddress neighbor, DatapathCounters counters)
+    {
+        foreach (ref Slot slot in _slots.AsSpan())
+        {
+            if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
+            {
+                counters.CountDrop(DropReason.NoRoute, slot.Length - VirtioNetHeader.Length);
+                slot = default;
+                HeldCount--;
+            }
+        }
+    }
+
+    /// <summary>An ARP request or neighbour solicitation; to everyone, or to a known MAC that is to be confirmed.</summary>
+    public void AddSolicitation(Port uplink, IpAddress own, IpAddress target, MacAddress known)
+    {
+        int index = FindFree();
+        if (index < 0)
+        {
+            return; // Asked again when the timer fires.
+        }
+
+        Span<byte> buffer = BufferOf(index);
+        default(VirtioNetHeader).WriteTo(buffer);
+        Span<byte> frame = buffer[VirtioNetHeader.Length..];
+        EthernetHeader ethernet = EthernetHeader.Of(frame);
+        ethernet.Source = uplink.RouterMac;
+        Span<byte> payload = frame[EthernetHeader.Length..];
+        int length;
+        if (target.IsIpv4)
+        {
+            ethernet.Type = EtherType.Arp;
+            ethernet.Destination = known == default ? MacAddress.Broadcast : known;
+            ArpPacket.Write(payload, ArpOperation.Request, uplink.RouterMac, own, default, target);
+            length = ArpPacket.Length;
+        }
+        else
+        {
+            IpAddress group = NeighborMessage.SolicitedNode(target);
+            ethernet.Type = EtherType.Ipv6;
+            ethernet.Destination = known == default ? MacAddress.ForMulticast(group) : known;
+            length = NeighborMessage.Write(payload, NeighborMessage.Solicitation, own, known == default ? group : target, target, uplink.RouterMac);
+        }
+
+        _slots[index] = new Slot(SlotState.Ready, uplink.Id, VirtioNetHeader.Length + EthernetHeader.Length + length, target, _sequence++);
+        ReadyCount++;
+    }
+
+    /// <summary>The oldest frame that can leave, with its virtio header; the span is good until the next call on the outbox.</summary>
+    public bool TryTake(out int port, out ReadOnlySpan<byte> frame)
+    {
+        int oldest = -1;
+        for (int i = 0; ReadyCount > 0 && i < _slots.Length; i++)
+        {
+            if (_slots[i].State == SlotState.Ready && (oldest < 0 || _slots[i].Sequence < _slots[oldest].Sequence))
+            {
+                oldest = i;
+            }
+        }
+
+        port = oldest < 0 ? -1 : _slots[oldest].Port;
+        frame = oldest < 0 ? default : BufferOf(oldest)[.._slots[oldest].Length];
+        if (oldest >= 0)
+        {
+            _slots[oldest] = default;
+            ReadyCount--;
+        }
+
+        return oldest >= 0;
+    }
+
+    private int FindFree()
+    {
+        for (int i = 0; i < _slots.Length; i++)
+        {
+            if (_slots[i].State == SlotState.Free)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private Span<byte> BufferOf(int slot) => _buffers.AsSpan(slot * SlotLength, SlotLength);
+
+    private readonly record struct Slot(SlotState State, int Port, int Length, IpAddress Neighbor, ulong Sequence);
+}

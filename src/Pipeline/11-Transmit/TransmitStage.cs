@@ -1,0 +1,49 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>Last stage: takes a hop off, sees that the packet fits, and writes the MAC addresses of the next link.</summary>
+public static class TransmitStage
+{
+    public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, Outbox outbox, MonoTime now)
+    {
+        Port port = ports[p.EgressPort];
+        IpHeader.Parse(p.Datagram, quoted: false, out IpHeader ip);
+        if (IsHop(p.IngressKind, port.Kind))
+        {
+            if (ip.HopLimit <= 1)
+                return p.Drop(DropReason.HopLimitExceeded);
+            ip.DecrementHopLimit();
+        }
+
+        if (DatagramLength(p) > port.Mtu)
+            return p.Drop(DropReason.FragmentationNeeded);
+
+        EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
+        ethernet.Source = port.RouterMac;
+        if (port.Kind != PortKind.Uplink)
+        {
+            ethernet.Destination = port.StationMac;
+            return Verdict.Transmit;
+        }
+
+        IpAddress nextHop = p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
+        if (neighbors.TryResolve(nextHop, now, out MacAddress mac))
+        {
+            ethernet.Destination = mac;
+            return Verdict.Transmit;
+        }
+
+        return neighbors.Solicit(nextHop, port, now) && outbox.TryHold(p, nextHop)
+            ? Verdict.Held
+            : p.Drop(DropReason.NoRoute, NoRouteDetail.NoNeighbor);
+    }
+
+    /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>
+    private static bool IsHop(PortKind ingress, PortKind egress) => egress != PortKind.Host && !(ingress == PortKind.Host && egress == PortKind.Uplink);
+
+    /// <summary>Of the packet, or of each segment that a super-packet will be cut into.</summary>
+    private static int DatagramLength(in PacketContext p) => p.Offload.IsSuperPacket
+        ? p.Offload.HeaderLength - EthernetHeader.Length + p.Offload.SegmentLength
+        : p.FrameLength - EthernetHeader.Length;
+}

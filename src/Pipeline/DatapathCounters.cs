@@ -1,0 +1,80 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// What the worker counts. Written by the worker alone; anyone may read a single figure at any time (64-bit reads are atomic), a set
+/// of figures is not from one instant.
+/// </summary>
+public sealed class DatapathCounters
+{
+    private readonly ulong[] _dropPackets = new ulong[256];
+    private readonly ulong[] _dropBytes = new ulong[256];
+    private readonly ulong[] _rxPackets = new ulong[Port.MaxCount];
+    private readonly ulong[] _rxBytes = new ulong[Port.MaxCount];
+    private readonly ulong[] _txPackets = new ulong[Port.MaxCount];
+    private readonly ulong[] _txBytes = new ulong[Port.MaxCount];
+
+    public ulong ForwardedPackets { get; private set; }
+
+    public ulong DroppedPackets { get; private set; }
+
+    public ulong HeldPackets { get; private set; }
+
+    public ulong ConsumedPackets { get; private set; }
+
+    public ulong DropPackets(DropReason reason) => _dropPackets[(int)reason];
+
+    public ulong DropBytes(DropReason reason) => _dropBytes[(int)reason];
+
+    public ulong RxPackets(int port) => _rxPackets[port];
+
+    public ulong RxBytes(int port) => _rxBytes[port];
+
+    public ulong TxPackets(int port) => _txPackets[port];
+
+    public ulong TxBytes(int port) => _txBytes[port];
+
+    /// <summary>A packet came in and this became of it.</summary>
+    public void CountVerdict(in PacketContext p, Verdict verdict, int receivedLength)
+    {
+        _rxPackets[p.IngressPort]++;
+        _rxBytes[p.IngressPort] += (uint)receivedLength;
+        switch (verdict)
+        {
+            case Verdict.Drop:
+                CountDrop(p.Reason, receivedLength);
+                break;
+            case Verdict.Held:
+                HeldPackets++;
+                break;
+            case Verdict.Consumed:
+                ConsumedPackets++;
+                break;
+            default:
+                break;
+        }
+    }
+
+    public void CountDrop(DropReason reason, int length)
+    {
+        DroppedPackets++;
+        _dropPackets[(int)reason]++;
+        _dropBytes[(int)reason] += (uint)length;
+    }
+
+    /// <summary>A frame left by a port.</summary>
+    public void CountTransmit(int port, int length)
+    {
+        ForwardedPackets++;
+        _txPackets[port]++;
+        _txBytes[port] += (uint)length;
+    }
+
+    /// <summary>A port's number is given to another one: its figures begin anew.</summary>
+    public void ResetPort(int port)
+    {
+        _rxPackets[port] = 0;
+        _rxBytes[port] = 0;
+        _txPackets[port] = 0;
+        _txBytes[port] = 0;
+    }
+}

@@ -1,0 +1,116 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// One packet on its way through the stages: the frame, what Parse found in it, and what the stages decided. Lives on the worker's stack.
+/// </summary>
+public ref struct PacketContext
+{
+    /// <summary>Room in front of a received frame for headers that Encap adds, the virtio header included.</summary>
+    public const int Headroom = 128;
+
+    /// <summary>Bytes of a buffer that takes any frame: headroom, Ethernet and 64 KiB.</summary>
+    public const int BufferLength = Headroom + EthernetHeader.Length + 65536;
+
+    /// <param name="buffer">The whole buffer; the frame lies at <paramref name="frameStart"/>.</param>
+    /// <param name="offload">The virtio header that came with the frame.</param>
+    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, in VirtioNetHeader offload, int ingressPort)
+    {
+        Buffer = buffer;
+        FrameStart = frameStart;
+        FrameLength = frameLength;
+        Offload = offload;
+        IngressPort = ingressPort;
+    }
+
+    public Span<byte> Buffer { get; }
+
+    public int FrameStart { get; set; }
+
+    public int FrameLength { get; set; }
+
+    public VirtioNetHeader Offload { get; set; }
+
+    public int IngressPort { get; }
+
+    public PortKind IngressKind { get; set; }
+
+    public int EgressPort { get; set; }
+
+    /// <summary>The frame from the Ethernet header on.</summary>
+    public readonly Span<byte> Frame => Buffer.Slice(FrameStart, FrameLength);
+
+    /// <summary>The IP datagram.</summary>
+    public readonly Span<byte> Datagram => Buffer.Slice(FrameStart + EthernetHeader.Length, FrameLength - EthernetHeader.Length);
+
+    /// <summary>From the IP header to the transport.</summary>
+    public int TransportOffset { get; set; }
+
+    public bool IsIpv4 { get; set; }
+
+    /// <summary>False in fragments behind the first: the ports in <see cref="Key"/> then come from the first one.</summary>
+    public bool HasTransport { get; set; }
+
+    /// <summary>The packet is an ICMP error, and <see cref="Key"/> is that of the flow it complains of, in the error's direction.</summary>
+    public bool IsIcmpError { get; set; }
+
+    /// <summary>The flow as the stages have rewritten it so far; always what the headers say.</summary>
+    public FlowKey Key { get; set; }
+
+    /// <summary>The flow as it arrived.</summary>
+    public FlowKey ArrivedKey { get; set; }
+
+    public TcpFlags TcpFlags { get; set; }
+
+    public IcmpKind IcmpKind { get; set; }
+
+    /// <summary>Code of the ICMP message, whatever its type.</summary>
+    public byte IcmpCode { get; set; }
+
+    public ConntrackStatus Status { get; set; }
+
+    /// <summary>The flow as conntrack keeps it: between client and backend, before SNAT.</summary>
+    public FlowKey FlowKey { get; set; }
+
+    /// <summary>Entry of the flow in the conntrack table, -1 when there is none.</summary>
+    public int FlowIndex { get; set; }
+
+    /// <summary>The packet runs from the flow's server to its client.</summary>
+    public bool IsReply { get; set; }
+
+    /// <summary>Frontend that this packet was translated from; 0 when none.</summary>
+    public uint RevNat { get; set; }
+
+    public uint BackendId { get; set; }
+
+    /// <summary>A pod reached itself through its service and got the loopback address as its source.</summary>
+    public bool IsHairpin { get; set; }
+
+    /// <summary>The frontend was a NodePort.</summary>
+    public bool IsNodePort { get; set; }
+
+    /// <summary>The flow's source is translated by this node.</summary>
+    public bool IsSnat { get; set; }
+
+    public RouteTarget Route { get; set; }
+
+    public DropReason Reason { get; set; }
+
+    /// <summary>Second number of the reason, 0 when it has none.</summary>
+    public byte ReasonDetail { get; set; }
+
+    public Verdict Drop(DropReason reason, byte detail = 0)
+    {
+        Reason = reason;
+        ReasonDetail = detail;
+        return Verdict.Drop;
+    }
+
+    /// <summary>Sends what is in the buffer now back to where the packet came from.</summary>
+    public Verdict Answer()
+    {
+        EgressPort = IngressPort;
+        return Verdict.Transmit;
+    }
+}

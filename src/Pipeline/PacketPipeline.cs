@@ -1,0 +1,30 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// A packet's whole life, in order: each line is a stage, each stage a folder of the same number, with the tables that it reads or
+/// writes named in its call. docs/a-packets-life.md walks one packet through these lines.
+/// </summary>
+public sealed class PacketPipeline(LiveTables live)
+{
+    /// <summary>Takes a frame through the stages. The frame in the context's buffer is then the one that leaves, if the verdict is to transmit.</summary>
+    /// <param name="s">The configuration, read once a burst.</param>
+    /// <param name="now">The time, read once a burst.</param>
+    public Verdict Process(ref PacketContext p, Snapshot s, MonoTime now)
+    {
+        // What is it?
+        Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
+        // Whom is it really for?
+        if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat);
+        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Random, now);
+        // Do we know its flow?
+        if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
+        if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
+        // Where does it go, and under whose name?
+        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes);
+        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Random, now);
+        // It may go: remember its flow and hand it to the link.
+        if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
+        if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
+        return v;
+    }
+}

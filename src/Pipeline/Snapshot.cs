@@ -1,0 +1,9 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// One state of the whole configuration, compiled for the stages. Immutable: published with one volatile write, read once a burst,
+/// so that a packet never sees half of a change.
+/// </summary>
+/// <param name="Ports">By port id; null where no port is. Routes never lead to a null.</param>
+/// <param name="UplinkPort">Id of the uplink, -1 when the node has none.</param>
+public sealed record Snapshot(long Version, Port[] Ports, int UplinkPort, RouteTable Routes, ServiceTable Services, MasqueradeRules Masquerade);

@@ -1,0 +1,131 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.State.Compile;
+
+/// <summary>
+/// Keeps the prefix table in step with the wanted routes: those of endpoints, nodes, gateways and the person's own. Works by
+/// difference, so that one route more costs the same among ten or a million.
+/// </summary>
+public sealed class RouteCompiler
+{
+    private readonly PrefixTable _table = new();
+    private readonly Dictionary<RouteTarget, int> _indexOf = [];
+    private RouteTarget[] _targets = new RouteTarget[16];
+
+    /// <summary>What holds for the whole life of the node.</summary>
+    public void AddLocal(LocalNodeSpec local)
+    {
+        foreach (IpPrefix cidr in local.PodCidrs)
+        {
+            Set(cidr, new RouteTarget(RouteKind.Unreachable, StateWriter.HostPort, default));
+        }
+
+        foreach (InterfaceAddress address in local.Addresses)
+        {
+            if (local.Uplink is not null)
+            {
+                Set(address.OnLink, new RouteTarget(RouteKind.OnLink, StateWriter.UplinkPort, default));
+            }
+        }
+
+        foreach (IpAddress gateway in local.Uplink?.Gateways ?? [])
+        {
+            Set(IpPrefix.Containing(gateway, 0), new RouteTarget(RouteKind.Gateway, StateWriter.UplinkPort, gateway));
+        }
+
+        if (local.Host is not null)
+        {
+            foreach (IpAddress address in local.Addresses.Select(a => a.Address).Concat(local.RouterAddresses))
+            {
+                Set(IpPrefix.Host(address), new RouteTarget(RouteKind.Host, StateWriter.HostPort, default));
+            }
+        }
+    }
+
+    public void Update(DesiredState old, DesiredState next, IReadOnlyDictionary<string, Port> ports)
+    {
+        Difference(old.Endpoints, next.Endpoints, e => e.Addresses.Select(IpPrefix.Host), e =>
+        {
+            foreach (IpAddress address in e.Addresses)
+            {
+                Set(IpPrefix.Host(address), new RouteTarget(RouteKind.Endpoint, ports[e.Name].Id, default));
+            }
+        });
+        if (next.Local.AutoDirectNodeRoutes)
+        {
+            Difference(old.Nodes, next.Nodes, n => n.PodCidrs, n =>
+            {
+                foreach (IpPrefix cidr in n.PodCidrs)
+                {
+                    Set(cidr, new RouteTarget(RouteKind.Node, StateWriter.UplinkPort, NextHop(n, cidr)));
+                }
+            });
+        }
+
+        Difference(old.Routes, next.Routes, r => [r.Prefix], r =>
+            Set(r.Prefix, new RouteTarget(RouteKind.Gateway, StateWriter.UplinkPort, r.Via)));
+    }
+
+    public RouteTable Publish() => new(_table.Publish(), _targets);
+
+    /// <summary>Lets the table use memory again that no worker reads any more.</summary>
+    public void Reclaim(long oldestVersionInUse) => _table.Reclaim(oldestVersionInUse);
+
+    public int Count => _table.Count;
+
+    public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Enumerate() => _table.Enumerate().Select(pair => (pair.Key, _targets[pair.Value]));
+
+    /// <summary>The address of a node by which its pods are reached: the first of the CIDR's family.</summary>
+    public static IpAddress NextHop(NodeSpec node, IpPrefix cidr) => node.Addresses.First(a => a.IsIpv4 == cidr.IsIpv4);
+
+    private void Difference<TKey, TSpec>(
+        IReadOnlyDictionary<TKey, TSpec> old, IReadOnlyDictionary<TKey, TSpec> next, Func<TSpec, IEnumerable<IpPrefix>> prefixesOf, Action<TSpec> set)
+        where TKey : notnull
+        where TSpec : class
+    {
+        if (ReferenceEquals(old, next))
+        {
+            return;
+        }
+
+        // All that goes first goes first: a prefix may move from one object to another in one change.
+        foreach ((TKey key, TSpec spec) in old)
+        {
+            if (!next.TryGetValue(key, out TSpec? kept) || !ReferenceEquals(kept, spec))
+            {
+                foreach (IpPrefix prefix in prefixesOf(spec))
+                {
+                    _table.Remove(prefix);
+                }
+            }
+        }
+
+        foreach ((TKey key, TSpec spec) in next)
+        {
+            if (!old.TryGetValue(key, out TSpec? kept) || !ReferenceEquals(kept, spec))
+            {
+                set(spec);
+            }
+        }
+    }
+
+    private void Set(IpPrefix prefix, RouteTarget target)
+    {
+        if (!_indexOf.TryGetValue(target, out int index))
+        {
+            index = _indexOf.Count;
+            _indexOf.Add(target, index);
+            if (index == _targets.Length)
+            {
+                // Published tables keep the array they have; what they can reach in it is never written again.
+                Array.Resize(ref _targets, index * 2);
+            }
+
+            _targets[index] = target;
+        }
+
+        _table.Set(prefix, index);
+    }
+}

@@ -1,0 +1,21 @@
+namespace ClusterMesh.Datapath.State.Desired;
+
+/// <summary>Whether two specs want the same, wherever they were written: what makes a repeated apply change nothing.</summary>
+public static class SpecEquality
+{
+    public static bool Same(EndpointSpec a, EndpointSpec b) =>
+        a with { Addresses = b.Addresses, Source = b.Source } == b && a.Addresses.SequenceEqual(b.Addresses);
+
+    public static bool Same(NodeSpec a, NodeSpec b) =>
+        a with { Addresses = b.Addresses, PodCidrs = b.PodCidrs, Source = b.Source } == b
+        && a.Addresses.SequenceEqual(b.Addresses) && a.PodCidrs.SequenceEqual(b.PodCidrs);
+
+    public static bool Same(RouteSpec a, RouteSpec b) => a with { Source = b.Source } == b;
+
+    public static bool Same(ServiceSpec a, ServiceSpec b) =>
+        a with { Frontends = b.Frontends, Backends = b.Backends, Source = b.Source } == b
+        && a.Frontends.SequenceEqual(b.Frontends) && a.Backends.SequenceEqual(b.Backends);
+
+    public static bool Same(MasqueradeSpec a, MasqueradeSpec b) =>
+        a.Enabled == b.Enabled && a.NonMasqueradeCidrs.SequenceEqual(b.NonMasqueradeCidrs);
+}

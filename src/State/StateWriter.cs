@@ -1,0 +1,192 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State.Compile;
+using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.State;
+
+/// <summary>
+/// The one writer of the configuration: takes changes, refuses contradictions whole, compiles what holds into a <see cref="Snapshot"/>
+/// and publishes it. Two steps, so that devices can be opened between them: <see cref="Plan"/> changes nothing, <see cref="Commit"/>
+/// cannot fail. Callers take turns (the forwarder's control lock); any thread may read <see cref="Current"/>.
+/// </summary>
+public sealed class StateWriter
+{
+    /// <summary>Port ids that every node has.</summary>
+    public const int HostPort = 0;
+
+    public const int UplinkPort = 1;
+
+    private const int FirstEndpointPort = 2;
+
+    private readonly RouteCompiler _routes = new();
+    private readonly ServiceCompiler _services;
+    private readonly LocalNodeSpec _local;
+    private readonly PrefixMap _nativeRouting;
+    private MasqueradeRules _masquerade;
+    private Snapshot _current;
+
+    public StateWriter(LocalNodeSpec local, ulong seed)
+    {
+        _local = local;
+        _services = new ServiceCompiler(local, seed);
+        _nativeRouting = MapOf(local.NativeRoutingCidrs);
+        _routes.AddLocal(local);
+        Desired = DesiredState.For(local);
+        Ports = LocalPorts(local).ToDictionary(p => p.Name);
+        _masquerade = CompileMasquerade();
+        _current = Compile(1, ServiceTable.Empty);
+    }
+
+    /// <summary>Counts up with every change that was one.</summary>
+    public long Version => _current.Version;
+
+    public DesiredState Desired { get; private set; }
+
+    /// <summary>Ports by name: host, uplink and the endpoints'.</summary>
+    public IReadOnlyDictionary<string, Port> Ports { get; private set; }
+
+    public int RouteCount => _routes.Count;
+
+    public int BackendCount => _services.BackendCount;
+
+    public int FrontendCount => _services.FrontendCount;
+
+    /// <summary>What the workers run with now.</summary>
+    public Snapshot Current => Volatile.Read(ref _current);
+
+    /// <exception cref="ConfigurationException">The change contradicts itself or what is there.</exception>
+    public StatePlan Plan(DesiredChange change)
+    {
+        DesiredState next = Desired.With(change, out int changed);
+        return Plan(next, changed);
+    }
+
+    /// <exception cref="KeyNotFoundException">A name is not there.</exception>
+    /// <exception cref="ConfigurationException">What is left contradicts itself.</exception>
+    public StatePlan PlanDelete(ObjectKind kind, IReadOnlyList<string> names) => Plan(Desired.Without(kind, names), names.Count);
+
+    /// <summary>Makes a plan the configuration. The plan must have been made from what is the configuration now.</summary>
+    public Snapshot Commit(StatePlan plan)
+    {
+        if (!ReferenceEquals(plan.Previous, Desired))
+        {
+            throw new InvalidOperationException("the plan was made from an older configuration");
+        }
+
+        if (plan.ChangedCount == 0)
+        {
+            return _current;
+        }
+
+        _routes.Update(plan.Previous, plan.Next, plan.Ports);
+        ServiceTable services = _services.Update(plan.Previous.Services, plan.Next.Services);
+        Desired = plan.Next;
+        Ports = plan.Ports;
+        if (!ReferenceEquals(plan.Previous.Masquerade, plan.Next.Masquerade) || !ReferenceEquals(plan.Previous.Nodes, plan.Next.Nodes))
+        {
+            _masquerade = CompileMasquerade();
+        }
+
+        Snapshot next = Compile(_current.Version + 1, services);
+        Volatile.Write(ref _current, next);
+        return next;
+    }
+
+    /// <summary>Lets tables use memory again that belonged to snapshots before this one, once no worker reads those.</summary>
+    public void Reclaim(Snapshot oldestInUse) => _routes.Reclaim(oldestInUse.Routes.Version);
+
+    public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Routes() => _routes.Enumerate();
+
+    public IReadOnlyList<Frontend> FrontendsOf(string service) => _services.FrontendsOf(service);
+
+    private static IEnumerable<Port> LocalPorts(LocalNodeSpec local)
+    {
+        IpAddress[] addresses = [.. local.Addresses.Select(a => a.Address)];
+        if (local.Host is not null)
+        {
+            yield return new Port(HostPort, "host", PortKind.Host, local.RouterMac, local.Host.Mac, [.. addresses, .. local.RouterAddresses], local.Mtu);
+        }
+
+        if (local.Uplink is not null)
+        {
+            yield return new Port(UplinkPort, "uplink", PortKind.Uplink, local.Uplink.Mac, default, addresses, local.Mtu);
+        }
+    }
+
+    private static PrefixMap MapOf(IEnumerable<IpPrefix> prefixes)
+    {
+        var table = new PrefixTable();
+        foreach (IpPrefix prefix in prefixes)
+        {
+            table.Set(prefix, 0);
+        }
+
+        return table.Publish();
+    }
+
+    private StatePlan Plan(DesiredState next, int changed)
+    {
+        DesiredRules.Check(next, Desired);
+        var ports = new Dictionary<string, Port>(Ports);
+        List<EndpointSpec> gone = [];
+        List<EndpointSpec> come = [];
+        if (!ReferenceEquals(next.Endpoints, Desired.Endpoints))
+        {
+            gone.AddRange(Desired.Endpoints.Values.Where(e => !next.Endpoints.TryGetValue(e.Name, out EndpointSpec? kept) || !ReferenceEquals(kept, e)));
+            come.AddRange(next.Endpoints.Values.Where(e => !Desired.Endpoints.TryGetValue(e.Name, out EndpointSpec? kept) || !ReferenceEquals(kept, e)));
+            come.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+            AssignPorts(ports, gone, come);
+        }
+
+        return new StatePlan(Desired, next, changed, gone, come, ports);
+    }
+
+    private void AssignPorts(Dictionary<string, Port> ports, List<EndpointSpec> gone, List<EndpointSpec> come)
+    {
+        foreach (EndpointSpec endpoint in gone)
+        {
+            ports.Remove(endpoint.Name);
+        }
+
+        // Numbers of ports that go in this very change are not given away in it: their frames may still be under way.
+        var taken = Ports.Values.Select(p => p.Id).ToHashSet();
+        int id = FirstEndpointPort;
+        foreach (EndpointSpec endpoint in come)
+        {
+            while (!taken.Add(id))
+            {
+                id++;
+            }
+
+            if (id >= Port.MaxCount)
+            {
+                throw new ConfigurationException($"{endpoint.Source}: endpoint {endpoint.Name}: all {Port.MaxCount} ports are in use; delete endpoints first, then add");
+            }
+
+            ports[endpoint.Name] = new Port(id, endpoint.Name, PortKind.Endpoint, _local.RouterMac, endpoint.Mac, [.. endpoint.Addresses], _local.Mtu);
+        }
+    }
+
+    private Snapshot Compile(long version, ServiceTable services)
+    {
+        int length = Ports.Count == 0 ? 2 : Math.Max(2, Ports.Values.Max(p => p.Id) + 1);
+        var ports = new Port[length];
+        foreach (Port port in Ports.Values)
+        {
+            ports[port.Id] = port;
+        }
+
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade);
+    }
+
+    private MasqueradeRules CompileMasquerade() => new(
+        Desired.Masquerade.Enabled,
+        _local.Addresses.FirstOrDefault(a => a.Address.IsIpv4).Address,
+        _local.Addresses.FirstOrDefault(a => !a.Address.IsIpv4).Address,
+        _nativeRouting,
+        MapOf(Desired.Masquerade.NonMasqueradeCidrs),
+        MapOf(Desired.Nodes.Values.SelectMany(n => n.Addresses).Select(IpPrefix.Host)),
+        (ushort)(_local.NodePortLast + 1),
+        ushort.MaxValue);
+}

@@ -1,0 +1,105 @@
+using System.Text.Json;
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.State.Desired;
+
+namespace ClusterMesh.Datapath.Configuration.Tests;
+
+/// <summary>What is in force can be printed as a node file, and read back as the same.</summary>
+public sealed class EffectiveDocumentTests
+{
+    private const string BothFamilies = """
+        node: {name: n, cluster: c, addresses: [172.18.0.5/16, 'fd18::5/64'], podCIDRs: [10.0.1.0/24, 10.0.2.0/24, 'fd00:1::/64']}
+        uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1']}
+        masquerade: {enabled: false, masqLinkLocal: true, masqLinkLocalIPv6: true, nonMasqueradeCIDRs: ['::/0', 0.0.0.0/0]}
+        endpoints: [{name: '1', namespace: 'true', interface: 'null', addresses: ['fd00:1::9']}]
+        services: [{name: yes, protocol: SCTP, frontends: [{type: NodePort, port: 30000}]}]
+        """;
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("node: {name: a}")]
+    [InlineData(BothFamilies)]
+    public void Written_and_read_again_gives_the_same(string? text)
+    {
+        NodeFile first = NodeFile.Parse("first.yaml", text ?? Sample.WestWorker);
+        NodeDocument effective = DocumentWriter.Write(first.Local, first.SocketPath, first.Initial);
+        string yaml = YamlText.Write(effective);
+        NodeFile second = NodeFile.Parse("second.yaml", yaml);
+
+        Assert.Equal(JsonSerializer.Serialize(effective), JsonSerializer.Serialize(second.Document));
+        Assert.Equal(Shown(first), Shown(second));
+        Assert.Equal(yaml, YamlText.Write(DocumentWriter.Write(second.Local, second.SocketPath, second.Initial)));
+    }
+
+    [Fact]
+    public void Effective_text_shows_the_settings_of_the_walk_through()
+    {
+        NodeFile file = Sample.Parse();
+        string yaml = YamlText.Write(DocumentWriter.Write(file.Local, file.SocketPath, file.Initial));
+        Assert.StartsWith("""
+            node:
+              name: west-worker
+              cluster: west
+              clusterId: 1
+              addresses:
+                - 172.18.0.5/16
+              podCIDRs:
+                - 10.0.1.0/24
+              routerAddresses:
+                - 10.0.1.1
+            socket: /run/cmesh/west-west-worker/control.sock
+            host:
+              namespace: west-worker
+
+            """, yaml);
+        Assert.Contains("""
+            routing:
+              mode: native
+              mtu: 1500
+              ipv4NativeRoutingCIDR: 10.0.0.0/16
+              autoDirectNodeRoutes: true
+            masquerade:
+              enabled: true
+              nonMasqueradeCIDRs:
+                - 10.1.0.0/16
+                - 169.254.0.0/16
+              masqLinkLocal: false
+            """, yaml);
+        Assert.Contains("""
+              - name: kube-system/kube-dns:dns
+                protocol: UDP
+                frontends:
+                  - type: ClusterIP
+                    address: 10.2.0.10
+                    port: 53
+                backends: []
+            """, yaml);
+    }
+
+    [Fact]
+    public void Text_that_other_readers_would_take_for_something_else_is_quoted()
+    {
+        string yaml = YamlText.Write(new NodeDocument
+        {
+            Node = new NodeSection { Name = "0123", Cluster = "true" },
+            Socket = "/run/a b # c",
+            Uplink = new UplinkSection { Namespace = "a: b", Interface = "eth0", Mac = "12:34:56:10:11:12" },
+        });
+        Assert.Contains("name: \"0123\"", yaml);
+        Assert.Contains("cluster: \"true\"", yaml);
+        Assert.Contains("socket: \"/run/a b # c\"", yaml);
+        Assert.Contains("namespace: \"a: b\"", yaml);
+        Assert.Contains("mac: \"12:34:56:10:11:12\"", yaml);
+        Assert.Equal("/run/a b # c", NodeFile.Parse("x.yaml", yaml.Replace("\"a: b\"", "a").Replace("addresses: []", "addresses: [10.0.0.1/24]")).SocketPath);
+    }
+
+    /// <summary>All values of the specs but their sources, which name different lines.</summary>
+    private static string Shown(NodeFile file) =>
+        JsonSerializer.Serialize(file.Local with { Source = "" }) + JsonSerializer.Serialize(file.Initial with
+        {
+            Endpoints = [.. (file.Initial.Endpoints ?? []).Select(e => e with { Source = "" })],
+            Nodes = [.. (file.Initial.Nodes ?? []).Select(n => n with { Source = "" })],
+            Routes = [.. (file.Initial.Routes ?? []).Select(r => r with { Source = "" })],
+            Services = [.. (file.Initial.Services ?? []).Select(s => s with { Source = "" })],
+        });
+}
