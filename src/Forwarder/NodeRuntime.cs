@@ -192,8 +192,10 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         lock (_gate)
         {
-            // A name that is back already belongs to a new namespace; the old port is as dead.
-            int[] ids = [.. _writer.Desired.Endpoints.Values.Where(e => NamespaceWatch.PathOf(e.Namespace) == path).Select(e => _writer.Ports[e.Name].Id)];
+            int[] ids =
+            [
+                .. _writer.Desired.Endpoints.Values.Where(e => NamespaceWatch.PathOf(e.Namespace) == path).Where(IsOrphaned).Select(e => _writer.Ports[e.Name].Id),
+            ];
             if (ids.Length > 0 && !_isStopping)
             {
                 _worker.Reconfigure(_writer.Current, ids, []);
@@ -202,13 +204,20 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
+    /// <summary>Served, but by a device in a namespace that its name no longer stands for.</summary>
+    private bool IsOrphaned(EndpointSpec endpoint)
+    {
+        ulong served = _worker.NamespaceInodeOf(_writer.Ports[endpoint.Name].Id);
+        return served != 0 && served != NamespaceWatch.InodeOf(endpoint.Namespace);
+    }
+
     /// <summary>Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone are opened anew.</summary>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
     private int Carry(StatePlan plan, IEnumerable<string> named)
     {
         EndpointSpec[] revived =
         [
-            .. named.Where(n => !plan.Added.Any(a => a.Name == n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id)),
+            .. named.Where(n => !plan.Added.Any(a => a.Name == n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id) || IsOrphaned(e)),
         ];
 
         // A pod that comes back changed under the same interface needs the old TAP out of the way first.
@@ -230,7 +239,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             throw;
         }
 
-        int[] detached = [.. plan.Removed.Select(e => _writer.Ports[e.Name].Id)];
+        int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
         _worker.Reconfigure(after, detached, opened);

@@ -16,11 +16,15 @@ public sealed class NetworkNamespace : IDisposable
     private NetworkNamespace(string name, NamespaceFile file)
     {
         Name = name;
+        Inode = file.ReadInode();
         _file = file;
     }
 
     /// <summary>As it was given to <see cref="Open"/>.</summary>
     public string Name { get; }
+
+    /// <summary>The kernel's number of the namespace: another one under the same name has another number.</summary>
+    public ulong Inode { get; }
 
     /// <param name="name">A name under /run/netns or an absolute path.</param>
     /// <exception cref="DeviceException">No such namespace, or no right to open it.</exception>

@@ -15,19 +15,23 @@ public sealed class TapPort : IPort
 
     private readonly TunFile _tun;
 
-    internal TapPort(TapSettings settings, TunFile tun, Link link)
+    internal TapPort(TapSettings settings, TunFile tun, Link link, ulong namespaceInode)
     {
         Name = settings.Name;
         Namespace = settings.Namespace;
         Interface = settings.Interface;
         InterfaceIndex = link.Index;
         Mac = link.Mac;
+        NamespaceInode = namespaceInode;
         _tun = tun;
     }
 
     public string Name { get; }
 
     public string Namespace { get; }
+
+    /// <summary>Number of the namespace that the device was made in, which may have lost its name since.</summary>
+    public ulong NamespaceInode { get; }
 
     public string Interface { get; }
 

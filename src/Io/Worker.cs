@@ -109,6 +109,9 @@ public sealed class Worker : IDisposable
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
     public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
 
+    /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
+    public ulong NamespaceInodeOf(int id) => Volatile.Read(ref _ports[id])?.NamespaceInode ?? 0;
+
     /// <summary>Stops the thread and closes all ports.</summary>
     public void Dispose()
     {

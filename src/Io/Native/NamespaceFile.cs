@@ -39,5 +39,10 @@ internal sealed class NamespaceFile : IDisposable
         }
     }
 
+    /// <summary>Tells two namespaces apart that had the same name one after the other.</summary>
+    public ulong ReadInode() => SystemCalls.ReadInode(_file, out ulong inode) < 0
+        ? throw new DeviceException($"network namespace '{_name}': {_path} cannot be examined")
+        : inode;
+
     public void Dispose() => _file.Dispose();
 }

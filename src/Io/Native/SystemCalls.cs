@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 using Tmds.Linux;
 
@@ -8,7 +9,7 @@ namespace ClusterMesh.Datapath.Io.Native;
 /// The system calls this project makes. Each returns the kernel's result, or the negative error number. Being interrupted by a signal is
 /// dealt with here and nowhere else: the call is made again.
 /// </summary>
-internal static unsafe class SystemCalls
+internal static unsafe partial class SystemCalls
 {
     /// <param name="descriptor">Null on failure.</param>
     public static int Open(string path, int flags, out FileDescriptor? descriptor)
@@ -28,6 +29,21 @@ internal static unsafe class SystemCalls
 
     public static int Socket(int family, int type, int protocol, out FileDescriptor? descriptor) =>
         Owned(LibC.socket(family, type | LibC.SOCK_CLOEXEC, protocol), out descriptor);
+
+    /// <summary>The file's inode number; Tmds.LibC has no stat. It lies at byte 8 on x86-64 and arm64 (glibc 2.33 and later).</summary>
+    public static int ReadInode(FileDescriptor file, out ulong inode)
+    {
+        const int InodeOffset = 8;
+        Span<byte> status = stackalloc byte[256];
+        int result;
+        fixed (byte* start = status)
+        {
+            result = Result(FileStatus(file.Number, start));
+        }
+
+        inode = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(status[InodeOffset..]);
+        return result;
+    }
 
     public static int EventCounter(out FileDescriptor? descriptor) => Owned(LibC.eventfd(0, LibC.EFD_CLOEXEC | LibC.EFD_NONBLOCK), out descriptor);
 
@@ -127,4 +143,7 @@ internal static unsafe class SystemCalls
         descriptor = result < 0 ? null : new FileDescriptor(result);
         return Result(result);
     }
+
+    [LibraryImport("libc", EntryPoint = "fstat", SetLastError = true)]
+    private static partial int FileStatus(int descriptor, byte* status);
 }
