@@ -13,7 +13,9 @@ public sealed class Worker : IDisposable
     /// <summary>Frames taken from one port before the others get their turn.</summary>
     private const int BurstLength = 64;
 
+    /// <summary>How long the worker sleeps while flows can expire and neighbours can fail, and while nothing can.</summary>
     private const int TickMilliseconds = 100;
+
     private const int IdleMilliseconds = 1000;
 
     private readonly PacketPipeline _pipeline;

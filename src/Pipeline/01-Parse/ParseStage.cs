@@ -50,6 +50,9 @@ public static class ParseStage
         if (ip.Destination.IsMulticast || ip.Destination.IsBroadcast || ip.Destination.IsUnspecified || ip.Destination.IsLoopback)
             return p.Drop(DropReason.UnknownTarget);
 
+        if (ethernet.Destination.IsGroup)
+            return p.Drop(DropReason.OtherStation); // RFC 1812 section 5.3.4: what was sent to everyone on a link is not forwarded.
+
         Verdict verdict = ReadTransport(ref p, ip, fragments, now);
         p.ArrivedKey = p.Key;
         return verdict;
