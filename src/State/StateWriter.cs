@@ -58,13 +58,13 @@ public sealed class StateWriter
     /// <exception cref="ConfigurationException">The change contradicts itself or what is there.</exception>
     public StatePlan Plan(DesiredChange change)
     {
-        DesiredState next = Desired.With(change, out int changed);
-        return Plan(next, changed);
+        DesiredState next = Desired.With(change, out DesiredDelta delta);
+        return Plan(next, delta);
     }
 
     /// <exception cref="KeyNotFoundException">A name is not there.</exception>
     /// <exception cref="ConfigurationException">What is left contradicts itself.</exception>
-    public StatePlan PlanDelete(ObjectKind kind, IReadOnlyList<string> names) => Plan(Desired.Without(kind, names), names.Count);
+    public StatePlan PlanDelete(ObjectKind kind, IReadOnlyList<string> names) => Plan(Desired.Without(kind, names, out DesiredDelta delta), delta);
 
     /// <summary>Makes a plan the configuration. The plan must have been made from what is the configuration now.</summary>
     public Snapshot Commit(StatePlan plan)
@@ -79,11 +79,11 @@ public sealed class StateWriter
             return _current;
         }
 
-        _routes.Update(plan.Previous, plan.Next, plan.Ports);
-        ServiceTable services = _services.Update(plan.Previous.Services, plan.Next.Services);
+        _routes.Update(_local, plan.Delta, plan.Ports);
+        ServiceTable services = _services.Update(plan.Delta.Services);
         Desired = plan.Next;
         Ports = plan.Ports;
-        if (!ReferenceEquals(plan.Previous.Masquerade, plan.Next.Masquerade) || !ReferenceEquals(plan.Previous.Nodes, plan.Next.Nodes))
+        if (plan.Delta.MasqueradeChanged || !plan.Delta.Nodes.IsEmpty)
         {
             _masquerade = CompileMasquerade();
         }
@@ -125,26 +125,23 @@ public sealed class StateWriter
         return table.Publish();
     }
 
-    private StatePlan Plan(DesiredState next, int changed)
+    private StatePlan Plan(DesiredState next, DesiredDelta delta)
     {
-        DesiredRules.Check(next, Desired);
-        var ports = new Dictionary<string, Port>(Ports);
-        List<EndpointSpec> gone = [];
-        List<EndpointSpec> come = [];
-        if (!ReferenceEquals(next.Endpoints, Desired.Endpoints))
+        DesiredRules.Check(next, delta);
+        IReadOnlyDictionary<string, Port> ports = Ports;
+        if (!delta.Endpoints.IsEmpty)
         {
-            gone.AddRange(Desired.Endpoints.Values.Where(e => !next.Endpoints.TryGetValue(e.Name, out EndpointSpec? kept) || !ReferenceEquals(kept, e)));
-            come.AddRange(next.Endpoints.Values.Where(e => !Desired.Endpoints.TryGetValue(e.Name, out EndpointSpec? kept) || !ReferenceEquals(kept, e)));
-            come.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
-            AssignPorts(ports, gone, come);
+            delta.Endpoints.Added.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+            ports = AssignPorts(delta.Endpoints);
         }
 
-        return new StatePlan(Desired, next, changed, gone, come, ports);
+        return new StatePlan(Desired, next, delta, delta.ObjectCount, ports);
     }
 
-    private void AssignPorts(Dictionary<string, Port> ports, List<EndpointSpec> gone, List<EndpointSpec> come)
+    private Dictionary<string, Port> AssignPorts(SpecDelta<EndpointSpec> delta)
     {
-        foreach (EndpointSpec endpoint in gone)
+        var ports = new Dictionary<string, Port>(Ports);
+        foreach (EndpointSpec endpoint in delta.Removed)
         {
             ports.Remove(endpoint.Name);
         }
@@ -152,7 +149,7 @@ public sealed class StateWriter
         // Numbers of ports that go in this very change are not given away in it: their frames may still be under way.
         var taken = Ports.Values.Select(p => p.Id).ToHashSet();
         int id = FirstEndpointPort;
-        foreach (EndpointSpec endpoint in come)
+        foreach (EndpointSpec endpoint in delta.Added)
         {
             while (!taken.Add(id))
             {
@@ -166,6 +163,8 @@ public sealed class StateWriter
 
             ports[endpoint.Name] = new Port(id, endpoint.Name, PortKind.Endpoint, _local.RouterMac, endpoint.Mac, [.. endpoint.Addresses], _local.Mtu);
         }
+
+        return ports;
     }
 
     private Snapshot Compile(long version, ServiceTable services)

@@ -44,28 +44,35 @@ public sealed class RouteCompiler
         }
     }
 
-    public void Update(DesiredState old, DesiredState next, IReadOnlyDictionary<string, Port> ports)
+    public void Update(LocalNodeSpec local, DesiredDelta delta, IReadOnlyDictionary<string, Port> ports)
     {
-        Difference(old.Endpoints, next.Endpoints, e => e.Addresses.Select(IpPrefix.Host), e =>
+        bool routesNodes = local.AutoDirectNodeRoutes;
+
+        // All that goes first goes first: a prefix may move from one object to another in one change.
+        Remove(delta.Endpoints.Removed.SelectMany(e => e.Addresses.Select(IpPrefix.Host)));
+        Remove(delta.Nodes.Removed.Where(_ => routesNodes).SelectMany(n => n.PodCidrs));
+        Remove(delta.Routes.Removed.Select(r => r.Prefix));
+
+        foreach (EndpointSpec endpoint in delta.Endpoints.Added)
         {
-            foreach (IpAddress address in e.Addresses)
+            foreach (IpAddress address in endpoint.Addresses)
             {
-                Set(IpPrefix.Host(address), new RouteTarget(RouteKind.Endpoint, ports[e.Name].Id, default));
+                Set(IpPrefix.Host(address), new RouteTarget(RouteKind.Endpoint, ports[endpoint.Name].Id, default));
             }
-        });
-        if (next.Local.AutoDirectNodeRoutes)
-        {
-            Difference(old.Nodes, next.Nodes, n => n.PodCidrs, n =>
-            {
-                foreach (IpPrefix cidr in n.PodCidrs)
-                {
-                    Set(cidr, new RouteTarget(RouteKind.Node, StateWriter.UplinkPort, NextHop(n, cidr)));
-                }
-            });
         }
 
-        Difference(old.Routes, next.Routes, r => [r.Prefix], r =>
-            Set(r.Prefix, new RouteTarget(RouteKind.Gateway, StateWriter.UplinkPort, r.Via)));
+        foreach (NodeSpec node in delta.Nodes.Added.Where(_ => routesNodes))
+        {
+            foreach (IpPrefix cidr in node.PodCidrs)
+            {
+                Set(cidr, new RouteTarget(RouteKind.Node, StateWriter.UplinkPort, NextHop(node, cidr)));
+            }
+        }
+
+        foreach (RouteSpec route in delta.Routes.Added)
+        {
+            Set(route.Prefix, new RouteTarget(RouteKind.Gateway, StateWriter.UplinkPort, route.Via));
+        }
     }
 
     public RouteTable Publish() => new(_table.Publish(), _targets);
@@ -80,34 +87,11 @@ public sealed class RouteCompiler
     /// <summary>The address of a node by which its pods are reached: the first of the CIDR's family.</summary>
     public static IpAddress NextHop(NodeSpec node, IpPrefix cidr) => node.Addresses.First(a => a.IsIpv4 == cidr.IsIpv4);
 
-    private void Difference<TKey, TSpec>(
-        IReadOnlyDictionary<TKey, TSpec> old, IReadOnlyDictionary<TKey, TSpec> next, Func<TSpec, IEnumerable<IpPrefix>> prefixesOf, Action<TSpec> set)
-        where TKey : notnull
-        where TSpec : class
+    private void Remove(IEnumerable<IpPrefix> prefixes)
     {
-        if (ReferenceEquals(old, next))
+        foreach (IpPrefix prefix in prefixes)
         {
-            return;
-        }
-
-        // All that goes first goes first: a prefix may move from one object to another in one change.
-        foreach ((TKey key, TSpec spec) in old)
-        {
-            if (!next.TryGetValue(key, out TSpec? kept) || !ReferenceEquals(kept, spec))
-            {
-                foreach (IpPrefix prefix in prefixesOf(spec))
-                {
-                    _table.Remove(prefix);
-                }
-            }
-        }
-
-        foreach ((TKey key, TSpec spec) in next)
-        {
-            if (!old.TryGetValue(key, out TSpec? kept) || !ReferenceEquals(kept, spec))
-            {
-                set(spec);
-            }
+            _table.Remove(prefix);
         }
     }
 

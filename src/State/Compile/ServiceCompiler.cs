@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Wire;
@@ -26,17 +25,17 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
     /// <summary>Frontends of a service as last compiled.</summary>
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _frontendsOf.TryGetValue(service, out Frontend[]? frontends) ? frontends : [];
 
-    public ServiceTable Update(ImmutableDictionary<string, ServiceSpec> old, ImmutableDictionary<string, ServiceSpec> next)
+    public ServiceTable Update(SpecDelta<ServiceSpec> delta)
     {
-        if (ReferenceEquals(old, next))
+        if (delta.IsEmpty)
         {
             return _table;
         }
 
-        ServiceSpec[] gone = [.. old.Values.Where(s => !next.TryGetValue(s.Name, out ServiceSpec? kept) || !ReferenceEquals(kept, s))];
-        ServiceSpec[] come = [.. next.Values.Where(s => !old.TryGetValue(s.Name, out ServiceSpec? kept) || !ReferenceEquals(kept, s)).OrderBy(s => s.Name, StringComparer.Ordinal)];
+        // By name, so that ids do not depend on the order in which somebody listed the services.
+        ServiceSpec[] come = [.. delta.Added.OrderBy(s => s.Name, StringComparer.Ordinal)];
         var freed = new Dictionary<FrontendKey, uint>();
-        foreach (ServiceSpec service in gone)
+        foreach (ServiceSpec service in delta.Removed)
         {
             foreach (Frontend frontend in _frontendsOf[service.Name])
             {
@@ -55,7 +54,7 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
             _frontendsOf[service.Name] = Compile(service, freed, ref sameFrontends);
         }
 
-        foreach (ServiceSpec service in gone)
+        foreach (ServiceSpec service in delta.Removed)
         {
             Release(service);
         }

@@ -7,26 +7,27 @@ namespace ClusterMesh.Datapath.State.Desired;
 public static class DesiredRules
 {
     /// <param name="next">The whole wanted state.</param>
-    /// <param name="previous">What it was made from: kinds that are the same object there are not checked again.</param>
+    /// <param name="delta">What is different in it: only rules that this can break are checked.</param>
     /// <exception cref="ConfigurationException">The first violation found.</exception>
-    public static void Check(DesiredState next, DesiredState previous)
+    public static void Check(DesiredState next, DesiredDelta delta)
     {
-        if (!ReferenceEquals(next.Endpoints, previous.Endpoints) || !ReferenceEquals(next.Nodes, previous.Nodes))
+        bool nodesChanged = !delta.Nodes.IsEmpty;
+        if (delta.Endpoints.Added.Count > 0 || nodesChanged)
         {
             CheckAddresses(next);
         }
 
-        if (!ReferenceEquals(next.Nodes, previous.Nodes))
+        if (nodesChanged)
         {
             CheckNodes(next);
         }
 
-        if (!ReferenceEquals(next.Routes, previous.Routes) || !ReferenceEquals(next.Nodes, previous.Nodes))
+        if (delta.Routes.Added.Count > 0 || nodesChanged)
         {
-            CheckRoutes(next);
+            CheckRoutes(next, nodesChanged ? next.Routes.Values : delta.Routes.Added);
         }
 
-        if (!ReferenceEquals(next.Services, previous.Services))
+        if (delta.Services.Added.Count > 0)
         {
             CheckServices(next);
         }
@@ -155,7 +156,7 @@ public static class DesiredRules
         }
     }
 
-    private static void CheckRoutes(DesiredState state)
+    private static void CheckRoutes(DesiredState state, IEnumerable<RouteSpec> routes)
     {
         Dictionary<IpPrefix, string> derived = [];
         if (state.Local.AutoDirectNodeRoutes)
@@ -174,7 +175,7 @@ public static class DesiredRules
             derived[IpPrefix.Containing(gateway, 0)] = "the uplink's gateway";
         }
 
-        foreach (RouteSpec route in state.Routes.Values)
+        foreach (RouteSpec route in routes)
         {
             if (derived.TryGetValue(route.Prefix, out string? owner))
             {
