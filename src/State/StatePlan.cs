@@ -4,12 +4,15 @@ using ClusterMesh.Datapath.State.Desired;
 namespace ClusterMesh.Datapath.State;
 
 /// <summary>A change that holds, not yet in force.</summary>
-/// <param name="Delta">What is different; endpoints removed need their port closed, those added one opened.</param>
-/// <param name="ChangedCount">Objects that differ; 0 when the change asks for what is there.</param>
 /// <param name="Ports">All ports afterwards, by name.</param>
-public sealed record StatePlan(DesiredState Previous, DesiredState Next, DesiredDelta Delta, int ChangedCount, IReadOnlyDictionary<string, Port> Ports)
+public sealed record StatePlan(DesiredState Previous, DesiredState Next, DesiredDifference Difference, IReadOnlyDictionary<string, Port> Ports)
 {
-    public IReadOnlyList<EndpointSpec> Removed => Delta.Endpoints.Removed;
+    /// <summary>Objects that differ; 0 when the change asks for what is there.</summary>
+    public int ChangedCount => Difference.ChangedCount;
 
-    public IReadOnlyList<EndpointSpec> Added => Delta.Endpoints.Added;
+    /// <summary>Endpoints whose port goes, those that come back different included.</summary>
+    public IReadOnlyList<EndpointSpec> Removed => Difference.Endpoints.Gone;
+
+    /// <summary>Endpoints that need a port opened.</summary>
+    public IReadOnlyList<EndpointSpec> Added => Difference.Endpoints.Come;
 }

@@ -17,6 +17,11 @@ public sealed class StateWriter
 
     public const int UplinkPort = 1;
 
+    /// <summary>Names of these ports.</summary>
+    public const string HostName = "host";
+
+    public const string UplinkName = "uplink";
+
     private const int FirstEndpointPort = 2;
 
     private readonly RouteCompiler _routes = new();
@@ -58,13 +63,17 @@ public sealed class StateWriter
     /// <exception cref="ConfigurationException">The change contradicts itself or what is there.</exception>
     public StatePlan Plan(DesiredChange change)
     {
-        DesiredState next = Desired.With(change, out DesiredDelta delta);
-        return Plan(next, delta);
+        DesiredState next = Desired.With(change, out DesiredDifference difference);
+        return Plan(next, difference);
     }
 
     /// <exception cref="KeyNotFoundException">A name is not there.</exception>
     /// <exception cref="ConfigurationException">What is left contradicts itself.</exception>
-    public StatePlan PlanDelete(ObjectKind kind, IReadOnlyList<string> names) => Plan(Desired.Without(kind, names, out DesiredDelta delta), delta);
+    public StatePlan PlanDelete(ObjectKind kind, IReadOnlyList<string> names)
+    {
+        DesiredState next = Desired.Without(kind, names, out DesiredDifference difference);
+        return Plan(next, difference);
+    }
 
     /// <summary>Makes a plan the configuration. The plan must have been made from what is the configuration now.</summary>
     public Snapshot Commit(StatePlan plan)
@@ -79,11 +88,11 @@ public sealed class StateWriter
             return _current;
         }
 
-        _routes.Update(_local, plan.Delta, plan.Ports);
-        ServiceTable services = _services.Update(plan.Delta.Services);
+        _routes.Update(plan.Difference, _local.AutoDirectNodeRoutes, plan.Ports);
+        ServiceTable services = _services.Update(plan.Difference.Services);
         Desired = plan.Next;
         Ports = plan.Ports;
-        if (plan.Delta.MasqueradeChanged || !plan.Delta.Nodes.IsEmpty)
+        if (plan.Difference.IsMasqueradeChanged || !plan.Difference.Nodes.IsEmpty)
         {
             _masquerade = CompileMasquerade();
         }
@@ -105,12 +114,12 @@ public sealed class StateWriter
         IpAddress[] addresses = [.. local.Addresses.Select(a => a.Address)];
         if (local.Host is not null)
         {
-            yield return new Port(HostPort, "host", PortKind.Host, local.RouterMac, local.Host.Mac, [.. addresses, .. local.RouterAddresses], local.Mtu);
+            yield return new Port(HostPort, HostName, PortKind.Host, local.RouterMac, local.Host.Mac, [.. addresses, .. local.RouterAddresses], local.Mtu);
         }
 
         if (local.Uplink is not null)
         {
-            yield return new Port(UplinkPort, "uplink", PortKind.Uplink, local.Uplink.Mac, default, addresses, local.Mtu);
+            yield return new Port(UplinkPort, UplinkName, PortKind.Uplink, local.Uplink.Mac, default, addresses, local.Mtu);
         }
     }
 
@@ -125,23 +134,16 @@ public sealed class StateWriter
         return table.Publish();
     }
 
-    private StatePlan Plan(DesiredState next, DesiredDelta delta)
+    private StatePlan Plan(DesiredState next, DesiredDifference difference)
     {
-        DesiredRules.Check(next, delta);
-        IReadOnlyDictionary<string, Port> ports = Ports;
-        if (!delta.Endpoints.IsEmpty)
-        {
-            delta.Endpoints.Added.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
-            ports = AssignPorts(delta.Endpoints);
-        }
-
-        return new StatePlan(Desired, next, delta, delta.ObjectCount, ports);
+        DesiredRules.Check(next, difference);
+        return new StatePlan(Desired, next, difference, difference.Endpoints.IsEmpty ? Ports : AssignPorts(difference.Endpoints));
     }
 
-    private Dictionary<string, Port> AssignPorts(SpecDelta<EndpointSpec> delta)
+    private Dictionary<string, Port> AssignPorts(KindDifference<EndpointSpec> endpoints)
     {
         var ports = new Dictionary<string, Port>(Ports);
-        foreach (EndpointSpec endpoint in delta.Removed)
+        foreach (EndpointSpec endpoint in endpoints.Gone)
         {
             ports.Remove(endpoint.Name);
         }
@@ -149,7 +151,7 @@ public sealed class StateWriter
         // Numbers of ports that go in this very change are not given away in it: their frames may still be under way.
         var taken = Ports.Values.Select(p => p.Id).ToHashSet();
         int id = FirstEndpointPort;
-        foreach (EndpointSpec endpoint in delta.Added)
+        foreach (EndpointSpec endpoint in endpoints.Come.OrderBy(e => e.Name, StringComparer.Ordinal))
         {
             while (!taken.Add(id))
             {

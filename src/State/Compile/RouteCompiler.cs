@@ -44,16 +44,16 @@ public sealed class RouteCompiler
         }
     }
 
-    public void Update(LocalNodeSpec local, DesiredDelta delta, IReadOnlyDictionary<string, Port> ports)
+    public void Update(DesiredDifference difference, bool hasNodeRoutes, IReadOnlyDictionary<string, Port> ports)
     {
-        bool routesNodes = local.AutoDirectNodeRoutes;
+        IReadOnlyList<NodeSpec> nodesGone = hasNodeRoutes ? difference.Nodes.Gone : [];
+        IReadOnlyList<NodeSpec> nodesCome = hasNodeRoutes ? difference.Nodes.Come : [];
 
-        // All that goes first goes first: a prefix may move from one object to another in one change.
-        Remove(delta.Endpoints.Removed.SelectMany(e => e.Addresses.Select(IpPrefix.Host)));
-        Remove(delta.Nodes.Removed.Where(_ => routesNodes).SelectMany(n => n.PodCidrs));
-        Remove(delta.Routes.Removed.Select(r => r.Prefix));
-
-        foreach (EndpointSpec endpoint in delta.Endpoints.Added)
+        // All that goes, of every kind, goes first: a prefix may move from one object to another in one change.
+        Remove(difference.Endpoints.Gone.SelectMany(e => e.Addresses).Select(IpPrefix.Host));
+        Remove(nodesGone.SelectMany(n => n.PodCidrs));
+        Remove(difference.Routes.Gone.Select(r => r.Prefix));
+        foreach (EndpointSpec endpoint in difference.Endpoints.Come)
         {
             foreach (IpAddress address in endpoint.Addresses)
             {
@@ -61,7 +61,7 @@ public sealed class RouteCompiler
             }
         }
 
-        foreach (NodeSpec node in delta.Nodes.Added.Where(_ => routesNodes))
+        foreach (NodeSpec node in nodesCome)
         {
             foreach (IpPrefix cidr in node.PodCidrs)
             {
@@ -69,7 +69,7 @@ public sealed class RouteCompiler
             }
         }
 
-        foreach (RouteSpec route in delta.Routes.Added)
+        foreach (RouteSpec route in difference.Routes.Come)
         {
             Set(route.Prefix, new RouteTarget(RouteKind.Gateway, StateWriter.UplinkPort, route.Via));
         }

@@ -10,6 +10,9 @@ namespace ClusterMesh.Datapath.State.Compile;
 /// </summary>
 internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
 {
+    private const uint SlotMask = (1u << ServiceTable.SlotBits) - 1;
+    private const uint LastGeneration = (1u << (32 - ServiceTable.SlotBits)) - 1;
+
     private readonly Dictionary<FrontendKey, uint> _idOf = [];
     private readonly Dictionary<string, Frontend[]> _frontendsOf = [];
     private readonly List<uint> _generations = [0];
@@ -25,17 +28,15 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
     /// <summary>Frontends of a service as last compiled.</summary>
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _frontendsOf.TryGetValue(service, out Frontend[]? frontends) ? frontends : [];
 
-    public ServiceTable Update(SpecDelta<ServiceSpec> delta)
+    public ServiceTable Update(KindDifference<ServiceSpec> difference)
     {
-        if (delta.IsEmpty)
+        if (difference.IsEmpty)
         {
             return _table;
         }
 
-        // By name, so that ids do not depend on the order in which somebody listed the services.
-        ServiceSpec[] come = [.. delta.Added.OrderBy(s => s.Name, StringComparer.Ordinal)];
         var freed = new Dictionary<FrontendKey, uint>();
-        foreach (ServiceSpec service in delta.Removed)
+        foreach (ServiceSpec service in difference.Gone)
         {
             foreach (Frontend frontend in _frontendsOf[service.Name])
             {
@@ -49,24 +50,27 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
 
         // Backends are taken up before those that left are given back, so that one that stays keeps its id.
         bool sameFrontends = true;
-        foreach (ServiceSpec service in come)
+        foreach (ServiceSpec service in difference.Come)
         {
             _frontendsOf[service.Name] = Compile(service, freed, ref sameFrontends);
         }
 
-        foreach (ServiceSpec service in delta.Removed)
+        foreach (ServiceSpec service in difference.Gone)
         {
             Release(service);
         }
 
         foreach (uint id in freed.Values)
         {
-            int slot = (int)(id & ((1u << ServiceTable.SlotBits) - 1));
-            _generations[slot]++;
-            _freeSlots.Push(slot);
+            // A slot whose generations are used up is given away no more: an id is never that of two frontends.
+            int slot = (int)(id & SlotMask);
+            if (++_generations[slot] <= LastGeneration)
+            {
+                _freeSlots.Push(slot);
+            }
         }
 
-        _table = sameFrontends && freed.Count == 0 ? _table.WithBackends(come.SelectMany(s => _frontendsOf[s.Name])) : Rebuild();
+        _table = sameFrontends && freed.Count == 0 ? _table.WithBackends(difference.Come.SelectMany(s => _frontendsOf[s.Name])) : Rebuild();
         return _table;
     }
 
@@ -75,7 +79,7 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
         var bySlot = new Frontend?[_generations.Count];
         foreach (Frontend frontend in _frontendsOf.Values.SelectMany(f => f))
         {
-            bySlot[frontend.Id & ((1u << ServiceTable.SlotBits) - 1)] = frontend;
+            bySlot[frontend.Id & SlotMask] = frontend;
         }
 
         return new ServiceTable(bySlot, seed);

@@ -3,37 +3,51 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.State.Desired;
 
-/// <summary>What no two objects may have in common, and what one needs of another. Each violation is one sentence that names both.</summary>
+/// <summary>
+/// What no two objects may have in common, and what one needs of another. Each violation is one sentence that names both. What was there
+/// before is in the right: the one to blame is the one that came.
+/// </summary>
 public static class DesiredRules
 {
     /// <param name="next">The whole wanted state.</param>
-    /// <param name="delta">What is different in it: only rules that this can break are checked.</param>
+    /// <param name="difference">How it was made of the one before, which held: only what can newly clash is looked at.</param>
     /// <exception cref="ConfigurationException">The first violation found.</exception>
-    public static void Check(DesiredState next, DesiredDelta delta)
+    public static void Check(DesiredState next, DesiredDifference difference)
     {
-        bool nodesChanged = !delta.Nodes.IsEmpty;
-        if (delta.Endpoints.Added.Count > 0 || nodesChanged)
+        if (difference.Endpoints.Come.Count + difference.Nodes.Come.Count > 0)
         {
-            CheckAddresses(next);
+            CheckEndpoints(next, difference.Endpoints.Come);
+            CheckAddresses(next, difference);
         }
 
-        if (nodesChanged)
+        if (difference.Nodes.Come.Count > 0)
         {
-            CheckNodes(next);
+            CheckNodes(next, difference.Nodes.Come);
         }
 
-        if (delta.Routes.Added.Count > 0 || nodesChanged)
+        if (difference.Endpoints.Come.Count + difference.Nodes.Come.Count + difference.Routes.Come.Count > 0)
         {
-            CheckRoutes(next, nodesChanged ? next.Routes.Values : delta.Routes.Added);
+            CheckRoutes(next, difference);
         }
 
-        if (delta.Services.Added.Count > 0)
+        if (difference.Services.Come.Count > 0)
         {
-            CheckServices(next);
+            ServiceRules.Check(next, difference.Services.Come);
         }
     }
 
-    private static void CheckAddresses(DesiredState state)
+    /// <summary>Those that stay as they were, then those that came.</summary>
+    internal static IEnumerable<TSpec> ByAge<TSpec>(IEnumerable<TSpec> all, IReadOnlyList<TSpec> come)
+        where TSpec : class => Old(all, come).Concat(come);
+
+    private static IEnumerable<TSpec> Old<TSpec>(IEnumerable<TSpec> all, IReadOnlyList<TSpec> come)
+        where TSpec : class
+    {
+        var young = new HashSet<TSpec>(come, ReferenceEqualityComparer.Instance);
+        return all.Where(spec => !young.Contains(spec));
+    }
+
+    private static void CheckEndpoints(DesiredState state, IReadOnlyList<EndpointSpec> come)
     {
         // A host and an uplink are ports too.
         int most = Port.MaxCount - 2;
@@ -42,31 +56,14 @@ public static class DesiredRules
             throw new ConfigurationException($"{state.Endpoints.Count} endpoints are more than the {most} that one forwarder serves; use several nodes");
         }
 
-        var owners = new Dictionary<IpAddress, string>();
-        foreach (InterfaceAddress own in state.Local.Addresses)
-        {
-            owners[own.Address] = "this node";
-        }
-
-        foreach (IpAddress router in state.Local.RouterAddresses)
-        {
-            owners[router] = "this node's router address";
-        }
-
-        foreach (NodeSpec node in state.Nodes.Values)
-        {
-            foreach (IpAddress address in node.Addresses)
-            {
-                Claim(owners, address, $"node {node.Cluster}/{node.Name}", node.Source);
-            }
-        }
-
         var interfaces = new Dictionary<(string, string), string>();
-        foreach (EndpointSpec endpoint in state.Endpoints.Values.OrderBy(e => e.Name, StringComparer.Ordinal))
+        foreach (EndpointSpec endpoint in ByAge(state.Endpoints.Values, come))
         {
-            foreach (IpAddress address in endpoint.Addresses)
+            if (endpoint.Name is StateWriter.HostName or StateWriter.UplinkName)
             {
-                Claim(owners, address, $"endpoint {endpoint.Name}", endpoint.Source);
+                throw new ConfigurationException(
+                    $"{endpoint.Source}: endpoint {endpoint.Name}: '{endpoint.Name}' is the name of the node's own port; "
+                    + $"give the endpoint another one, such as default/{endpoint.Name}");
             }
 
             if (!interfaces.TryAdd((endpoint.Namespace, endpoint.Interface), endpoint.Name))
@@ -78,57 +75,88 @@ public static class DesiredRules
         }
     }
 
-    private static void Claim(Dictionary<IpAddress, string> owners, IpAddress address, string claimant, string source)
+    private static void CheckAddresses(DesiredState state, DesiredDifference difference)
     {
-        if (owners.TryGetValue(address, out string? owner))
+        var owners = new Dictionary<IpAddress, string>();
+        foreach (InterfaceAddress own in state.Local.Addresses)
         {
-            throw new ConfigurationException($"{source}: {claimant}: address {address} is that of {owner} already; give each its own");
+            owners[own.Address] = "this node";
         }
 
-        owners[address] = claimant;
+        foreach (IpAddress router in state.Local.RouterAddresses)
+        {
+            owners[router] = "this node's router address";
+        }
+
+        IEnumerable<(string, string, IReadOnlyList<IpAddress>)> claims = Old(state.Nodes.Values, difference.Nodes.Come).Select(ClaimOf)
+            .Concat(Old(state.Endpoints.Values, difference.Endpoints.Come).Select(ClaimOf))
+            .Concat(difference.Nodes.Come.Select(ClaimOf))
+            .Concat(difference.Endpoints.Come.Select(ClaimOf));
+        foreach ((string claimant, string source, IReadOnlyList<IpAddress> addresses) in claims)
+        {
+            foreach (IpAddress address in addresses)
+            {
+                if (owners.TryGetValue(address, out string? owner))
+                {
+                    throw new ConfigurationException($"{source}: {claimant}: address {address} is that of {owner} already; give each its own");
+                }
+
+                owners[address] = claimant;
+            }
+        }
     }
 
-    private static void CheckNodes(DesiredState state)
-    {
-        var cidrs = new List<(IpPrefix Prefix, string Owner, string Source)>();
-        foreach (IpPrefix own in state.Local.PodCidrs)
-        {
-            cidrs.Add((own, "this node", state.Local.Source));
-        }
+    private static (string Claimant, string Source, IReadOnlyList<IpAddress> Addresses) ClaimOf(NodeSpec node) => (NameOf(node), node.Source, node.Addresses);
 
-        foreach (NodeSpec node in state.Nodes.Values)
+    private static (string Claimant, string Source, IReadOnlyList<IpAddress> Addresses) ClaimOf(EndpointSpec endpoint) =>
+        ($"endpoint {endpoint.Name}", endpoint.Source, endpoint.Addresses);
+
+    private static string NameOf(NodeSpec node) => $"node {DesiredState.NodeKey(node.Cluster, node.Name)}";
+
+    private static void CheckNodes(DesiredState state, IReadOnlyList<NodeSpec> come)
+    {
+        foreach (NodeSpec node in come)
         {
-            string name = $"node {node.Cluster}/{node.Name}";
             if (node.Cluster == state.Local.Cluster && node.Name == state.Local.Name)
             {
-                throw new ConfigurationException($"{node.Source}: {name} is this node itself; list only the others");
+                throw new ConfigurationException($"{node.Source}: {NameOf(node)} is this node itself; list only the others");
             }
 
-            foreach (IpPrefix cidr in node.PodCidrs)
+            foreach (IpPrefix cidr in state.Local.AutoDirectNodeRoutes ? node.PodCidrs : [])
             {
-                cidrs.Add((cidr, name, node.Source));
-                if (state.Local.AutoDirectNodeRoutes)
-                {
-                    CheckDirectlyReachable(state.Local, node, cidr, name);
-                }
+                CheckDirectlyReachable(state.Local, node, cidr, NameOf(node));
             }
         }
 
-        // In address order an overlap is always with the one before or one that the one before lies in, so the widest so far is enough.
-        cidrs.Sort((a, b) => a.Prefix.CompareTo(b.Prefix));
-        for (int i = 1, widest = 0; i < cidrs.Count; i++)
-        {
-            if (cidrs[widest].Prefix.Overlaps(cidrs[i].Prefix))
-            {
-                (IpPrefix prefix, string owner, string source) = cidrs[i];
-                (IpPrefix other, string otherOwner, string otherSource) = cidrs[widest];
-                bool blamesFirst = owner == "this node";
-                throw new ConfigurationException(blamesFirst
-                    ? $"{otherSource}: {otherOwner}: pod CIDR {other} overlaps {prefix} of {owner}; pod CIDRs must be distinct in the whole mesh"
-                    : $"{source}: {owner}: pod CIDR {prefix} overlaps {other} of {otherOwner}; pod CIDRs must be distinct in the whole mesh");
-            }
+        CheckPodCidrs(state, come);
+    }
 
-            widest = i;
+    private static void CheckPodCidrs(DesiredState state, IReadOnlyList<NodeSpec> come)
+    {
+        var cidrs = new List<(IpPrefix Prefix, int Age, string Owner, string Source)>();
+        foreach (IpPrefix own in state.Local.PodCidrs)
+        {
+            cidrs.Add((own, cidrs.Count, "this node", state.Local.Source));
+        }
+
+        foreach (NodeSpec node in ByAge(state.Nodes.Values, come))
+        {
+            foreach (IpPrefix cidr in node.PodCidrs)
+            {
+                cidrs.Add((cidr, cidrs.Count, NameOf(node), node.Source));
+            }
+        }
+
+        // Each family by itself, as the 16 bytes of IPv4 lie amid those of IPv6. In address order the first overlap is with the one just before.
+        cidrs.Sort((a, b) => (a.Prefix.IsIpv4, a.Prefix).CompareTo((b.Prefix.IsIpv4, b.Prefix)));
+        for (int i = 1; i < cidrs.Count; i++)
+        {
+            if (cidrs[i - 1].Prefix.Overlaps(cidrs[i].Prefix))
+            {
+                (var old, var young) = cidrs[i - 1].Age < cidrs[i].Age ? (cidrs[i - 1], cidrs[i]) : (cidrs[i], cidrs[i - 1]);
+                throw new ConfigurationException(
+                    $"{young.Source}: {young.Owner}: pod CIDR {young.Prefix} overlaps {old.Prefix} of {old.Owner}; pod CIDRs must be distinct in the whole mesh");
+            }
         }
     }
 
@@ -156,61 +184,83 @@ public static class DesiredRules
         }
     }
 
-    private static void CheckRoutes(DesiredState state, IEnumerable<RouteSpec> routes)
+    private static void CheckRoutes(DesiredState state, DesiredDifference difference)
     {
-        Dictionary<IpPrefix, string> derived = [];
-        if (state.Local.AutoDirectNodeRoutes)
+        Dictionary<IpPrefix, string> given = RoutesOfNode(state.Local);
+        foreach (NodeSpec node in state.Local.AutoDirectNodeRoutes ? state.Nodes.Values : [])
         {
-            foreach (NodeSpec node in state.Nodes.Values)
+            foreach (IpPrefix cidr in node.PodCidrs)
             {
-                foreach (IpPrefix cidr in node.PodCidrs)
+                if (!given.TryAdd(cidr, NameOf(node)))
                 {
-                    derived[cidr] = $"node {node.Cluster}/{node.Name}";
+                    throw new ConfigurationException($"{node.Source}: {NameOf(node)}: pod CIDR {cidr}: {given[cidr]} gives that route already; remove one of the two");
                 }
             }
         }
 
-        foreach (IpAddress gateway in state.Local.Uplink?.Gateways ?? [])
+        foreach (EndpointSpec endpoint in state.Endpoints.Values)
         {
-            derived[IpPrefix.Containing(gateway, 0)] = "the uplink's gateway";
+            foreach (IpAddress address in endpoint.Addresses)
+            {
+                if (!given.TryAdd(IpPrefix.Host(address), $"endpoint {endpoint.Name}"))
+                {
+                    throw new ConfigurationException(
+                        $"{endpoint.Source}: endpoint {endpoint.Name}: address {address} is all of pod CIDR {IpPrefix.Host(address)} of {given[IpPrefix.Host(address)]}; give each its own");
+                }
+            }
         }
 
-        foreach (RouteSpec route in routes)
+        foreach (RouteSpec route in difference.Routes.Come)
         {
-            if (derived.TryGetValue(route.Prefix, out string? owner))
-            {
-                throw new ConfigurationException($"{route.Source}: route {route.Prefix}: {owner} gives that route already; remove one of the two");
-            }
-
+            CheckGiven(given, route);
             if (state.Local.Uplink is null || !state.Local.Addresses.Any(own => own.OnLink.Contains(route.Via)))
             {
                 throw new ConfigurationException($"{route.Source}: route {route.Prefix}: next hop {route.Via} is not on the node network; give an address there");
             }
         }
-    }
 
-    private static void CheckServices(DesiredState state)
-    {
-        var frontends = new Dictionary<(IpAddress, ushort, IpProtocol), string>();
-        foreach (ServiceSpec service in state.Services.Values)
+        // What came may give a route that a person has given before.
+        foreach (IpPrefix prefix in difference.Nodes.Come.SelectMany(n => n.PodCidrs).Concat(difference.Endpoints.Come.SelectMany(e => e.Addresses).Select(IpPrefix.Host)))
         {
-            foreach (FrontendSpec frontend in service.Frontends)
+            if (state.Routes.TryGetValue(prefix, out RouteSpec? route))
             {
-                // A NodePort stands for all node addresses: unset is their common name here.
-                IpAddress address = frontend.Address ?? default;
-                if (!frontends.TryAdd((address, frontend.Port, service.Protocol), service.Name))
-                {
-                    string where = frontend.Address is null ? $"node port {frontend.Port}" : $"frontend {FlowKey.Endpoint(address, frontend.Port)}";
-                    string other = frontends[(address, frontend.Port, service.Protocol)];
-                    throw new ConfigurationException(
-                        $"{service.Source}: service {service.Name}: {where}/{FlowKey.ProtocolName(service.Protocol)} is that of service {other} already; give each its own");
-                }
-            }
-
-            if (service.Backends.Distinct().Count() != service.Backends.Count)
-            {
-                throw new ConfigurationException($"{service.Source}: service {service.Name}: one backend is listed twice; list each address and port once");
+                CheckGiven(given, route);
             }
         }
+    }
+
+    private static void CheckGiven(Dictionary<IpPrefix, string> given, RouteSpec route)
+    {
+        if (given.TryGetValue(route.Prefix, out string? owner))
+        {
+            throw new ConfigurationException($"{route.Source}: route {route.Prefix}: {owner} gives that route already; remove one of the two");
+        }
+    }
+
+    /// <summary>Routes that <see cref="Compile.RouteCompiler.AddLocal"/> makes: one of a person's in their place would take them along when it goes.</summary>
+    private static Dictionary<IpPrefix, string> RoutesOfNode(LocalNodeSpec local)
+    {
+        Dictionary<IpPrefix, string> given = [];
+        foreach (IpPrefix cidr in local.PodCidrs)
+        {
+            given[cidr] = "this node's pod CIDR";
+        }
+
+        foreach (InterfaceAddress address in local.Addresses)
+        {
+            given[address.OnLink] = "this node's network";
+        }
+
+        foreach (IpAddress address in local.Addresses.Select(a => a.Address).Concat(local.RouterAddresses))
+        {
+            given[IpPrefix.Host(address)] = "this node's address";
+        }
+
+        foreach (IpAddress gateway in local.Uplink?.Gateways ?? [])
+        {
+            given[IpPrefix.Containing(gateway, 0)] = "the uplink's gateway";
+        }
+
+        return given;
     }
 }

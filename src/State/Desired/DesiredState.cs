@@ -23,97 +23,127 @@ public sealed record DesiredState(
     /// <summary>Name of a node among those of all clusters.</summary>
     public static string NodeKey(string cluster, string name) => $"{cluster}/{name}";
 
-    /// <param name="delta">What is different: all that costs is done on this, not on the whole state.</param>
-    public DesiredState With(DesiredChange change, out DesiredDelta delta)
+    /// <exception cref="ArgumentException">A list of the change names an object twice.</exception>
+    public DesiredState With(DesiredChange change, out DesiredDifference difference)
     {
-        delta = new DesiredDelta();
-        DesiredState next = this;
-        if (change.Masquerade is not null && !SpecEquality.Same(change.Masquerade, Masquerade))
+        bool masquerades = change.Masquerade is not null && !SpecEquality.Same(change.Masquerade, Masquerade);
+        DesiredState next = this with
         {
-            delta.MasqueradeChanged = true;
-            next = next with { Masquerade = change.Masquerade };
-        }
-
-        return next with
-        {
-            Endpoints = Merge(Endpoints, change.Endpoints, e => e.Name, SpecEquality.Same, change.Replace, delta.Endpoints),
-            Nodes = Merge(Nodes, change.Nodes, n => NodeKey(n.Cluster, n.Name), SpecEquality.Same, change.Replace, delta.Nodes),
-            Routes = Merge(Routes, change.Routes, r => r.Prefix, SpecEquality.Same, change.Replace, delta.Routes),
-            Services = Merge(Services, change.Services, s => s.Name, SpecEquality.Same, change.Replace, delta.Services),
+            Masquerade = masquerades ? change.Masquerade! : Masquerade,
+            Endpoints = Merge(Endpoints, change.Endpoints, e => e.Name, SpecEquality.Same, change.Replace, out KindDifference<EndpointSpec> endpoints),
+            Nodes = Merge(Nodes, change.Nodes, n => NodeKey(n.Cluster, n.Name), SpecEquality.Same, change.Replace, out KindDifference<NodeSpec> nodes),
+            Routes = Merge(Routes, change.Routes, r => r.Prefix, SpecEquality.Same, change.Replace, out KindDifference<RouteSpec> routes),
+            Services = Merge(Services, change.Services, s => s.Name, SpecEquality.Same, change.Replace, out KindDifference<ServiceSpec> services),
         };
+        difference = new DesiredDifference { IsMasqueradeChanged = masquerades, Endpoints = endpoints, Nodes = nodes, Routes = routes, Services = services };
+        return next;
     }
 
     /// <exception cref="KeyNotFoundException">One of the names is not there; its message says which.</exception>
-    public DesiredState Without(ObjectKind kind, IReadOnlyList<string> names, out DesiredDelta delta)
+    public DesiredState Without(ObjectKind kind, IReadOnlyList<string> names, out DesiredDifference difference)
     {
-        delta = new DesiredDelta();
-        return kind switch
+        DesiredState next;
+        switch (kind)
         {
-            ObjectKind.Endpoint => this with { Endpoints = Remove(Endpoints, names, kind, n => n, delta.Endpoints) },
-            ObjectKind.Node => this with { Nodes = Remove(Nodes, names, kind, n => n, delta.Nodes) },
-            ObjectKind.Route => this with { Routes = Remove(Routes, names, kind, n => IpPrefix.TryParse(n, out IpPrefix prefix) ? prefix : default, delta.Routes) },
-            ObjectKind.Service => this with { Services = Remove(Services, names, kind, n => n, delta.Services) },
-            _ => throw new ArgumentOutOfRangeException(nameof(kind)),
-        };
+            case ObjectKind.Endpoint:
+                next = this with { Endpoints = Remove(Endpoints, names, kind, n => n, out KindDifference<EndpointSpec> endpoints) };
+                difference = new DesiredDifference { Endpoints = endpoints };
+                return next;
+            case ObjectKind.Node:
+                next = this with { Nodes = Remove(Nodes, names, kind, n => n, out KindDifference<NodeSpec> nodes) };
+                difference = new DesiredDifference { Nodes = nodes };
+                return next;
+            case ObjectKind.Route:
+                next = this with { Routes = Remove(Routes, names, kind, n => PrefixOf(n), out KindDifference<RouteSpec> routes) };
+                difference = new DesiredDifference { Routes = routes };
+                return next;
+            case ObjectKind.Service:
+                next = this with { Services = Remove(Services, names, kind, n => n, out KindDifference<ServiceSpec> services) };
+                difference = new DesiredDifference { Services = services };
+                return next;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(kind));
+        }
     }
 
+    /// <summary>Null for what is no prefix: no route has that name.</summary>
+    private static IpPrefix? PrefixOf(string name) => IpPrefix.TryParse(name, out IpPrefix prefix) ? prefix : null;
+
     private static ImmutableDictionary<TKey, TSpec> Merge<TKey, TSpec>(
-        ImmutableDictionary<TKey, TSpec> current, IReadOnlyList<TSpec>? specs, Func<TSpec, TKey> keyOf, Func<TSpec, TSpec, bool> same, bool replace, SpecDelta<TSpec> delta)
+        ImmutableDictionary<TKey, TSpec> current, IReadOnlyList<TSpec>? specs, Func<TSpec, TKey> keyOf, Func<TSpec, TSpec, bool> same, bool replace,
+        out KindDifference<TSpec> difference)
         where TKey : notnull
+        where TSpec : class
     {
+        difference = new();
         if (specs is null)
         {
             return current;
         }
 
         ImmutableDictionary<TKey, TSpec>.Builder next = current.ToBuilder();
+        var wanted = new HashSet<TKey>(specs.Count);
+        List<TSpec> gone = [];
+        List<TSpec> come = [];
         foreach (TSpec spec in specs)
         {
             TKey key = keyOf(spec);
-            bool isKnown = next.TryGetValue(key, out TSpec? old);
-            if (isKnown && same(old!, spec))
+            if (!wanted.Add(key))
+            {
+                throw new ArgumentException($"'{key}' is given twice", nameof(specs));
+            }
+
+            bool isPresent = current.TryGetValue(key, out TSpec? old);
+            if (isPresent && same(old!, spec))
             {
                 continue;
             }
 
-            if (isKnown)
-            {
-                delta.Removed.Add(old!);
-            }
-
-            delta.Added.Add(spec);
             next[key] = spec;
+            come.Add(spec);
+            if (isPresent)
+            {
+                gone.Add(old!);
+            }
         }
 
+        int changedCount = come.Count;
         if (replace)
         {
-            HashSet<TKey> wanted = [.. specs.Select(keyOf)];
-            foreach (TKey key in current.Keys.Where(k => !wanted.Contains(k)))
+            foreach ((TKey key, TSpec old) in current)
             {
-                delta.Removed.Add(current[key]);
-                next.Remove(key);
+                if (!wanted.Contains(key))
+                {
+                    next.Remove(key);
+                    gone.Add(old);
+                    changedCount++;
+                }
             }
         }
 
+        difference = new KindDifference<TSpec>(gone, come, changedCount);
         return next.ToImmutable();
     }
 
     private static ImmutableDictionary<TKey, TSpec> Remove<TKey, TSpec>(
-        ImmutableDictionary<TKey, TSpec> current, IReadOnlyList<string> names, ObjectKind kind, Func<string, TKey> keyOf, SpecDelta<TSpec> delta)
+        ImmutableDictionary<TKey, TSpec> current, IReadOnlyList<string> names, ObjectKind kind, Func<string, object?> keyOf, out KindDifference<TSpec> difference)
         where TKey : notnull
+        where TSpec : class
     {
         ImmutableDictionary<TKey, TSpec>.Builder next = current.ToBuilder();
+        List<TSpec> gone = [];
         foreach (string name in names)
         {
-            if (!next.TryGetValue(keyOf(name), out TSpec? spec))
+            if (keyOf(name) is not TKey key || !next.TryGetValue(key, out TSpec? old))
             {
                 throw new KeyNotFoundException($"there is no {kind.ToString().ToLowerInvariant()} '{name}'; nothing was deleted");
             }
 
-            next.Remove(keyOf(name));
-            delta.Removed.Add(spec);
+            next.Remove(key);
+            gone.Add(old);
         }
 
+        difference = new KindDifference<TSpec>(gone, [], gone.Count);
         return next.ToImmutable();
     }
 }
