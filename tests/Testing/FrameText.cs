@@ -104,15 +104,17 @@ public static class FrameText
         ReadOnlySpan<byte> rest = ip[40..];
         byte next = ip[6];
         string walked = "";
+        bool isLater = false;
         while (next is 0 or 43 or 44 or 60 && rest.Length >= 8)
         {
             walked += $" ext {next}";
             int length = next == 44 ? 8 : 8 + (rest[1] * 8);
+            isLater |= next == 44 && BinaryPrimitives.ReadUInt16BigEndian(rest[2..]) >> 3 != 0;
             next = rest[0];
             rest = length <= rest.Length ? rest[length..] : [];
         }
 
-        return Ends(new IPAddress(ip[8..24]), new IPAddress(ip[24..40]), next, rest, isLater: false) + $"{walked} hops {ip[7]}";
+        return Ends(new IPAddress(ip[8..24]), new IPAddress(ip[24..40]), next, rest, isLater) + $"{walked} hops {ip[7]}";
     }
 
     private static string Ends(IPAddress source, IPAddress destination, byte protocol, ReadOnlySpan<byte> transport, bool isLater)
