@@ -4,7 +4,7 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline.Tests.Scenarios;
 
-/// <summary>What a scenario reads of a frame whose values the datapath chose: a backend, a port. Plain offsets, no options.</summary>
+/// <summary>What a scenario reads of a frame whose values the datapath chose: a backend, a port. Plain offsets: no options, no extension header but a fragment's.</summary>
 public sealed class TestPacketView(Delivery delivery)
 {
     private bool IsIpv4 => delivery.Frame[14] >> 4 == 4;
@@ -19,5 +19,5 @@ public sealed class TestPacketView(Delivery delivery)
 
     public ushort EchoId => BinaryPrimitives.ReadUInt16BigEndian(delivery.Frame.AsSpan(Transport + 4));
 
-    private int Transport => IsIpv4 ? 34 : 54;
+    private int Transport => IsIpv4 ? 34 : delivery.Frame[20] == (byte)IpProtocol.Fragment ? 62 : 54;
 }
