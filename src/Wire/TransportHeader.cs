@@ -40,6 +40,9 @@ public readonly ref struct TransportHeader
     /// <summary>False for SCTP, whose CRC covers no pseudo-header, and for quoted packets cut before the field.</summary>
     public bool HasChecksum => _checksumOffset >= 0;
 
+    /// <summary>Bytes before the payload, TCP's options included. Not for quoted headers, which may be cut before they say.</summary>
+    public int HeaderLength => Protocol == IpProtocol.Tcp ? (_bytes[TcpDataOffset] >> 4) * 4 : LengthOf(Protocol);
+
     public ushort SourcePort
     {
         get => BinaryPrimitives.ReadUInt16BigEndian(_bytes);
@@ -64,9 +67,6 @@ public readonly ref struct TransportHeader
         get => BinaryPrimitives.ReadUInt16BigEndian(_bytes[_checksumOffset..]);
         set => BinaryPrimitives.WriteUInt16BigEndian(_bytes[_checksumOffset..], value);
     }
-
-    /// <summary>Bytes of the header itself, TCP options included.</summary>
-    public int Length => Protocol == IpProtocol.Tcp ? (_bytes[TcpDataOffset] >> 4) * 4 : LengthOf(Protocol);
 
     public TcpFlags Flags => (TcpFlags)_bytes[TcpFlagsOffset];
 

@@ -43,6 +43,8 @@ public static class ParseStage
         p.IsIpv4 = ip.IsIpv4;
         p.TransportOffset = ip.HeaderLength;
         p.Key = new FlowKey(ip.Source, ip.Destination, 0, 0, ip.Protocol);
+        if (ip.Protocol == (ip.IsIpv4 ? IpProtocol.Icmpv6 : IpProtocol.Icmp))
+            return p.Drop(DropReason.UnknownTransport);
         if (ip.Protocol == IpProtocol.Icmpv6 && !ip.IsFragment && NeighborDiscovery.IsNeighborDiscovery(p.Datagram[ip.HeaderLength..]))
             return NeighborDiscovery.AnswerIpv6(ref p, ip, port, neighbors, now);
         if (!IsHonestSource(port, ip.Source))
