@@ -69,18 +69,18 @@ figure() { awk -F: -v name="$1" '$1 == name { found = $2 + 0 } END { print found
 # long_stream <seconds>
 long_stream() {
     heading "Acceptance: a stream across the clusters for $1 s"
-    local drops allocated
+    local drops allocated dropped='[.[] | select(.scope == "drop" and .counter == "packets") | .value] | add // 0'
     apply_file west-worker "$ROOT/lab/acceptance/iperf.yaml"
     start iperf3-server east-webpod-1 iperf3 -s
     wait_for 5 listens east-webpod-1 5201 || fail "iperf3 listens" "port 5201" "$(cat "$STATE/log/iperf3-server.log")"
-    drops=$(each_node '[.[] | select(.scope == "drop") | .value] | add // 0' counters)
+    drops=$(each_node "$dropped" counters)
     allocated=$(each_node .workerAllocatedBytes status)
     run_long iperf3 west-curl-pod $(( $1 + 15 )) iperf3 -c 10.2.52.1 -p 5201 -t "$1" -i 1 -J
     expect "iperf3 ends well" "exit code 0" "exit code $RC"
     show_output "$(jq -r '"\(.end.sum_received.bits_per_second / 1e6 | round) Mbit/s, \(.end.sum_sent.retransmits) retransmits"' <<<"$OUT" 2>&1)"
     expect "no second without a byte" "$1 seconds, 0 empty" \
         "$(jq -r '"\(.intervals | length) seconds, \([.intervals[] | select(.sum.bytes == 0)] | length) empty"' <<<"$OUT" 2>&1)"
-    expect_unchanged "no drop is counted" "$drops" "$(each_node '[.[] | select(.scope == "drop") | .value] | add // 0' counters)"
+    expect_unchanged "no drop is counted" "$drops" "$(each_node "$dropped" counters)"
     expect_unchanged "the workers allocate nothing" "$allocated" "$(each_node .workerAllocatedBytes status)"
     stop iperf3-server
 }

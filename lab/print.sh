@@ -39,9 +39,9 @@ show_command() {
     printf '  %s%s $%s%s\n' "$DIM" "$where" "$PLAIN" "$line"
 }
 
-# show_output <text>: what the command answered, its first lines only.
+# show_output <text>: what the command answered, its first lines only: 20, or $SHOWN_LINES.
 show_output() {
-    local lines=20
+    local lines=${SHOWN_LINES:-20}
     [[ -n $1 ]] || return 0
     head -n "$lines" <<<"$1" | sed "s/^/    ${DIM}/; s/\$/${PLAIN}/"
     local total

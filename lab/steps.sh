@@ -32,7 +32,7 @@ step_2() {
     local -A native=([west]='10\.0\.0\.0/16' [east]='10\.1\.0\.0/16') id=([west]=1 [east]=2)
     for node in "${NODES[@]}"; do
         cluster=${node%%-*}
-        see_cmesh "$node" config view
+        SHOWN_LINES=45 see_cmesh "$node" config view
         expect_text "$node: cluster $cluster" "cluster\"?: *\"?$cluster"
         expect_text "$node: cluster id ${id[$cluster]}" "clusterId\"?: *\"?${id[$cluster]}[^0-9]"
         expect_text "$node: native routing" 'mode"?: *"?native'

@@ -59,6 +59,7 @@ internal static class CommandLine
         root.Add(ApplyCommand.Build(screen, choice));
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
+        root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));
         return root;
     }

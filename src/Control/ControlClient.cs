@@ -19,6 +19,12 @@ namespace ClusterMesh.Datapath.Control;
 /// </summary>
 public sealed class ControlClient : IAsyncDisposable
 {
+    /// <summary>
+    /// Rows asked for at once. Short pages die young in the forwarder: a dump of 2,000,000 conntrack rows stopped its threads for
+    /// 19 ms in all with 1,000 rows a page, for 250 ms with 10,000, and took the same time.
+    /// </summary>
+    private const int PageLength = 1_000;
+
     private readonly string _path;
     private readonly Socket _socket;
     private readonly NetworkStream _stream;
@@ -92,7 +98,7 @@ public sealed class ControlClient : IAsyncDisposable
         string? cursor = null;
         do
         {
-            ListRequest request = new(kind.Name, null, cursor);
+            ListRequest request = new(kind.Name, PageLength, cursor);
             ListResult<TRow> page = await CallAsync("list", request, ControlJson.Default.ListRequest, type, cancellation);
             foreach (TRow row in page.Items)
             {

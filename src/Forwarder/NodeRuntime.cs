@@ -20,6 +20,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly StateWriter _writer;
     private readonly Worker _worker;
     private readonly ControlServer _server;
+    private readonly NamespaceWatch _namespaces;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private bool _isStopping;
@@ -32,6 +33,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
         _worker = new Worker(Live, _writer.Current, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        _namespaces = new NamespaceWatch(CloseEndpointsOf);
         ControlMethods.Map(_server, this);
     }
 
@@ -113,6 +115,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _namespaces.Dispose();
         _worker.Dispose();
         _hostRoutes?.Dispose();
     }
@@ -184,6 +187,30 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
+    /// <summary>A namespace was deleted: its endpoints' ports go down, everything else stays as it is.</summary>
+    private void CloseEndpointsOf(string path)
+    {
+        lock (_gate)
+        {
+            int[] ids =
+            [
+                .. _writer.Desired.Endpoints.Values.Where(e => NamespaceWatch.PathOf(e.Namespace) == path).Where(IsOrphaned).Select(e => _writer.Ports[e.Name].Id),
+            ];
+            if (ids.Length > 0 && !_isStopping)
+            {
+                _worker.Reconfigure(_writer.Current, ids, []);
+                Log.Write($"namespace {path} is gone: {ids.Length} port(s) down; apply the endpoint again once it is back");
+            }
+        }
+    }
+
+    /// <summary>Served, but by a device in a namespace that its name no longer stands for.</summary>
+    private bool IsOrphaned(EndpointSpec endpoint)
+    {
+        ulong served = _worker.NamespaceInodeOf(_writer.Ports[endpoint.Name].Id);
+        return served != 0 && served != NamespaceWatch.InodeOf(endpoint.Namespace);
+    }
+
     /// <summary>
     /// Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone, or whose
     /// namespace is not the one it was, are opened anew.
@@ -194,7 +221,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
         [
-            .. named.Where(n => !added.Contains(n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id)),
+            .. named.Where(n => !added.Contains(n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id) || IsOrphaned(e)),
         ];
 
         // A pod that comes back changed under the same interface needs the old TAP out of the way first.
@@ -206,6 +233,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
+                _namespaces.Add(endpoint.Namespace);
                 opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local)));
             }
         }

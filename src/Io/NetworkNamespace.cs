@@ -16,22 +16,27 @@ public sealed class NetworkNamespace : IDisposable
     private NetworkNamespace(string name, NamespaceFile file)
     {
         Name = name;
+        Inode = file.ReadInode();
         _file = file;
     }
 
     /// <summary>As it was given to <see cref="Open"/>.</summary>
     public string Name { get; }
 
+    /// <summary>The kernel's number of the namespace: another one under the same name has another number.</summary>
+    public ulong Inode { get; }
+
     /// <param name="name">A name under /run/netns or an absolute path.</param>
     /// <exception cref="DeviceException">No such namespace, or no right to open it.</exception>
     public static NetworkNamespace Open(string name)
     {
-        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || !name.StartsWith('/') && (name is "." or ".." || name.Contains('/', StringComparison.Ordinal)))
+        bool absolute = name.StartsWith('/');
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || !absolute && (name is "." or ".." || name.Contains('/', StringComparison.Ordinal)))
         {
             throw new DeviceException($"network namespace '{name}': give a name under {Folder} or an absolute path");
         }
 
-        return new NetworkNamespace(name, NamespaceFile.Open(name, PathOf(name)));
+        return new NetworkNamespace(name, NamespaceFile.Open(name, absolute ? name : Folder + name));
     }
 
     /// <summary>
@@ -73,11 +78,4 @@ public sealed class NetworkNamespace : IDisposable
     });
 
     public void Dispose() => _file.Dispose();
-
-    internal NamespaceIdentity Identity => _file.Identity;
-
-    /// <summary>Which namespace has the name now; default when none has.</summary>
-    internal static NamespaceIdentity Identify(string name) => SystemCalls.Identify(PathOf(name));
-
-    private static string PathOf(string name) => name.StartsWith('/') ? name : Folder + name;
 }

@@ -18,7 +18,10 @@ public sealed class PortPoller : IDisposable
         _set.Add(port.Tun, id, port.Name);
     }
 
-    /// <summary>Ends reports of a port. A disposed or unknown port is no error.</summary>
+    /// <summary>
+    /// Ends reports of a port; to be called before the port is disposed, because a child process being started may keep the closed device in
+    /// the set for a moment. A disposed or unknown port is no error.
+    /// </summary>
     public void Remove(TapPort port) => _set.Remove(port.Tun);
 
     /// <param name="readyIds">Takes the ids; where more are ready, the others come next time.</param>

@@ -34,7 +34,7 @@ public static class TapDevice
                 try
                 {
                     Claim(tun, netlink, settings);
-                    return new TapPort(settings, tun, SetUp(netlink, settings), ns.Identity);
+                    return new TapPort(settings, tun, SetUp(netlink, settings), ns.Inode);
                 }
                 catch
                 {

@@ -14,22 +14,24 @@ public sealed class TapPort : IPort
     public const int LongestFrame = VirtioNetHeader.Length + 14 + 65_535;
 
     private readonly TunFile _tun;
-    private readonly NamespaceIdentity _identity;
 
-    internal TapPort(TapSettings settings, TunFile tun, Link link, NamespaceIdentity identity)
+    internal TapPort(TapSettings settings, TunFile tun, Link link, ulong namespaceInode)
     {
-        _identity = identity;
         Name = settings.Name;
         Namespace = settings.Namespace;
         Interface = settings.Interface;
         InterfaceIndex = link.Index;
         Mac = link.Mac;
+        NamespaceInode = namespaceInode;
         _tun = tun;
     }
 
     public string Name { get; }
 
     public string Namespace { get; }
+
+    /// <summary>Number of the namespace that the device was made in, which may have lost its name since.</summary>
+    public ulong NamespaceInode { get; }
 
     public string Interface { get; }
 
@@ -38,12 +40,6 @@ public sealed class TapPort : IPort
 
     /// <summary>MAC of the kernel's side, the one the pod sends from: as asked for, or the kernel's random choice.</summary>
     public MacAddress Mac { get; }
-
-    /// <summary>
-    /// Whether its namespace still has its name. It does not when the name was deleted or given to a new one: the device then lives on, but
-    /// no pod can be in there. Any thread may ask.
-    /// </summary>
-    public bool IsInNamespace => NetworkNamespace.Identify(Namespace) == _identity;
 
     internal TunFile Tun => _tun;
 

@@ -13,7 +13,9 @@ public sealed class Worker : IDisposable
     /// <summary>Frames taken from one port before the others get their turn.</summary>
     private const int BurstLength = 64;
 
+    /// <summary>How long the worker sleeps while flows can expire and neighbours can fail, and while nothing can.</summary>
     private const int TickMilliseconds = 100;
+
     private const int IdleMilliseconds = 1000;
 
     private readonly PacketPipeline _pipeline;
@@ -80,24 +82,37 @@ public sealed class Worker : IDisposable
     /// <summary>Changes the configuration and the ports between two bursts, so that no packet meets half of the change.</summary>
     /// <param name="detach">Ids whose ports are closed.</param>
     /// <param name="attach">Ports that begin to be served; the worker closes them in the end.</param>
-    public void Reconfigure(Snapshot snapshot, IReadOnlyList<int> detach, IReadOnlyList<(int Id, TapPort Port)> attach) => Invoke(() =>
+    public void Reconfigure(Snapshot snapshot, IReadOnlyList<int> detach, IReadOnlyList<(int Id, TapPort Port)> attach)
     {
-        foreach (int id in detach)
+        List<TapPort> detached = [];
+        Invoke(() =>
         {
-            Detach(id);
-        }
+            foreach (int id in detach)
+            {
+                if (Detach(id) is { } port)
+                {
+                    detached.Add(port);
+                }
+            }
 
-        Volatile.Write(ref _snapshot, snapshot);
-        foreach ((int id, TapPort port) in attach)
-        {
-            _live.Counters.ResetPort(id);
-            _ports[id] = port;
-            _poller.Add(port, id);
-        }
-    });
+            Volatile.Write(ref _snapshot, snapshot);
+            foreach ((int id, TapPort port) in attach)
+            {
+                _live.Counters.ResetPort(id);
+                _ports[id] = port;
+                _poller.Add(port, id);
+            }
+        });
 
-    /// <summary>Whether the port is served where it is wanted; false for one whose device, or whose namespace's name, has gone.</summary>
-    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is { IsInNamespace: true };
+        // The kernel takes some 16 ms to close a TAP: not on the worker's time.
+        detached.ForEach(port => port.Dispose());
+    }
+
+    /// <summary>Whether the port is served; false for one whose device has gone.</summary>
+    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
+
+    /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
+    public ulong NamespaceInodeOf(int id) => Volatile.Read(ref _ports[id])?.NamespaceInode ?? 0;
 
     /// <summary>Stops the thread and closes all ports.</summary>
     public void Dispose()
@@ -111,7 +126,7 @@ public sealed class Worker : IDisposable
 
         for (int id = 0; id < _ports.Length; id++)
         {
-            Detach(id);
+            Detach(id)?.Dispose();
         }
 
         _poller.Dispose();
@@ -167,7 +182,7 @@ public sealed class Worker : IDisposable
             PortStatus status = port.TryReceive(_buffer.AsSpan(PacketContext.Headroom - VirtioNetHeader.Length), out int length);
             if (status == PortStatus.Gone)
             {
-                Detach(id);
+                Abandon(id);
                 return;
             }
 
@@ -220,17 +235,28 @@ public sealed class Worker : IDisposable
         _live.Counters.CountDrop(DropReason.EgressRefused, length);
         if (status == PortStatus.Gone)
         {
-            Detach(id);
+            Abandon(id);
         }
     }
 
-    private void Detach(int id)
+    /// <summary>The device has gone: the port goes down, its file is closed elsewhere since that takes long.</summary>
+    private void Abandon(int id)
     {
-        if (_ports[id] is { } port)
+        if (Detach(id) is { } port)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static p => p.Dispose(), port, preferLocal: false);
+        }
+    }
+
+    private TapPort? Detach(int id)
+    {
+        TapPort? port = _ports[id];
+        if (port is not null)
         {
             _poller.Remove(port);
             Volatile.Write(ref _ports[id], null);
-            port.Dispose();
         }
+
+        return port;
     }
 }

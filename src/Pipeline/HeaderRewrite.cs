@@ -61,7 +61,7 @@ public static class HeaderRewrite
 
         // Behind a repaired header checksum an IPv4 header sums to what it did before; IPv6 has none that would balance it.
         ChecksumDelta message16 = outer.IsIpv4 ? default : quotedAddresses;
-        if (TransportHeader.TryParseQuoted(quotedBytes[quoted.HeaderLength..], key.Protocol, out TransportHeader transport))
+        if (quoted.FragmentOffset == 0 && TransportHeader.TryParseQuoted(quotedBytes[quoted.HeaderLength..], key.Protocol, out TransportHeader transport))
         {
             message16 += SetTransport(transport, quotedKey, quotedTarget, quotedAddresses, partial: false);
         }

@@ -159,6 +159,14 @@ public readonly ref struct IpHeader
         }
 
         Span<byte> bytes = datagram[..Math.Min(total, datagram.Length)];
+
+        // The mapped form is how this program holds IPv4 (RFC 4291 section 2.5.5.2): on the wire it would pass for an address of IPv4.
+        if (IpAddress.FromBytes(bytes.Slice(Ipv6SourceOffset, IpAddress.Length)).IsIpv4
+            || IpAddress.FromBytes(bytes.Slice(Ipv6DestinationOffset, IpAddress.Length)).IsIpv4)
+        {
+            return IpParseResult.Malformed;
+        }
+
         var next = (IpProtocol)bytes[Ipv6NextHeaderOffset];
         int length = Ipv6Length;
         ushort fragment = 0;

@@ -51,6 +51,12 @@ public readonly ref struct NeighborMessage
             return false;
         }
 
+        // RFC 4861 sections 7.1.1 and 7.1.2: nobody is a neighbour by a group's address.
+        if (IpAddress.FromBytes(message.Slice(TargetOffset, IpAddress.Length)).IsMulticast)
+        {
+            return false;
+        }
+
         MacAddress linkLayer = default;
         ReadOnlySpan<byte> options = message[OptionsOffset..];
         while (options.Length > 0)

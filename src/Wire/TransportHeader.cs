@@ -40,6 +40,9 @@ public readonly ref struct TransportHeader
     /// <summary>False for SCTP, whose CRC covers no pseudo-header, and for quoted packets cut before the field.</summary>
     public bool HasChecksum => _checksumOffset >= 0;
 
+    /// <summary>Bytes before the payload, TCP's options included. Not for quoted headers, which may be cut before they say.</summary>
+    public int HeaderLength => Protocol == IpProtocol.Tcp ? (_bytes[TcpDataOffset] >> 4) * 4 : LengthOf(Protocol);
+
     public ushort SourcePort
     {
         get => BinaryPrimitives.ReadUInt16BigEndian(_bytes);

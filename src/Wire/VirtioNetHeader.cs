@@ -9,7 +9,7 @@ namespace ClusterMesh.Datapath.Wire;
 /// <param name="ChecksumStart">Offset in the frame from which the checksum is to be summed.</param>
 /// <param name="ChecksumOffset">Offset of the checksum field from there.</param>
 /// <param name="SegmentLength">Payload bytes a segment of a super-packet (gso_size).</param>
-/// <param name="HeaderLength">Bytes of headers that each segment repeats (hdr_len); a hint.</param>
+/// <param name="HeaderLength">Bytes of headers that each segment repeats (hdr_len); only a hint: Linux gives the length of the packet's first piece.</param>
 public readonly record struct VirtioNetHeader(
     VirtioNetFlags Flags, VirtioGsoType GsoType, ushort HeaderLength, ushort SegmentLength, ushort ChecksumStart, ushort ChecksumOffset)
 {

@@ -15,7 +15,7 @@ internal sealed class FakeForwarder : IAsyncDisposable
         new TableFill(12, 2097152), new TableFill(95, 100), new TableFill(2, 1024),
         [
             new PortRow(1, "uplink", "uplink", "west-worker", "eth0", "02:00:00:00:00:01", 1500, "up"),
-            new PortRow(2, "default/webpod-1", "endpoint", "west-webpod-1", "eth0", "02:00:00:00:00:02", 1500, "down (namespace west-webpod-1 is gone)"),
+            new PortRow(2, "default/webpod-1", "endpoint", "west-webpod-1", "eth0", "02:00:00:00:00:02", 1500, "down: namespace west-webpod-1 is gone"),
         ],
         1000, 7, 0);
 

@@ -107,7 +107,7 @@ public sealed class RowTextTests
         SNAT:          Warning, nearly full   95/100 entries (95.0%)
         Neighbors:     OK   2/1024 entries (0.2%)
         Ports:         1 up, 1 down
-           default/webpod-1: down (namespace west-webpod-1 is gone)
+           default/webpod-1: down: namespace west-webpod-1 is gone
         Packets:       1000 forwarded, 7 dropped
         """,
         StatusText.Format(FakeForwarder.Status, verbose: false));

@@ -19,7 +19,7 @@ public sealed class NodeFileTests
         Assert.Equal([IpAddress.Parse("10.0.1.1")], local.RouterAddresses);
         Assert.Equal([IpPrefix.Parse("10.0.0.0/16")], local.NativeRoutingCidrs);
         Assert.Equal((1500, true), (local.Mtu, local.AutoDirectNodeRoutes));
-        Assert.Equal((2 * 1024 * 1024, 512 * 1024), (local.ConntrackEntries, local.SnatEntries));
+        Assert.Equal((2_000_000, 512 * 1024), (local.ConntrackEntries, local.SnatEntries));
         Assert.Equal((30000, 32767), (local.NodePortFirst, local.NodePortLast));
         Assert.Equal("west-worker.yaml:2", local.Source);
     }

@@ -1,6 +1,5 @@
-using System.Text;
-using System.Text.RegularExpressions;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace ClusterMesh.Datapath.Control.Tests;
 
@@ -26,7 +25,7 @@ public sealed partial class ErrorTests
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo","params":{"mode":"merge","config":{"endpoints":[{"name":null}]}}}""", ErrorCode.InvalidParams, "config.endpoints[0].name: null is not allowed")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo","params":{"mode":"1","config":{}}}""", ErrorCode.InvalidParams, "mode: ")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"list","params":{"kind":"nope"}}""", ErrorCode.InvalidParams, "kind: there is no \"nope\"; there are counter, masquerade, port")]
-    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"list","params":{"kind":"counter","limit":10001}}""", ErrorCode.InvalidParams, "limit: 10001 is not within 1 and 10000")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"list","params":{"kind":"counter","limit":0}}""", ErrorCode.InvalidParams, "limit: 0 is less than 1")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"watch","params":{"kind":"counter","intervalMilliseconds":99}}""", ErrorCode.InvalidParams, "intervalMilliseconds: 99")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"unwatch","params":{"subscription":5}}""", ErrorCode.NotFound, "there is no subscription 5")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"crash"}""", ErrorCode.InternalError, "its log has it")]

@@ -29,7 +29,3 @@ public sealed class MemoryTests
         return (await client.CallAsync("change", request, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult)).Changed;
     }
 }
-
-/// <summary>Tests that measure.</summary>
-[CollectionDefinition("alone", DisableParallelization = true)]
-public static class Alone;

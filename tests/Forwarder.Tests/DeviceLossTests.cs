@@ -6,6 +6,8 @@ namespace ClusterMesh.Datapath.Forwarder.Tests;
 /// <summary>A pod whose device or namespace is taken away goes down alone, and comes back when it is applied again.</summary>
 public sealed class DeviceLossTests
 {
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+
     [Fact]
     public async Task A_deleted_device_takes_only_its_port_down()
     {
@@ -14,7 +16,7 @@ public sealed class DeviceLossTests
         await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
         await client.MergeAsync(world.Endpoint("c", "10.0.1.13"));
         world.Ip("b", "link del eth0");
-        await Task.WhenAny(DownAsync(client, "default/b"), Task.Delay(TimeSpan.FromSeconds(5)));
+        await DownAsync(client, "default/b").WaitAsync(s_limit);
         Assert.Equal(["default/a up", "default/b down", "default/c up"], await StatesAsync(client));
         Assert.True(world.Ping("a", "10.0.1.13"));
         Assert.False(world.Ping("a", "10.0.1.12"));
@@ -31,6 +33,7 @@ public sealed class DeviceLossTests
         await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
         await client.MergeAsync(world.Endpoint("c", "10.0.1.13"));
         world.Remove("b");
+        await DownAsync(client, "default/b").WaitAsync(s_limit);
         Assert.Equal(["default/a up", "default/b down", "default/c up"], await StatesAsync(client));
         PortRow port = (await client.ListAsync(ControlKinds.Port).ToListAsync()).Single(p => p.Name == "default/b");
         Assert.StartsWith("down: ", port.State);

@@ -132,17 +132,6 @@ public sealed class TapPortTests : IDisposable
     }
 
     [Fact]
-    public void A_port_knows_whether_its_namespace_still_has_its_name()
-    {
-        TapPort port = Create(Plain("tap0"));
-        Assert.True(port.IsInNamespace);
-        _ns.Dispose();
-        Assert.False(port.IsInNamespace);
-        Command.Run("ip", $"netns add {_ns.Name}");
-        Assert.False(port.IsInNamespace);
-    }
-
-    [Fact]
     public void Frames_cost_no_memory()
     {
         // Two TAPs on a bridge: what one transmits, the other receives.

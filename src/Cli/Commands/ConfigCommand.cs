@@ -1,6 +1,5 @@
 using System.CommandLine;
-using System.Text.Json;
-using ClusterMesh.Datapath.Cli.Text;
+using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
 
@@ -18,14 +17,8 @@ internal static class ConfigCommand
         {
             await using ControlClient client = await choice.ConnectAsync(parsed, cancellation);
             NodeDocument document = await client.GetConfigAsync(cancellation);
-            if (parsed.GetValue(output) == "json")
-            {
-                screen.Output.WriteLine(OutputJson.Document(document));
-            }
-            else
-            {
-                YamlText.Write(screen.Output, JsonSerializer.SerializeToElement(document, OutputJson.RowType<NodeDocument>()));
-            }
+            string text = parsed.GetValue(output) == "json" ? OutputJson.Document(document) : YamlText.Write(document);
+            screen.Output.WriteLine(text.TrimEnd('\n'));
         });
         Command command = new("config", "The node's configuration.");
         command.Add(view);

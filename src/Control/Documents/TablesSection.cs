@@ -4,7 +4,7 @@ namespace ClusterMesh.Datapath.Control.Documents;
 public sealed record TablesSection
 {
     /// <summary>Conntrack entries; a service flow takes two, any other flow one.</summary>
-    public int ConntrackEntries { get; set; } = 2 * 1024 * 1024;
+    public int ConntrackEntries { get; set; } = 2_000_000;
 
     public int SnatEntries { get; set; } = 512 * 1024;
 

@@ -1,4 +1,4 @@
 namespace ClusterMesh.Datapath.Control.Rows;
 
-/// <summary>A TAP. Kind: endpoint, host, uplink. State: up, down (with the reason).</summary>
+/// <summary>A TAP. Kind: endpoint, host, uplink. State: "up", or "down: the reason".</summary>
 public sealed record PortRow(int Id, string Name, string Kind, string Namespace, string Interface, string Mac, int Mtu, string State);

@@ -14,13 +14,12 @@ internal sealed class ListedRows<TRow>(ControlKind<TRow> kind, Func<string?, int
 
     public override async ValueTask<Answer> ListAsync(ListRequest request, int pageLength, CancellationToken cancellation)
     {
-        int limit = request.Limit ?? pageLength;
-        if (limit < 1 || limit > pageLength)
+        if (request.Limit < 1)
         {
-            throw new ControlException(ErrorCode.InvalidParams, $"limit: {limit} is not within 1 and {pageLength}");
+            throw new ControlException(ErrorCode.InvalidParams, $"limit: {request.Limit} is less than 1");
         }
 
-        ListResult<TRow> page = await list(request.Cursor, limit, cancellation);
+        ListResult<TRow> page = await list(request.Cursor, Math.Min(request.Limit ?? pageLength, pageLength), cancellation);
         return new Answer(writer => JsonSerializer.Serialize(writer, page, _pageType));
     }
 

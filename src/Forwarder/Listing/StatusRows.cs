@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Reflection;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Control.Rows;
@@ -35,10 +33,6 @@ internal static class StatusRows
     public static ListResult<CounterRow> Counters(NodeRuntime node, string? cursor, int limit) => node.Read(writer =>
         Page.Of(writer.Version, CounterRows(node, writer).OrderBy(ControlKinds.Counter.Key, StringComparer.Ordinal), cursor, limit, ControlKinds.Counter.Key));
 
-    /// <summary>The words of a drop reason: its description and nothing else.</summary>
-    public static string TextOf(DropReason reason) =>
-        typeof(DropReason).GetField(reason.ToString())?.GetCustomAttribute<DescriptionAttribute>()?.Description ?? reason.ToString();
-
     private static IEnumerable<PortRow> PortRows(NodeRuntime node, StateWriter writer) => writer.Ports.Values.OrderBy(p => p.Id).Select(port =>
     {
         (string ns, string device) = port.Kind switch
@@ -59,8 +53,8 @@ internal static class StatusRows
         {
             if (counters.DropPackets(reason) > 0)
             {
-                yield return new CounterRow("drop", $"{TextOf(reason)} ({(byte)reason})", "packets", counters.DropPackets(reason));
-                yield return new CounterRow("drop", $"{TextOf(reason)} ({(byte)reason})", "bytes", counters.DropBytes(reason));
+                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "packets", counters.DropPackets(reason));
+                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "bytes", counters.DropBytes(reason));
             }
         }
 

@@ -26,8 +26,6 @@ internal sealed class NamespaceFile : IDisposable
                 : $"network namespace '{name}': open {path}: {new KernelError(-result)}");
     }
 
-    public NamespaceIdentity Identity => SystemCalls.Identify(_file);
-
     /// <summary>Moves the calling thread, and it alone, into the namespace.</summary>
     public void Enter()
     {
@@ -40,6 +38,11 @@ internal sealed class NamespaceFile : IDisposable
                 : $"network namespace '{_name}': setns {_path}: {new KernelError(-result)}");
         }
     }
+
+    /// <summary>Tells two namespaces apart that had the same name one after the other.</summary>
+    public ulong ReadInode() => SystemCalls.ReadInode(_file, out ulong inode) < 0
+        ? throw new DeviceException($"network namespace '{_name}': {_path} cannot be examined")
+        : inode;
 
     public void Dispose() => _file.Dispose();
 }

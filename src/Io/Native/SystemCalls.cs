@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 using Tmds.Linux;
 
@@ -8,7 +9,7 @@ namespace ClusterMesh.Datapath.Io.Native;
 /// The system calls this project makes. Each returns the kernel's result, or the negative error number. Being interrupted by a signal is
 /// dealt with here and nowhere else: the call is made again.
 /// </summary>
-internal static unsafe class SystemCalls
+internal static unsafe partial class SystemCalls
 {
     /// <param name="descriptor">Null on failure.</param>
     public static int Open(string path, int flags, out FileDescriptor? descriptor)
@@ -26,26 +27,23 @@ internal static unsafe class SystemCalls
         return Owned(result, out descriptor);
     }
 
-    /// <summary>Tells files apart; default for one that cannot be examined.</summary>
-    public static NamespaceIdentity Identify(string path)
-    {
-        statx found;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            return LibC.statx(LibC.AT_FDCWD, name, 0, LibC.STATX_INO, &found) < 0 ? default : IdentityOf(found);
-        }
-    }
-
-    /// <inheritdoc cref="Identify(string)"/>
-    public static NamespaceIdentity Identify(FileDescriptor file)
-    {
-        statx found;
-        byte empty = 0;
-        return LibC.statx(file.Number, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_INO, &found) < 0 ? default : IdentityOf(found);
-    }
-
     public static int Socket(int family, int type, int protocol, out FileDescriptor? descriptor) =>
         Owned(LibC.socket(family, type | LibC.SOCK_CLOEXEC, protocol), out descriptor);
+
+    /// <summary>The file's inode number; Tmds.LibC has no stat. It lies at byte 8 on x86-64 and arm64 (glibc 2.33 and later).</summary>
+    public static int ReadInode(FileDescriptor file, out ulong inode)
+    {
+        const int InodeOffset = 8;
+        Span<byte> status = stackalloc byte[256];
+        int result;
+        fixed (byte* start = status)
+        {
+            result = Result(FileStatus(file.Number, start));
+        }
+
+        inode = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(status[InodeOffset..]);
+        return result;
+    }
 
     public static int EventCounter(out FileDescriptor? descriptor) => Owned(LibC.eventfd(0, LibC.EFD_CLOEXEC | LibC.EFD_NONBLOCK), out descriptor);
 
@@ -136,8 +134,6 @@ internal static unsafe class SystemCalls
         }
     }
 
-    private static NamespaceIdentity IdentityOf(in statx found) => new(found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
-
     private static bool Interrupted(long result) => result < 0 && LibC.errno == KernelError.Interrupted;
 
     private static int Result(long result) => result < 0 ? -LibC.errno : (int)result;
@@ -147,4 +143,7 @@ internal static unsafe class SystemCalls
         descriptor = result < 0 ? null : new FileDescriptor(result);
         return Result(result);
     }
+
+    [LibraryImport("libc", EntryPoint = "fstat", SetLastError = true)]
+    private static partial int FileStatus(int descriptor, byte* status);
 }

@@ -75,10 +75,13 @@ public static class NeighborDiscovery
         return AnswerTo(ref p, port, senderMac);
     }
 
-    /// <summary>On the node network for the node's addresses; elsewhere for all but the station's own.</summary>
+    /// <summary>
+    /// On the node network for the node's addresses; elsewhere for all but the station's own, and for none to a station that probes
+    /// whether its new address is taken (RFC 5227 section 2.1.1).
+    /// </summary>
     private static bool SpeaksFor(Port port, IpAddress target, IpAddress sender) => port.Kind == PortKind.Uplink
         ? port.HasAddress(target)
-        : !port.HasAddress(target) && target != sender;
+        : !port.HasAddress(target) && target != sender && !sender.IsUnspecified;
 
     private static Verdict AnswerTo(ref PacketContext p, Port port, MacAddress destination)
     {

@@ -43,12 +43,17 @@ public static class ParseStage
         p.IsIpv4 = ip.IsIpv4;
         p.TransportOffset = ip.HeaderLength;
         p.Key = new FlowKey(ip.Source, ip.Destination, 0, 0, ip.Protocol);
+        if (ip.Protocol == (ip.IsIpv4 ? IpProtocol.Icmpv6 : IpProtocol.Icmp))
+            return p.Drop(DropReason.UnknownTransport);
         if (ip.Protocol == IpProtocol.Icmpv6 && !ip.IsFragment && NeighborDiscovery.IsNeighborDiscovery(p.Datagram[ip.HeaderLength..]))
             return NeighborDiscovery.AnswerIpv6(ref p, ip, port, neighbors, now);
         if (!IsHonestSource(port, ip.Source))
             return p.Drop(DropReason.InvalidSource);
         if (ip.Destination.IsMulticast || ip.Destination.IsBroadcast || ip.Destination.IsUnspecified || ip.Destination.IsLoopback)
             return p.Drop(DropReason.UnknownTarget);
+
+        if (ethernet.Destination.IsGroup)
+            return p.Drop(DropReason.OtherStation); // RFC 1812 section 5.3.4: what was sent to everyone on a link is not forwarded.
 
         Verdict verdict = ReadTransport(ref p, ip, fragments, now);
         p.ArrivedKey = p.Key;

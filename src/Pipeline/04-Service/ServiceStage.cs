@@ -23,7 +23,7 @@ public static class ServiceStage
 
         FlowKey choice = p.Key with { Scope = FlowScope.Service };
         int index = conntrack.Find(choice, now);
-        if (!TryKeep(p, frontend!, conntrack, index, now, out Backend backend))
+        if (!TryKeep(p, frontend!, conntrack, index, out Backend backend))
         {
             if (p.IsIcmpError)
             {
@@ -59,8 +59,8 @@ public static class ServiceStage
         return HeaderRewrite.Translate(ref p, target) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
 
-    /// <summary>The backend that this flow chose before, unless it has left the service, or the flow was closed long ago and opens anew.</summary>
-    private static bool TryKeep(in PacketContext p, Frontend frontend, ConntrackTable conntrack, int index, MonoTime now, out Backend backend)
+    /// <summary>The backend that this flow chose before, unless it has left the service. A closed choice is dead after its grace.</summary>
+    private static bool TryKeep(in PacketContext p, Frontend frontend, ConntrackTable conntrack, int index, out Backend backend)
     {
         backend = default;
         if (index < 0 || conntrack[index].RevNat != frontend.Id || !frontend.TryGetBackend(conntrack[index].BackendId, out backend))
@@ -69,18 +69,11 @@ public static class ServiceStage
         }
 
         ref ConntrackEntry entry = ref conntrack[index];
-        bool reopens = p.Key.Protocol == IpProtocol.Tcp && (p.TcpFlags & TcpFlags.Syn) != 0 && ConntrackState.IsClosed(entry);
-        if (!reopens || p.IsIcmpError)
+        if (!p.IsIcmpError && (p.TcpFlags & TcpFlags.Syn) != 0 && ConntrackState.IsClosed(entry))
         {
-            return true;
+            entry.Flags &= ~(ConntrackFlags.Closing | ConntrackFlags.SeenNonSyn);
         }
 
-        if (entry.LastTx + ConntrackTimers.ServiceRebalance <= now.Seconds)
-        {
-            return false;
-        }
-
-        entry.Flags &= ~(ConntrackFlags.Closing | ConntrackFlags.SeenNonSyn);
         return true;
     }
 }

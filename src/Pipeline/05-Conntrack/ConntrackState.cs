@@ -37,6 +37,11 @@ public static class ConntrackState
         {
             entry.Expires = now.Seconds + ((entry.Flags & ConntrackFlags.SeenNonSyn) != 0 ? ConntrackTimers.Tcp : ConntrackTimers.Syn);
         }
+        else if (entry.Key.Scope == FlowScope.Service)
+        {
+            // The choice outlives the flow, so that a client that comes back from the same port meets the same backend.
+            entry.Expires = now.Seconds + ConntrackTimers.ServiceRebalance;
+        }
         else if (!wasClosed)
         {
             entry.Expires = now.Seconds + ConntrackTimers.Close;

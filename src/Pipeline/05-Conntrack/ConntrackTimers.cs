@@ -15,6 +15,6 @@ public static class ConntrackTimers
     /// <summary>UDP, ICMP and the others.</summary>
     public const uint Any = 60;
 
-    /// <summary>After a closed flow to a service, a SYN of the same tuple may choose another backend.</summary>
+    /// <summary>This long after the last packet of a closed flow to a service, a SYN of the same tuple may choose another backend.</summary>
     public const uint ServiceRebalance = 60;
 }

@@ -20,8 +20,8 @@ public record struct SnatEntry
 
     public ushort IsUsed;
 
-    /// <summary>The flow as the world sees it.</summary>
-    public readonly FlowKey Translated => Forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6
-        ? Forward with { Source = NatAddress, DestinationPort = Forward.DestinationPort == 0 ? (ushort)0 : NatPort, SourcePort = Forward.SourcePort == 0 ? (ushort)0 : NatPort }
+    /// <summary>The flow as the world sees it. An echo request's id is its destination port, also when the client's id is 0.</summary>
+    public readonly FlowKey Translated => Forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 && Forward.SourcePort == 0
+        ? Forward with { Source = NatAddress, DestinationPort = NatPort }
         : Forward with { Source = NatAddress, SourcePort = NatPort };
 }

@@ -41,7 +41,7 @@ public static class SnatStage
         }
 
         if (p.IsIcmpError)
-            return p.Drop(DropReason.NoSnatMapping);
+            return decision == Decision.Track ? Verdict.Continue : p.Drop(DropReason.NoSnatMapping);
         if (p.Key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 && p.IcmpKind is not (IcmpKind.EchoRequest or IcmpKind.EchoReply))
             return decision == Decision.Track ? Verdict.Continue : p.Drop(DropReason.UnsupportedForSnat);
 

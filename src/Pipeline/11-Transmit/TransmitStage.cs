@@ -42,8 +42,17 @@ public static class TransmitStage
     /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>
     private static bool IsHop(PortKind ingress, PortKind egress) => egress != PortKind.Host && !(ingress == PortKind.Host && egress == PortKind.Uplink);
 
-    /// <summary>Of the packet, or of each segment that a super-packet will be cut into.</summary>
-    private static int DatagramLength(in PacketContext p) => p.Offload.IsSuperPacket
-        ? p.Offload.HeaderLength - EthernetHeader.Length + p.Offload.SegmentLength
-        : p.FrameLength - EthernetHeader.Length;
+    /// <summary>Of the packet, or of the longest segment that a super-packet will be cut into.</summary>
+    private static int DatagramLength(in PacketContext p)
+    {
+        int whole = p.FrameLength - EthernetHeader.Length;
+        if (!p.Offload.IsSuperPacket || p.IsIcmpError || !p.HasTransport
+            || !TransportHeader.TryParse(p.Datagram[p.TransportOffset..], p.Key.Protocol, fragment: true, out TransportHeader transport))
+        {
+            return whole;
+        }
+
+        // The offload's own header length is a hint (virtio 1.2 section 5.1.6.2): Linux puts the whole linear part of the packet there.
+        return Math.Min(whole, p.TransportOffset + transport.HeaderLength + p.Offload.SegmentLength);
+    }
 }

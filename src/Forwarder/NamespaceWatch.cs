@@ -1,0 +1,52 @@
+using ClusterMesh.Datapath.Io;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>
+/// Tells when a namespace's name goes. The forwarder's open TAP keeps the namespace itself alive behind the name, so the device
+/// alone would never report it: a pod that was taken away would look up for ever.
+/// </summary>
+internal sealed class NamespaceWatch(Action<string> onGone) : IDisposable
+{
+    private const string NamespaceDirectory = "/run/netns";
+    private readonly Dictionary<string, FileSystemWatcher> _watchers = [];
+
+    /// <summary>Watches the directory of a namespace, given by name under /run/netns or by path.</summary>
+    public void Add(string ns)
+    {
+        string directory = Path.GetDirectoryName(PathOf(ns)) ?? "/";
+        if (_watchers.ContainsKey(directory) || !Directory.Exists(directory))
+        {
+            return;
+        }
+
+        var watcher = new FileSystemWatcher(directory) { NotifyFilter = NotifyFilters.FileName };
+        watcher.Deleted += (_, e) => onGone(e.FullPath);
+        watcher.EnableRaisingEvents = true;
+        _watchers[directory] = watcher;
+    }
+
+    public static string PathOf(string ns) => Path.IsPathRooted(ns) ? ns : Path.Combine(NamespaceDirectory, ns);
+
+    /// <summary>Number of the namespace that the name stands for now, 0 when for none.</summary>
+    public static ulong InodeOf(string ns)
+    {
+        try
+        {
+            using NetworkNamespace opened = NetworkNamespace.Open(ns);
+            return opened.Inode;
+        }
+        catch (DeviceException)
+        {
+            return 0;
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (FileSystemWatcher watcher in _watchers.Values)
+        {
+            watcher.Dispose();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+namespace ClusterMesh.Datapath.Benchmarks;
+
+/// <summary>Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>.</summary>
+internal static class Program
+{
+    public static int Main(string[] arguments)
+    {
+        string what = arguments.Length == 0 ? "all" : arguments[0];
+        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline"))
+        {
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline]");
+            return 2;
+        }
+
+        if (what is "all" or "routes")
+        {
+            RouteBenchmark.Run();
+        }
+
+        if (what is "all" or "state")
+        {
+            StateBenchmark.Run();
+        }
+
+        if (what is "all" or "pipeline")
+        {
+            PipelineBenchmark.Run();
+        }
+
+        return 0;
+    }
+}

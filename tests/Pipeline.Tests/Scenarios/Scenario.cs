@@ -1,0 +1,52 @@
+using ClusterMesh.Datapath.Testing;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline.Tests.Scenarios;
+
+/// <summary>A node and the mesh in one family, with the sentences in which scenarios are written. Whole packets are compared.</summary>
+public sealed class Scenario(Family family, TestNode? node = null)
+{
+    /// <summary>Both families, for a theory.</summary>
+    public static TheoryData<Family> Families => [Family.Ipv4, Family.Ipv6];
+
+    public TestNode Node { get; } = node ?? new TestNode();
+
+    public Mesh Mesh { get; } = new(family);
+
+    /// <summary>The packet leaves by a port that is not the uplink, as this.</summary>
+    public void Forwards(string from, TestPacket sent, string to, TestPacket wanted) => Forwards(from, sent, to, default, wanted);
+
+    /// <summary>The packet leaves by the uplink for a neighbour, as this.</summary>
+    public void Forwards(string from, TestPacket sent, IpAddress nextHop, TestPacket wanted) => Forwards(from, sent, TestNode.Uplink, nextHop, wanted);
+
+    public void Drops(string from, TestPacket sent, DropReason reason, int detail = 0) => Drops(from, Node.Arriving(from, sent), reason, detail);
+
+    public void Drops(string from, byte[] sent, DropReason reason, int detail = 0)
+    {
+        Delivery got = Node.Send(from, sent);
+        Assert.True(
+            got.Verdict == Verdict.Drop && got.Reason == reason && got.Detail == detail, $"wanted drop {reason} {detail} of {FrameText.Line(sent)}, but: {got}");
+    }
+
+    /// <summary>What the node makes of the packet, which must leave.</summary>
+    public TestPacketView Sends(string from, TestPacket sent)
+    {
+        Delivery got = Node.Send(from, sent);
+        Assert.True(got.Verdict == Verdict.Transmit, $"{FrameText.Line(Node.Arriving(from, sent))}: {got}");
+        return new TestPacketView(got);
+    }
+
+    private void Forwards(string from, TestPacket sent, string to, IpAddress nextHop, TestPacket wanted)
+    {
+        byte[] arriving = Node.Arriving(from, sent);
+        Delivery got = Node.Send(from, arriving);
+        Same(got, arriving, to, Node.Leaving(to, wanted, nextHop));
+    }
+
+    public static void Same(Delivery got, byte[] sent, string port, byte[] wanted)
+    {
+        Assert.True(got.Verdict == Verdict.Transmit && got.Port == port, $"wanted {FrameText.Line(wanted)} by {port}\nof {FrameText.Line(sent)}\nbut it {got}");
+        string difference = FrameText.Difference(got.Frame, wanted);
+        Assert.True(difference.Length == 0, $"of {FrameText.Line(sent)}{difference}");
+    }
+}

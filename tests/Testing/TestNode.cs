@@ -1,0 +1,208 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State;
+using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Testing;
+
+/// <summary>
+/// The worker of cluster west from the walk-through, whole but for devices: real configuration writer, real tables, the production
+/// pipeline, a clock that is set by hand. Every frame lies in a dirty buffer between canaries.
+/// </summary>
+public sealed class TestNode
+{
+    public const string Curl = "default/curl-pod";
+    public const string Web1 = "default/webpod-1";
+    public const string Web2 = "default/webpod-2";
+    public const string Host = "host";
+    public const string Uplink = "uplink";
+
+    private const byte Dirt = 0xA5;
+
+    /// <summary>Bytes behind a frame that must stay as they are, but for the few by which an advertisement may be longer than its question.</summary>
+    private const int Tailroom = 64;
+
+    private readonly PacketPipeline _pipeline;
+    private readonly Housekeeping _housekeeping;
+
+    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null)
+    {
+        LocalNodeSpec spec = LocalSpec(nodePortLast);
+        State = new StateWriter(local is null ? spec : local(spec), seed);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed);
+        _pipeline = new PacketPipeline(Live);
+        _housekeeping = new Housekeeping(Live);
+        Now = MonoTime.FromSeconds(1000);
+        Apply(WalkThrough());
+        foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
+        {
+            var mesh = new Mesh(family);
+            foreach (IpAddress neighbor in (IpAddress[])[mesh.Gateway, mesh.ControlPlane, mesh.EastWorker, mesh.Neighbor])
+            {
+                Resolve(neighbor);
+            }
+        }
+    }
+
+    public static MacAddress RouterMac => MacAddress.Parse("02:00:00:00:00:01");
+
+    public static MacAddress UplinkMac => MacAddress.Parse("02:00:ac:12:00:05");
+
+    public static MacAddress HostMac => MacAddress.Parse("02:00:00:00:00:99");
+
+    public StateWriter State { get; }
+
+    public LiveTables Live { get; }
+
+    public MonoTime Now { get; set; }
+
+    public static LocalNodeSpec LocalSpec(ushort nodePortLast = 32767) => new(
+        "west-worker",
+        "west",
+        1,
+        [new InterfaceAddress(V4.Node, V4.Prefix("172.18.0.0/16")), new InterfaceAddress(V6.Node, V6.Prefix("172.18.0.0/16"))],
+        [V4.Prefix("10.0.1.0/24"), V6.Prefix("10.0.1.0/24")],
+        [V4.Router, V6.Router],
+        RouterMac,
+        1500,
+        AutoDirectNodeRoutes: true,
+        [V4.Prefix("10.0.0.0/16"), V6.Prefix("10.0.0.0/16")],
+        new HostPortSpec("west-worker", "cmesh0", HostMac, InstallRoutes: false),
+        new UplinkPortSpec("node-network", "west-worker", "br0", UplinkMac, [V4.Gateway, V6.Gateway]),
+        ConntrackEntries: 1024,
+        SnatEntries: 1024,
+        NodePortFirst: 30000,
+        NodePortLast: nodePortLast,
+        "TestNode");
+
+    public static DesiredChange WalkThrough() => new()
+    {
+        Masquerade = MasqueradeOf("10.1.0.0/16", "169.254.0.0/16"),
+        Endpoints = [EndpointOf(Curl, m => m.CurlPod), EndpointOf(Web1, m => m.Webpod1), EndpointOf(Web2, m => m.Webpod2)],
+        Nodes =
+        [
+            new NodeSpec("west-control-plane", "west", Both(m => m.ControlPlane), [V4.Prefix("10.0.0.0/24"), V6.Prefix("10.0.0.0/24")], "TestNode"),
+            new NodeSpec("east-worker", "east", Both(m => m.EastWorker), [V4.Prefix("10.1.1.0/24"), V6.Prefix("10.1.1.0/24")], "TestNode"),
+        ],
+        Services = [Webpod(m => m.Webpod1)],
+    };
+
+    /// <summary>The service of the walk-through for TCP with the backends that a scenario needs, behind ClusterIP:80 and NodePort 30080.</summary>
+    public static ServiceSpec Webpod(params Func<Mesh, IpAddress>[] backends) => Service("default/webpod", IpProtocol.Tcp, 80, 30080, 80, backends);
+
+    public static ServiceSpec Service(string name, IpProtocol protocol, ushort port, ushort nodePort, ushort backendPort, params Func<Mesh, IpAddress>[] backends) => new(
+        name,
+        protocol,
+        [
+            new FrontendSpec(ServiceType.ClusterIP, V4.ClusterIp, port),
+            new FrontendSpec(ServiceType.ClusterIP, V6.ClusterIp, port),
+            new FrontendSpec(ServiceType.NodePort, null, nodePort),
+        ],
+        [.. backends.SelectMany(Both).Select(a => new BackendSpec(a, backendPort, "west", "west-worker"))],
+        "TestNode");
+
+    public static MasqueradeSpec MasqueradeOf(params string[] exempt) =>
+        new(true, [.. exempt.Select(V4.Prefix), .. exempt.Select(e => e.StartsWith("169.254", StringComparison.Ordinal) ? IpPrefix.Parse("fe80::/10") : V6.Prefix(e))]);
+
+    /// <summary>The MAC of any station but this node: derived from its address's last two bytes.</summary>
+    public static MacAddress MacOf(IpAddress neighbor) => new(0x0200_AC12_0000 | (neighbor.Low & 0xFFFF));
+
+    public void Apply(DesiredChange change) => State.Commit(State.Plan(change));
+
+    /// <summary>Makes a neighbour on the node network known, as its answer to our question does.</summary>
+    public void Resolve(IpAddress neighbor)
+    {
+        Live.Neighbors.Solicit(neighbor, State.Ports[Uplink], Now);
+        Delivery learned = Send(Uplink, NeighborFrames.Reply(neighbor, MacOf(neighbor), OwnOf(neighbor), UplinkMac));
+        if (learned.Verdict != Verdict.Consumed)
+        {
+            throw new InvalidOperationException($"the answer of {neighbor} was not taken: {learned}");
+        }
+    }
+
+    /// <summary>The frame in which a packet comes to a port.</summary>
+    public byte[] Arriving(string port, TestPacket packet)
+    {
+        Port known = State.Ports[port];
+        return packet.Frame(known.Kind == PortKind.Uplink ? MacOf(packet.Source.IsIpv4 ? V4.Gateway : V6.Gateway) : known.StationMac, known.RouterMac);
+    }
+
+    /// <summary>The frame in which a packet leaves.</summary>
+    /// <param name="nextHop">The neighbour on the node network; anything for other ports.</param>
+    public byte[] Leaving(string port, TestPacket packet, IpAddress nextHop)
+    {
+        Port known = State.Ports[port];
+        return packet.Frame(known.RouterMac, known.Kind == PortKind.Uplink ? MacOf(nextHop) : known.StationMac);
+    }
+
+    public Delivery Send(string port, TestPacket packet, VirtioNetHeader offload = default) => Send(port, Arriving(port, packet), offload);
+
+    public Delivery Send(string port, byte[] frame, VirtioNetHeader offload = default)
+    {
+        byte[] buffer = new byte[PacketContext.Headroom + frame.Length + Tailroom];
+        buffer.AsSpan().Fill(Dirt);
+        frame.CopyTo(buffer, PacketContext.Headroom);
+        var p = new PacketContext(buffer, PacketContext.Headroom, frame.Length, offload, State.Ports[port].Id);
+        Verdict verdict = _pipeline.Process(ref p, State.Current, Now);
+        Live.Counters.CountVerdict(p, verdict, frame.Length);
+        CheckCanaries(buffer, p, frame.Length);
+        bool leaves = verdict == Verdict.Transmit;
+        return new Delivery(
+            verdict, p.Reason, p.ReasonDetail, leaves ? NameOf(p.EgressPort) : null, leaves ? p.Frame.ToArray() : [], p.Offload, TakeOutbox());
+    }
+
+    /// <summary>One round of housekeeping at this moment.</summary>
+    public IReadOnlyList<OutboxFrame> Tick()
+    {
+        _housekeeping.Run(State.Current, Now);
+        return TakeOutbox();
+    }
+
+    /// <summary>Looks at every entry of the flow tables once, as housekeeping does in half a minute.</summary>
+    public void Sweep()
+    {
+        Live.Conntrack.Sweep(Live.Conntrack.Capacity, Now);
+        Live.Snat.Sweep(Live.Snat.Capacity, Live.Conntrack, Now);
+    }
+
+    public void Wait(double seconds) => Now = Now.PlusSeconds(seconds);
+
+    public IpAddress OwnOf(IpAddress other) => other.IsIpv4 ? V4.Node : V6.Node;
+
+    public string NameOf(int portId) => State.Current.Ports[portId].Name;
+
+    private static Mesh V4 { get; } = new(Family.Ipv4);
+
+    private static Mesh V6 { get; } = new(Family.Ipv6);
+
+    private static IpAddress[] Both(Func<Mesh, IpAddress> select) => [select(V4), select(V6)];
+
+    private static EndpointSpec EndpointOf(string name, Func<Mesh, IpAddress> address) =>
+        new(name, name, "eth0", new MacAddress(0x0200_0A00_0000 | (address(V4).Low & 0xFFFF)), Both(address), "TestNode");
+
+    /// <summary>No stage may write before the frame; behind it only an answer that is longer than its question may lie.</summary>
+    private static void CheckCanaries(ReadOnlySpan<byte> buffer, in PacketContext p, int receivedLength)
+    {
+        int end = PacketContext.Headroom + Math.Max(receivedLength, p.FrameLength);
+        if (buffer[..PacketContext.Headroom].ContainsAnyExcept(Dirt))
+        {
+            throw new InvalidOperationException("a stage wrote before the frame");
+        }
+
+        if (buffer[end..].ContainsAnyExcept(Dirt))
+        {
+            throw new InvalidOperationException("a stage wrote behind the frame");
+        }
+    }
+
+    private List<OutboxFrame> TakeOutbox()
+    {
+        var frames = new List<OutboxFrame>();
+        while (Live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> frame))
+        {
+            frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+        }
+
+        return frames;
+    }
+}
