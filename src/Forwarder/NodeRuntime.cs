@@ -33,7 +33,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
         _worker = new Worker(Live, _writer.Current, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
-        _namespaces = new NamespaceWatch(CloseEndpointsOf);
+        _namespaces = new NamespaceWatch(ClosePortsIn);
         ControlMethods.Map(_server, this);
     }
 
@@ -134,11 +134,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             if (Local.Uplink is not null)
             {
+                _namespaces.Add(Local.Uplink.Namespace);
                 opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local)));
             }
 
             if (Local.Host is not null)
             {
+                _namespaces.Add(Local.Host.Namespace);
                 opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local)));
             }
         }
@@ -187,28 +189,45 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
-    /// <summary>A namespace was deleted: its endpoints' ports go down, everything else stays as it is.</summary>
-    private void CloseEndpointsOf(string path)
+    /// <summary>A namespace was deleted: its ports go down, everything else stays as it is.</summary>
+    private void ClosePortsIn(string path)
     {
         lock (_gate)
         {
-            int[] ids =
-            [
-                .. _writer.Desired.Endpoints.Values.Where(e => NamespaceWatch.PathOf(e.Namespace) == path).Where(IsOrphaned).Select(e => _writer.Ports[e.Name].Id),
-            ];
+            int[] ids = [.. PortNamespaces().Where(p => NamespaceWatch.PathOf(p.Namespace) == path && IsOrphaned(p.Id, p.Namespace)).Select(p => p.Id)];
             if (ids.Length > 0 && !_isStopping)
             {
                 _worker.Reconfigure(_writer.Current, ids, []);
-                Log.Write($"namespace {path} is gone: {ids.Length} port(s) down; apply the endpoint again once it is back");
+                Log.Write($"namespace {path} is gone: {ids.Length} port(s) down; apply the endpoint again once it is back (host and uplink: restart)");
             }
         }
     }
 
-    /// <summary>Served, but by a device in a namespace that its name no longer stands for.</summary>
-    private bool IsOrphaned(EndpointSpec endpoint)
+    private IEnumerable<(int Id, string Namespace)> PortNamespaces()
     {
-        ulong served = _worker.NamespaceInodeOf(_writer.Ports[endpoint.Name].Id);
-        return served != 0 && served != NamespaceWatch.InodeOf(endpoint.Namespace);
+        if (Local.Host is not null)
+        {
+            yield return (StateWriter.HostPort, Local.Host.Namespace);
+        }
+
+        if (Local.Uplink is not null)
+        {
+            yield return (StateWriter.UplinkPort, Local.Uplink.Namespace);
+        }
+
+        foreach (EndpointSpec endpoint in _writer.Desired.Endpoints.Values)
+        {
+            yield return (_writer.Ports[endpoint.Name].Id, endpoint.Namespace);
+        }
+    }
+
+    private bool NeedsReopening(int id, string ns) => !_worker.IsAttached(id) || IsOrphaned(id, ns);
+
+    /// <summary>Served, but by a device in a namespace that its name no longer stands for.</summary>
+    private bool IsOrphaned(int id, string ns)
+    {
+        ulong served = _worker.NamespaceInodeOf(id);
+        return served != 0 && served != NamespaceWatch.InodeOf(ns);
     }
 
     /// <summary>
@@ -221,7 +240,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
         [
-            .. named.Where(n => !added.Contains(n)).Select(n => plan.Next.Endpoints[n]).Where(e => !_worker.IsAttached(plan.Ports[e.Name].Id) || IsOrphaned(e)),
+            .. named.Where(n => !added.Contains(n)).Select(n => plan.Next.Endpoints[n]).Where(e => NeedsReopening(plan.Ports[e.Name].Id, e.Namespace)),
         ];
 
         // A pod that comes back changed under the same interface needs the old TAP out of the way first.

@@ -41,7 +41,7 @@ internal static class StatusRows
             PortKind.Uplink => (node.Local.Uplink!.Namespace, node.Local.Uplink.Interface),
             _ => (writer.Desired.Endpoints[port.Name].Namespace, writer.Desired.Endpoints[port.Name].Interface),
         };
-        string state = node.Worker.IsAttached(port.Id) ? "up" : "down: the device is gone; apply the endpoint again once its namespace is back";
+        string state = node.Worker.IsAttached(port.Id) ? "up" : "down: device or namespace is gone; apply the endpoint again once it is back (host, uplink: restart)";
         string mac = (port.Kind == PortKind.Uplink ? port.RouterMac : port.StationMac).ToString();
         return new PortRow(port.Id, port.Name, port.Kind.ToString().ToLowerInvariant(), ns, device, mac, port.Mtu, state);
     });
