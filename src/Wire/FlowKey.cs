@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace ClusterMesh.Datapath.Wire;
 
@@ -18,8 +19,11 @@ public readonly record struct FlowKey(
     public ulong Hash(ulong seed)
     {
         ulong ports = (ulong)SourcePort << 48 | (ulong)DestinationPort << 32 | (ulong)Protocol << 8 | (ulong)Scope;
-        ulong a = Fold(Source.High ^ seed, Source.Low ^ 0x9E37_79B9_7F4A_7C15);
-        ulong b = Fold(Destination.High ^ a, Destination.Low ^ 0xC2B2_AE3D_27D4_EB4F);
+
+        // Both factors are secret: a factor that a sender can make zero would let all keys with that half collide.
+        ulong turned = BitOperations.RotateLeft(seed, 32);
+        ulong a = Fold(Source.High ^ seed, Source.Low ^ turned ^ 0x9E37_79B9_7F4A_7C15);
+        ulong b = Fold(Destination.High ^ a, Destination.Low ^ turned ^ 0xC2B2_AE3D_27D4_EB4F);
         return Fold(ports ^ b ^ seed, a ^ 0x1656_67B1_9E37_79F9);
     }
 
