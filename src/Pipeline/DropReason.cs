@@ -35,7 +35,7 @@ public enum DropReason : byte
     [Description("Unknown ICMPv4 code")]
     UnknownIcmpCode = 143,
 
-    /// <summary>The destination names no host: multicast, broadcast, loopback or unspecified.</summary>
+    /// <summary>The destination names no host that can be routed to: multicast, broadcast, loopback, IPv6 link-local or unspecified.</summary>
     [Description("Unknown L3 target address")]
     UnknownTarget = 150,
 
@@ -74,6 +74,10 @@ public enum DropReason : byte
     /// <summary>No prefix contains the destination, or the next hop does not answer for its MAC address.</summary>
     [Description("FIB lookup failed")]
     NoRoute = 169,
+
+    /// <summary>A packet from the node network asks for a ClusterIP, which only pods and the node itself can reach.</summary>
+    [Description("Is a ClusterIP")]
+    ClusterIp = 174,
 
     /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago.</summary>
     [Description("First logical datagram fragment not found")]

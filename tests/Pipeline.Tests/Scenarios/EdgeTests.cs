@@ -17,6 +17,19 @@ public sealed class EdgeTests
         s.Drops(TestNode.Curl, frame, DropReason.InvalidPacket);
     }
 
+    [Fact]
+    public void Link_local_and_loopback_addresses_are_not_routed()
+    {
+        var v6 = new Scenario(Family.Ipv6);
+        TestPacket neighbor = TestPacket.Udp(v6.Mesh.CurlPod, 1, IpAddress.Parse("fe80::77"), 2);
+        v6.Drops(TestNode.Curl, neighbor, DropReason.UnknownTarget);
+        v6.Drops(TestNode.Curl, neighbor with { Destination = ServiceStage.LoopbackIpv6 }, DropReason.UnknownTarget);
+
+        // What a pod still answers to itself when the service behind a hairpin has gone.
+        var v4 = new Scenario(Family.Ipv4);
+        v4.Drops(TestNode.Web1, TestPacket.Udp(v4.Mesh.Webpod1, 80, ServiceStage.LoopbackIpv4, 2), DropReason.UnknownTarget);
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void An_error_about_a_packet_that_its_receiver_did_not_send_is_invalid(Family family)
