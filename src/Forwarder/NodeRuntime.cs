@@ -198,7 +198,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
             if (ids.Length > 0 && !_isStopping)
             {
                 _worker.Reconfigure(_writer.Current, ids, []);
-                Log.Write($"namespace {path} is gone: {ids.Length} port(s) down; apply the endpoint again once it is back (host and uplink: restart)");
+                string[] names = [.. _writer.Ports.Values.Where(p => ids.Contains(p.Id)).Select(p => p.Name)];
+                bool isOwn = ids.Any(id => id is StateWriter.HostPort or StateWriter.UplinkPort);
+                Log.Write($"namespace {path} is gone and with it {string.Join(", ", names)}; once it is back, {(isOwn ? "start the forwarder again" : "apply the endpoint again")}");
             }
         }
     }

@@ -118,9 +118,9 @@ public sealed class PlanAndCommitTests
 
     [Theory]
     [InlineData(ObjectKind.Endpoint, "nobody", "there is no endpoint 'nobody'; nothing was deleted")]
-    [InlineData(ObjectKind.Node, "worker", "there is no node 'worker'; nothing was deleted")]
-    [InlineData(ObjectKind.Route, "10.9.0.0/16", "there is no route '10.9.0.0/16'; nothing was deleted")]
-    [InlineData(ObjectKind.Route, "nonsense", "there is no route 'nonsense'; nothing was deleted")]
+    [InlineData(ObjectKind.Node, "worker", "there is no node 'worker' (a node is named by its cluster, too: west/west-worker); nothing was deleted")]
+    [InlineData(ObjectKind.Route, "10.9.0.0/16", "there is no route of your own '10.9.0.0/16' (routes of endpoints, nodes and gateways go with them); nothing was deleted")]
+    [InlineData(ObjectKind.Route, "nonsense", "there is no route of your own 'nonsense' (routes of endpoints, nodes and gateways go with them); nothing was deleted")]
     [InlineData(ObjectKind.Service, "default/web", "there is no service 'default/web'; nothing was deleted")]
     public void A_name_that_is_not_there_is_said(ObjectKind kind, string name, string sentence)
     {

@@ -41,7 +41,9 @@ internal static class StatusRows
             PortKind.Uplink => (node.Local.Uplink!.Namespace, node.Local.Uplink.Interface),
             _ => (writer.Desired.Endpoints[port.Name].Namespace, writer.Desired.Endpoints[port.Name].Interface),
         };
-        string state = node.Worker.IsAttached(port.Id) ? "up" : "down: device or namespace is gone; apply the endpoint again once it is back (host, uplink: restart)";
+        string state = node.Worker.IsAttached(port.Id) ? "up"
+            : port.Kind == PortKind.Endpoint ? "down: device or namespace is gone; apply the endpoint again once the namespace is back"
+            : "down: device or namespace is gone; start the forwarder again once the namespace is back";
         string mac = (port.Kind == PortKind.Uplink ? port.RouterMac : port.StationMac).ToString();
         return new PortRow(port.Id, port.Name, port.Kind.ToString().ToLowerInvariant(), ns, device, mac, port.Mtu, state);
     });

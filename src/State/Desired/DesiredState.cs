@@ -136,7 +136,7 @@ public sealed record DesiredState(
         {
             if (keyOf(name) is not TKey key || !next.TryGetValue(key, out TSpec? old))
             {
-                throw new KeyNotFoundException($"there is no {kind.ToString().ToLowerInvariant()} '{name}'; nothing was deleted");
+                throw new KeyNotFoundException($"there is no {Noun(kind)} '{name}'{Hint(kind, name)}; nothing was deleted");
             }
 
             next.Remove(key);
@@ -146,4 +146,13 @@ public sealed record DesiredState(
         difference = new KindDifference<TSpec>(gone, [], gone.Count);
         return next.ToImmutable();
     }
+
+    private static string Noun(ObjectKind kind) => kind == ObjectKind.Route ? "route of your own" : kind.ToString().ToLowerInvariant();
+
+    private static string Hint(ObjectKind kind, string name) => kind switch
+    {
+        ObjectKind.Node when !name.Contains('/', StringComparison.Ordinal) => " (a node is named by its cluster, too: west/west-worker)",
+        ObjectKind.Route => " (routes of endpoints, nodes and gateways go with them)",
+        _ => "",
+    };
 }
