@@ -153,7 +153,7 @@ public static class ChangeTranslator
     private static NodeSpec Node(RemoteNodeDocument document, LocalNodeSpec local, Place place)
     {
         string name = ValueParser.NodeName(document.Name, place.Field("name"));
-        string cluster = ValueParser.ClusterName(document.Cluster, place.Field("cluster"));
+        string cluster = document.Cluster is null ? local.Cluster : ValueParser.ClusterName(document.Cluster, place.Field("cluster"));
         List<IpAddress> addresses = [];
         Place addressesPlace = place.Field("addresses");
         foreach ((int i, string text) in (document.Addresses ?? []).Index())

@@ -256,11 +256,17 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local)));
             }
         }
-        catch
+        catch (DeviceException e)
         {
             opened.ForEach(o => o.Port.Dispose());
-            Restore(inTheWay);
-            throw;
+            string[] lost = Restore(inTheWay);
+            if (lost.Length == 0)
+            {
+                throw;
+            }
+
+            throw new ControlException(
+                ErrorCode.DeviceFailed, $"{e.Message}; the configuration is as it was, but the port of {string.Join(", ", lost)} is down: apply it as it was");
         }
 
         int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
@@ -278,8 +284,10 @@ internal sealed class NodeRuntime : IAsyncDisposable
         return revived.Length;
     }
 
-    private void Restore(EndpointSpec[] endpoints)
+    /// <returns>The endpoints whose old device could not be made again.</returns>
+    private string[] Restore(EndpointSpec[] endpoints)
     {
+        List<string> lost = [];
         foreach (EndpointSpec endpoint in endpoints)
         {
             try
@@ -289,8 +297,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
             catch (DeviceException e)
             {
                 Log.Write($"endpoint {endpoint.Name} could not be put back: {e.Message}");
+                lost.Add(endpoint.Name);
             }
         }
+
+        return [.. lost];
     }
 
     /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>

@@ -4,75 +4,102 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// Why a packet was dropped. Numbers and words are Cilium's (monitor/api/drop.go), so that its tools print ours; those from 250 on
-/// are this project's own. A number never changes its meaning. The description is the one sentence that CLI and documents show.
+/// are this project's own. A number never changes its meaning. The description has the words that the CLI prints, the summary says when it
+/// happens; docs/drop-reasons.md is made of both.
 /// </summary>
 public enum DropReason : byte
 {
     None = 0,
 
+    /// <summary>A pod sends under an address that is not its own, or anyone under one that names no host.</summary>
     [Description("Invalid source ip")]
     InvalidSource = 132,
 
+    /// <summary>Lengths, versions or a checksum do not fit each other, or an ICMP error quotes a packet that its receiver never sent.</summary>
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
+    /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by.</summary>
     [Description("Fragmentation needed")]
     FragmentationNeeded = 136,
 
+    /// <summary>The protocol has no flows that conntrack knows: neither TCP, UDP, SCTP nor the ICMP of its family.</summary>
     [Description("CT: Unknown L4 protocol")]
     UnknownTransport = 137,
 
+    /// <summary>The frame carries neither IPv4, IPv6 nor ARP.</summary>
     [Description("Unsupported L3 protocol")]
     UnsupportedNetworkProtocol = 139,
 
+    /// <summary>An ICMPv4 error of a masqueraded flow has a code above 15, the last that is assigned.</summary>
     [Description("Unknown ICMPv4 code")]
     UnknownIcmpCode = 143,
 
+    /// <summary>The destination names no host that can be routed to: multicast, broadcast, loopback, IPv6 link-local or unspecified.</summary>
     [Description("Unknown L3 target address")]
     UnknownTarget = 150,
 
+    /// <summary>The destination is in the node's pod CIDRs, but no pod has it.</summary>
     [Description("Stale or unroutable IP")]
     Unroutable = 151,
 
+    /// <summary>The packet's ports must be translated and its checksum cannot be repaired: that of SCTP covers every byte.</summary>
     [Description("Error while correcting L4 checksum")]
     ChecksumNotCorrectable = 154,
 
+    /// <summary>The flow is new and the conntrack table has no entry left.</summary>
     [Description("CT: Map insertion failed")]
     ConntrackFull = 155,
 
+    /// <summary>An IPv6 extension header is cut off, or there are more than eight.</summary>
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
+    /// <summary>The destination is a frontend whose service has no backend.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
 
+    /// <summary>The frame is not Ethernet II: a length stands where the type should.</summary>
     [Description("Unsupported L2 protocol")]
     UnsupportedLinkProtocol = 166,
 
+    /// <summary>The flow must be masqueraded and no port of the node is free for it, or an ICMP error belongs to no masqueraded flow.</summary>
     [Description("No mapping for NAT masquerade")]
     NoSnatMapping = 167,
 
+    /// <summary>The flow must be masqueraded and has neither ports nor an echo id.</summary>
     [Description("Unsupported protocol for NAT masquerade")]
     UnsupportedForSnat = 168,
 
+    /// <summary>No prefix contains the destination, or the next hop does not answer for its MAC address.</summary>
     [Description("FIB lookup failed")]
     NoRoute = 169,
 
+    /// <summary>A packet from the node network asks for a ClusterIP, which only pods and the node itself can reach.</summary>
+    [Description("Is a ClusterIP")]
+    ClusterIp = 174,
+
+    /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago.</summary>
     [Description("First logical datagram fragment not found")]
     FirstFragmentMissing = 175,
 
+    /// <summary>A router message or redirect: the datapath is the pods' router and takes advice from nobody.</summary>
     [Description("Forbidden ICMPv6 message")]
     ForbiddenIcmpv6 = 176,
 
+    /// <summary>The frame has a VLAN tag.</summary>
     [Description("VLAN traffic disallowed by VLAN filter")]
     Vlan = 182,
 
+    /// <summary>The packet has made its last hop before it got here.</summary>
     [Description("TTL exceeded")]
     HopLimitExceeded = 196,
 
+    /// <summary>The device it should leave by is gone or does not take the frame.</summary>
     [Description("Egress port does not take the frame")]
     EgressRefused = 253,
 
+    /// <summary>The frame's MAC address is another station's, or an IP packet for one host was sent to everyone.</summary>
     [Description("Frame is for another station")]
     OtherStation = 254,
 }

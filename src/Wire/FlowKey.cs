@@ -18,12 +18,13 @@ public readonly record struct FlowKey(
     /// <summary>A seeded, well-mixed hash of the whole key; the seed keeps senders from choosing colliding tuples.</summary>
     public ulong Hash(ulong seed)
     {
-        // Both factors of each product hold the seed: a sender that could make one of them zero would blot the other out.
-        ulong other = BitOperations.RotateLeft(seed, 32);
         ulong ports = (ulong)SourcePort << 48 | (ulong)DestinationPort << 32 | (ulong)Protocol << 8 | (ulong)Scope;
-        ulong a = Fold(Source.High ^ seed, Source.Low ^ other ^ 0x9E37_79B9_7F4A_7C15);
-        ulong b = Fold(Destination.High ^ a, Destination.Low ^ other ^ 0xC2B2_AE3D_27D4_EB4F);
-        return Fold(ports ^ b ^ seed, a ^ other ^ 0x1656_67B1_9E37_79F9);
+
+        // Both factors are secret: a factor that a sender can make zero would let all keys with that half collide.
+        ulong turned = BitOperations.RotateLeft(seed, 32);
+        ulong a = Fold(Source.High ^ seed, Source.Low ^ turned ^ 0x9E37_79B9_7F4A_7C15);
+        ulong b = Fold(Destination.High ^ a, Destination.Low ^ turned ^ 0xC2B2_AE3D_27D4_EB4F);
+        return Fold(ports ^ b ^ seed, a ^ 0x1656_67B1_9E37_79F9);
     }
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 
 namespace ClusterMesh.Datapath.Wire;
 
@@ -57,7 +56,7 @@ public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpA
         }
 
         // The framework also takes 10.1, 0x0A000001 and 010.0.0.1, which mean something else to every person who reads them.
-        if (parsed.AddressFamily == AddressFamily.InterNetwork && parsed.ToString() != text)
+        if (!text.Contains(':', StringComparison.Ordinal) && parsed.ToString() != text)
         {
             return false;
         }

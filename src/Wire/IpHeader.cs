@@ -161,8 +161,7 @@ public readonly ref struct IpHeader
         Span<byte> bytes = datagram[..Math.Min(total, datagram.Length)];
 
         // The mapped form is how this program holds IPv4 (RFC 4291 section 2.5.5.2): on the wire it would pass for an address of IPv4.
-        if (IpAddress.FromBytes(bytes.Slice(Ipv6SourceOffset, IpAddress.Length)).IsIpv4
-            || IpAddress.FromBytes(bytes.Slice(Ipv6DestinationOffset, IpAddress.Length)).IsIpv4)
+        if (IsMapped(bytes[Ipv6SourceOffset..]) || IsMapped(bytes[Ipv6DestinationOffset..]))
         {
             return IpParseResult.Malformed;
         }
@@ -171,7 +170,9 @@ public readonly ref struct IpHeader
         int length = Ipv6Length;
         ushort fragment = 0;
         uint id = 0;
-        for (int i = 0; IsExtension(next); i++)
+
+        // What follows the header of a later fragment is payload and no header.
+        for (int i = 0; IsExtension(next) && fragment >> 3 == 0; i++)
         {
             if (i == MaxExtensionHeaders || length + Ipv6FragmentHeaderLength > bytes.Length || (next == IpProtocol.HopByHop && i > 0))
             {
@@ -193,11 +194,6 @@ public readonly ref struct IpHeader
             {
                 return IpParseResult.BadExtensionHeader;
             }
-
-            if (isFragment && fragment >> 3 != 0)
-            {
-                break; // What follows is payload of a later fragment and no header.
-            }
         }
 
         header = new IpHeader(bytes, false, length, total, next)
@@ -208,6 +204,8 @@ public readonly ref struct IpHeader
         };
         return IpParseResult.Valid;
     }
+
+    private static bool IsMapped(ReadOnlySpan<byte> address) => IpAddress.FromBytes(address[..IpAddress.Length]).IsIpv4;
 
     private static bool IsExtension(IpProtocol next) =>
         next is IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.Fragment or IpProtocol.DestinationOptions;

@@ -27,6 +27,13 @@ public sealed class RequestTests
     }
 
     [Fact]
+    public void A_node_without_a_cluster_is_of_ours()
+    {
+        DesiredChange change = Translate(new ChangeDocument { Nodes = [new RemoteNodeDocument { Name = "n", Addresses = ["172.18.0.9"] }] });
+        Assert.Equal("west", Assert.Single(change.Nodes!).Cluster);
+    }
+
+    [Fact]
     public void Mistakes_name_the_path()
     {
         ServiceDocument right = new() { Name = "a", Frontends = [new FrontendDocument { Address = "10.2.0.1", Port = 80 }] };

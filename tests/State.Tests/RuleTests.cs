@@ -147,6 +147,18 @@ public sealed class RuleTests
     }
 
     [Fact]
+    public void There_are_only_so_many_frontends()
+    {
+        ServiceSpec tooMany = Wanted.Service("a", "10.2.0.2:80") with
+        {
+            Frontends = [.. Enumerable.Range(0, 1 << ServiceTable.SlotBits).Select(i => new FrontendSpec(ServiceType.ClusterIP, Wire.IpAddress.FromIpv4(0x0A40_0000u + (uint)i), 80))],
+        };
+        Assert.Equal(
+            "1048576 frontends are more than the 1048575 that one forwarder serves; use several nodes",
+            Assert.Throws<ConfigurationException>(() => Wanted.Writer().Plan(Services(tooMany))).Message);
+    }
+
+    [Fact]
     public void What_is_freed_by_a_change_may_be_taken_in_it()
     {
         StateWriter writer = Wanted.Writer();

@@ -9,7 +9,7 @@ public sealed record NodeSection
 
     public string Cluster { get; set; } = "default";
 
-    /// <summary>1 to 255, 0 when the node belongs to no mesh.</summary>
+    /// <summary>1 to 255, or to 511 in a mesh of that size; 0 when the node belongs to none.</summary>
     public int ClusterId { get; set; }
 
     /// <summary>Addresses of the node on the node network with their prefix length: 172.18.0.5/16.</summary>

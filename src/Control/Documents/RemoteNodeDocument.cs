@@ -8,7 +8,8 @@ public sealed record RemoteNodeDocument
     /// <summary>Unique together with the cluster.</summary>
     public string Name { get; set; } = "";
 
-    public string Cluster { get; set; } = "default";
+    /// <summary>The cluster it belongs to; this node's own when absent.</summary>
+    public string? Cluster { get; set; }
 
     public IReadOnlyList<string> Addresses { get; set; } = [];
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text;
 using Tmds.Linux;
 
@@ -9,7 +8,7 @@ namespace ClusterMesh.Datapath.Io.Native;
 /// The system calls this project makes. Each returns the kernel's result, or the negative error number. Being interrupted by a signal is
 /// dealt with here and nowhere else: the call is made again.
 /// </summary>
-internal static unsafe partial class SystemCalls
+internal static unsafe class SystemCalls
 {
     /// <param name="descriptor">Null on failure.</param>
     public static int Open(string path, int flags, out FileDescriptor? descriptor)
@@ -30,18 +29,13 @@ internal static unsafe partial class SystemCalls
     public static int Socket(int family, int type, int protocol, out FileDescriptor? descriptor) =>
         Owned(LibC.socket(family, type | LibC.SOCK_CLOEXEC, protocol), out descriptor);
 
-    /// <summary>The file's inode number; Tmds.LibC has no stat. It lies at byte 8 on x86-64 and arm64 (glibc 2.33 and later).</summary>
+    /// <summary>The file's inode number.</summary>
     public static int ReadInode(FileDescriptor file, out ulong inode)
     {
-        const int InodeOffset = 8;
-        Span<byte> status = stackalloc byte[256];
-        int result;
-        fixed (byte* start = status)
-        {
-            result = Result(FileStatus(file.Number, start));
-        }
-
-        inode = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(status[InodeOffset..]);
+        statx status;
+        byte empty = 0;
+        int result = Result(LibC.statx(file.Number, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_INO, &status));
+        inode = result < 0 ? 0 : status.stx_ino;
         return result;
     }
 
@@ -143,7 +137,4 @@ internal static unsafe partial class SystemCalls
         descriptor = result < 0 ? null : new FileDescriptor(result);
         return Result(result);
     }
-
-    [LibraryImport("libc", EntryPoint = "fstat", SetLastError = true)]
-    private static partial int FileStatus(int descriptor, byte* status);
 }

@@ -65,7 +65,7 @@ public static class NeighborDiscovery
 
         EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
         MacAddress senderMac = neighbor.LinkLayer == default ? ethernet.Source : neighbor.LinkLayer;
-        if (port.Kind == PortKind.Uplink)
+        if (port.Kind == PortKind.Uplink && !port.HasAddress(sender))
         {
             neighbors.Learn(sender, senderMac, isSolicited: false, create: true, now);
         }

@@ -21,6 +21,10 @@ public static class ServiceStage
             return Verdict.Continue;
         }
 
+        // A ClusterIP is no address of the node network: who asks for it there has a route that leads astray.
+        if (p.IngressKind == PortKind.Uplink && frontend!.Type == ServiceType.ClusterIP)
+            return p.Drop(DropReason.ClusterIp);
+
         FlowKey choice = p.Key with { Scope = FlowScope.Service };
         int index = conntrack.Find(choice, now);
         if (!TryKeep(p, frontend!, conntrack, index, out Backend backend))

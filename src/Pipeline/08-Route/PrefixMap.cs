@@ -45,9 +45,8 @@ public sealed class PrefixMap
         bool ipv4 = address.IsIpv4;
         ulong high = ipv4 ? address.Low << 32 : address.High;
         ulong low = ipv4 ? 0 : address.Low;
-        int rowIndex = (ipv4 ? _ipv4Rows : _ipv6Rows) + (int)(high >> 56);
         int column = (int)(high >> 48) & 0xFF;
-        ref readonly PrefixRow row = ref _rows[rowIndex >> RowChunkShift][rowIndex & (1 << RowChunkShift) - 1];
+        ref readonly PrefixRow row = ref Row((ipv4 ? _ipv4Rows : _ipv6Rows) + (int)(high >> 56));
         ref readonly PrefixNode node = ref Node(row.Nodes + column);
         high = high << 16 | low >> 48;
         low <<= 16;
@@ -84,13 +83,12 @@ public sealed class PrefixMap
                     bestMatches = matches;
                 }
 
-                ulong child = 1UL << index;
-                if ((node.External & child) == 0)
+                if ((node.External >> index & 1) == 0)
                 {
                     break;
                 }
 
-                next = node.Children + PrefixNode.Rank(node.External, child);
+                next = node.Children + PrefixNode.Rank(node.External, 1UL << index);
             }
 
             node = ref Node(next);
@@ -118,6 +116,8 @@ public sealed class PrefixMap
         int value = Value(row.Shorter + column);
         return value >= 0 ? value : row.Value;
     }
+
+    private ref readonly PrefixRow Row(int index) => ref _rows[index >> RowChunkShift][index & (1 << RowChunkShift) - 1];
 
     private ref readonly PrefixNode Node(int index) => ref _nodes[index >> NodeChunkShift][index & (1 << NodeChunkShift) - 1];
 

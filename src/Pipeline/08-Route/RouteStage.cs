@@ -5,6 +5,10 @@ public static class RouteStage
 {
     public static Verdict Run(ref PacketContext p, RouteTable routes)
     {
+        // RFC 4291 section 2.5.6; and a hairpin whose service is gone would leak the loopback address.
+        if ((!p.IsIpv4 && p.Key.Destination.IsLinkLocal) || p.Key.Destination == ServiceStage.LoopbackIpv4)
+            return p.Drop(DropReason.UnknownTarget);
+
         if (!routes.TryLookup(p.Key.Destination, out RouteTarget target))
             return p.Drop(DropReason.NoRoute, NoRouteDetail.NoPrefix);
         if (target.Kind == RouteKind.Unreachable)

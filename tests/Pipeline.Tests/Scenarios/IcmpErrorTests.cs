@@ -44,7 +44,8 @@ public sealed class IcmpErrorTests
         {
             TestPacketView left = s.Sends(TestNode.Curl, sent);
             TestPacket seen = (sent.Protocol == m.Icmp ? TestPacket.EchoRequest(m.Node, m.Outside, left.EchoId) : sent with { Source = m.Node, SourcePort = left.SourcePort })
-                with { HopLimit = 9 };
+                with
+            { HopLimit = 9 };
             TestPacket error = TestPacket.Error(speaker, trouble, seen);
             s.Forwards(TestNode.Uplink, error, TestNode.Curl, TestPacket.Error(speaker, trouble, sent with { HopLimit = 9 }).Hopped());
         }
@@ -176,7 +177,9 @@ public sealed class IcmpErrorTests
         ushort port = s.Sends(TestNode.Curl, TestPacket.Tcp(m.CurlPod, 0, m.Outside, 0)).SourcePort;
         TestPacket fragment = TestPacket.Tcp(m.CurlPod, 0, m.Outside, 0) with
         {
-            RawTransport = [.. Enumerable.Repeat((byte)0x5A, 40)], FragmentOffset = 1480, HasMoreFragments = false,
+            RawTransport = [.. Enumerable.Repeat((byte)0x5A, 40)],
+            FragmentOffset = 1480,
+            HasMoreFragments = false,
         };
         TestPacket complaint = TestPacket.Error(m.CurlPod, IcmpTrouble.TimeExceeded, fragment with { Source = m.Outside, Destination = m.CurlPod });
         TestPacket wanted = TestPacket.Error(m.Node, IcmpTrouble.TimeExceeded, fragment with { Source = m.Outside, Destination = m.Node });

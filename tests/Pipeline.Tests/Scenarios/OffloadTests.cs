@@ -50,7 +50,10 @@ public sealed class OffloadTests
         TestPacket nodePort = TestPacket.Of(protocol, m.Outside, Client, m.Node, 30080) with { Payload = payload };
         Passes(s, TestNode.Uplink, nodePort, m.EastWorker, v => nodePort.Hopped() with
         {
-            Source = m.Node, SourcePort = v.SourcePort, Destination = m.EastPod, DestinationPort = 8080,
+            Source = m.Node,
+            SourcePort = v.SourcePort,
+            Destination = m.EastPod,
+            DestinationPort = 8080,
         });
     }
 
