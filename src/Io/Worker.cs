@@ -178,9 +178,9 @@ public sealed class Worker : IDisposable
 
     private void ReceiveBurst(int id, Snapshot snapshot, MonoTime now)
     {
-        // A port detached by a request may still be among the ready ones.
-        TapPort? port = _ports[id];
-        for (int i = 0; i < BurstLength && port is not null; i++)
+        // A port detached by a request may still be among the ready ones, and one may go with an answer to its own frame: then another
+        // thread closes it, and its number may soon be that of another file.
+        for (int i = 0; i < BurstLength && _ports[id] is { } port; i++)
         {
             PortStatus status = port.TryReceive(_buffer.AsSpan(PacketContext.Headroom - VirtioNetHeader.Length), out int length);
             if (status == PortStatus.Gone)

@@ -4,7 +4,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// Which flow is this, and which way does the packet run? Sees the flow between client and backend: behind Service, before RevDnat.
-/// A new flow is only recorded by <see cref="Confirm"/>, once every later stage has let its first packet through.
+/// A new flow is only recorded by <see cref="Confirm"/>, once it has a route and, where it needs one, an SNAT mapping.
 /// </summary>
 public static class ConntrackStage
 {
