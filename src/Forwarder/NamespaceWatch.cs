@@ -22,8 +22,18 @@ internal sealed class NamespaceWatch(Action<string> onGone) : IDisposable
 
         var watcher = new FileSystemWatcher(directory) { NotifyFilter = NotifyFilters.FileName };
         watcher.Deleted += (_, e) => onGone(e.FullPath);
-        watcher.EnableRaisingEvents = true;
-        _watchers[directory] = watcher;
+        watcher.Error += (_, e) => Log.Write($"watching {directory}: {e.GetException().Message}; a namespace deleted meanwhile may still look up");
+        try
+        {
+            watcher.EnableRaisingEvents = true;
+            _watchers[directory] = watcher;
+        }
+        catch (IOException e)
+        {
+            // Out of inotify instances, most likely: forwarding does not depend on it.
+            watcher.Dispose();
+            Log.Write($"{directory} cannot be watched ({e.Message}); a deleted namespace will not take its port down");
+        }
     }
 
     public static string PathOf(string ns) => Path.IsPathRooted(ns) ? ns : Path.Combine(NamespaceDirectory, ns);

@@ -11,7 +11,7 @@ public enum DropReason : byte
 {
     None = 0,
 
-    /// <summary>A pod sends under an address that is not its own, or anyone under one that names no host.</summary>
+    /// <summary>A pod sends under an address that is not its own, the node network under the node's, or anyone under one that names no host.</summary>
     [Description("Invalid source ip")]
     InvalidSource = 132,
 

@@ -58,9 +58,6 @@ public ref struct PacketContext
     /// <summary>The flow as the stages have rewritten it so far; always what the headers say.</summary>
     public FlowKey Key { get; set; }
 
-    /// <summary>The flow as it arrived.</summary>
-    public FlowKey ArrivedKey { get; set; }
-
     public TcpFlags TcpFlags { get; set; }
 
     public IcmpKind IcmpKind { get; set; }

@@ -55,15 +55,14 @@ public static class ParseStage
         if (ethernet.Destination.IsGroup)
             return p.Drop(DropReason.OtherStation); // RFC 1812 section 5.3.4: what was sent to everyone on a link is not forwarded.
 
-        Verdict verdict = ReadTransport(ref p, ip, fragments, now);
-        p.ArrivedKey = p.Key;
-        return verdict;
+        return ReadTransport(ref p, ip, fragments, now);
     }
 
-    /// <summary>A pod sends under its own addresses only; nobody sends under an address that names no host.</summary>
+    /// <summary>A pod sends under its own addresses only, the node network not under the node's; nobody under one that names no host.</summary>
     private static bool IsHonestSource(Port port, IpAddress source) => port.Kind == PortKind.Endpoint
         ? port.HasAddress(source)
-        : !source.IsMulticast && !source.IsBroadcast && !source.IsUnspecified && !source.IsLoopback;
+        : !source.IsMulticast && !source.IsBroadcast && !source.IsUnspecified && !source.IsLoopback
+            && (port.Kind == PortKind.Host || !port.HasAddress(source));
 
     private static Verdict ReadTransport(ref PacketContext p, IpHeader ip, FragmentTable fragments, MonoTime now)
     {

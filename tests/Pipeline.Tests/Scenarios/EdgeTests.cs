@@ -17,6 +17,14 @@ public sealed class EdgeTests
         s.Drops(TestNode.Curl, frame, DropReason.InvalidPacket);
     }
 
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Nobody_else_on_the_node_network_is_the_node(Family family)
+    {
+        var s = new Scenario(family);
+        s.Drops(TestNode.Uplink, TestPacket.Udp(s.Mesh.Node, 1, s.Mesh.CurlPod, 2), DropReason.InvalidSource);
+    }
+
     [Fact]
     public void Link_local_and_loopback_addresses_are_not_routed()
     {
