@@ -7,8 +7,8 @@ namespace ClusterMesh.Datapath.Cli;
 /// <summary>The whole command line of cmesh: what commands there are and what becomes of their faults.</summary>
 internal static class CommandLine
 {
-    private const int Ok = 0;
-    private const int Failed = 1;
+    public const int Ok = 0;
+    public const int Failed = 1;
     private const int WrongUsage = 2;
 
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Screen screen, CancellationToken cancellation = default)
@@ -17,6 +17,12 @@ internal static class CommandLine
         InvocationConfiguration invocation = new() { Output = screen.Output, Error = screen.Error, EnableDefaultExceptionHandler = false };
         try
         {
+            if (parsed.Action is System.CommandLine.Help.HelpAction or System.CommandLine.Invocation.ParseErrorAction
+                && UnknownCommand.Describe(parsed) is string unknown)
+            {
+                throw new UsageException($"{unknown}; see {CommandPath(parsed)} --help");
+            }
+
             if (parsed.Errors.Count > 0 && parsed.Action is System.CommandLine.Invocation.ParseErrorAction)
             {
                 throw new UsageException($"{OneSentence(parsed.Errors[0].Message)}; see {CommandPath(parsed)} --help");
@@ -49,7 +55,11 @@ internal static class CommandLine
     {
         NodeChoice choice = new(screen);
         RootCommand root = new("Asks and tells the forwarders of a cluster mesh.");
-        choice.AddTo(root);
+        foreach (VersionOption version in root.Options.OfType<VersionOption>())
+        {
+            version.Action = new VersionAction(screen);
+        }
+
         root.Add(StatusCommand.Build(screen, choice));
         foreach (Command list in ListCommands.Build(screen, choice))
         {
@@ -59,6 +69,9 @@ internal static class CommandLine
         root.Add(ApplyCommand.Build(screen, choice));
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
+        choice.AddTo(root);
+
+        // These ask no forwarder.
         root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));
         return root;

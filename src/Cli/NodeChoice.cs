@@ -6,28 +6,56 @@ namespace ClusterMesh.Datapath.Cli;
 /// <summary>Which node a command is for: --socket, else --node and --context, else CMESH_SOCKET, else the only one there is.</summary>
 internal sealed class NodeChoice
 {
+    private static readonly TimeSpan s_answerTimeout = TimeSpan.FromSeconds(10);
+
     private readonly Screen _screen;
-    private readonly Option<string?> _socket = new("--socket") { Description = "Path of the node's control socket.", Recursive = true, HelpName = "PATH" };
-    private readonly Option<string?> _node = new("--node") { Description = "Name of the node: west-worker, or west-west-worker.", Recursive = true, HelpName = "NAME" };
-    private readonly Option<string?> _context = new("--context") { Description = "A cluster: its only or its first node.", Recursive = true, HelpName = "CLUSTER" };
+    private readonly Option<string?> _socket = new("--socket") { Description = "Path of the node's control socket.", HelpName = "PATH" };
+    private readonly Option<string?> _node = new("--node") { Description = "Name of the node: west-worker, or west-west-worker.", HelpName = "NAME" };
+    private readonly Option<string?> _context = new("--context") { Description = "A cluster: its only or its first node.", HelpName = "CLUSTER" };
+    private readonly Option<int?> _timeout = new("--timeout")
+    {
+        Description = "How long the forwarder may leave a question unanswered; 10 unless given, 60 for apply.",
+        HelpName = "SECONDS",
+    };
 
     public NodeChoice(Screen screen)
     {
         _screen = screen;
         _node.CompletionSources.Add(_ => ControlPaths.Discover(RunDirectory).Select(ControlPaths.NodeOf));
+        _timeout.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: string text }] && !(int.TryParse(text, out int seconds) && seconds is >= 1 and <= 86_400))
+            {
+                result.AddError($"--timeout: '{text}' is no number of seconds within 1 and 86400");
+            }
+        });
     }
 
     private string RunDirectory => _screen.Environment("CMESH_RUN_DIR") is { Length: > 0 } directory ? directory : "/run/cmesh";
 
-    public void AddTo(RootCommand root)
+    /// <summary>
+    /// Gives the options to a command and to those below it. They are not recursive options of the root: commands that ask no
+    /// forwarder would show them too.
+    /// </summary>
+    public void AddTo(Command command)
     {
-        root.Add(_socket);
-        root.Add(_node);
-        root.Add(_context);
+        foreach (Option option in (Option[])[_socket, _node, _context, _timeout])
+        {
+            command.Add(option);
+        }
+
+        foreach (Command below in command.Subcommands)
+        {
+            AddTo(below);
+        }
     }
 
-    public Task<ControlClient> ConnectAsync(ParseResult parsed, CancellationToken cancellation) =>
-        ControlClient.ConnectAsync(Find(parsed), cancellation);
+    /// <param name="answerTimeout">For a command that may take longer than others; --timeout goes before.</param>
+    public Task<ControlClient> ConnectAsync(ParseResult parsed, CancellationToken cancellation, TimeSpan? answerTimeout = null)
+    {
+        TimeSpan patience = parsed.GetValue(_timeout) is int seconds ? TimeSpan.FromSeconds(seconds) : answerTimeout ?? s_answerTimeout;
+        return ControlClient.ConnectAsync(Find(parsed), patience, cancellation);
+    }
 
     private string Find(ParseResult parsed)
     {

@@ -50,12 +50,13 @@ internal sealed class Screen
 
     public void WriteHeader(string line) => Write(line, "bold");
 
-    /// <summary>A line whose state shows at a glance: green when all is well, red when something is down.</summary>
+    /// <summary>A line whose state shows at a glance: green when all is well, yellow for a warning, red when something is down.</summary>
     public void WriteState(string line)
     {
         bool bad = line.Contains(" down", StringComparison.Ordinal) || line.Contains("failed", StringComparison.OrdinalIgnoreCase);
+        bool warning = line.Contains(" Warning", StringComparison.Ordinal);
         bool good = line.Contains(" OK", StringComparison.Ordinal);
-        Write(line, bad ? "red" : good ? "green" : null);
+        Write(line, bad ? "red" : warning ? "yellow" : good ? "green" : null);
     }
 
     private void Write(string line, string? style)

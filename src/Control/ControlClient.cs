@@ -26,6 +26,7 @@ public sealed class ControlClient : IAsyncDisposable
     private const int PageLength = 1_000;
 
     private readonly string _path;
+    private readonly TimeSpan _answerTimeout;
     private readonly Socket _socket;
     private readonly NetworkStream _stream;
     private readonly PipeReader _reader;
@@ -36,9 +37,10 @@ public sealed class ControlClient : IAsyncDisposable
     private long _lastId;
     private volatile Exception? _end;
 
-    private ControlClient(string path, Socket socket)
+    private ControlClient(string path, TimeSpan answerTimeout, Socket socket)
     {
         _path = path;
+        _answerTimeout = answerTimeout;
         _socket = socket;
         _stream = new NetworkStream(socket, ownsSocket: false);
         _reader = PipeReader.Create(_stream, new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 4096));
@@ -46,7 +48,11 @@ public sealed class ControlClient : IAsyncDisposable
     }
 
     /// <summary>Connects, or says in a sentence why not and what to do.</summary>
-    public static async Task<ControlClient> ConnectAsync(string path, CancellationToken cancellation = default)
+    /// <param name="answerTimeout">
+    /// How long a request may remain unanswered, and a watch silent before its first full set is there: then the connection is given
+    /// up and the request throws <see cref="ControlConnectionException"/>. For ever when null.
+    /// </param>
+    public static async Task<ControlClient> ConnectAsync(string path, TimeSpan? answerTimeout = null, CancellationToken cancellation = default)
     {
         UnixDomainSocketEndPoint address = SocketFile.AddressOf(path);
         if (!File.Exists(path))
@@ -58,7 +64,7 @@ public sealed class ControlClient : IAsyncDisposable
         try
         {
             await socket.ConnectAsync(address, cancellation);
-            return new ControlClient(path, socket);
+            return new ControlClient(path, answerTimeout ?? Timeout.InfiniteTimeSpan, socket);
         }
         catch (SocketException fault)
         {
@@ -66,6 +72,7 @@ public sealed class ControlClient : IAsyncDisposable
             string what = fault.SocketErrorCode switch
             {
                 SocketError.ConnectionRefused => "no forwarder answers there; it has ended without removing its socket: start it again",
+                SocketError.WouldBlock or SocketError.TryAgain => "it takes no more connections; is the forwarder stopped or overloaded?",
                 SocketError.AccessDenied => "permission denied; run as root or as a member of the socket's group",
                 _ => $"cannot connect ({fault.Message}); start the node's forwarder or give another socket",
             };
@@ -123,16 +130,17 @@ public sealed class ControlClient : IAsyncDisposable
         WatchRequest request = new(kind.Name, (int?)interval?.TotalMilliseconds);
         WatchResult watch = await CallAsync(
             "watch", request, ControlJson.Default.WatchRequest, ControlJson.Tolerant.WatchResult, result => Register(result, sink), cancellation);
+        bool synced = false;
         bool ended = false;
         try
         {
-            await foreach (WatchEvent<TRow> happened in sink.Events.ReadAllAsync(cancellation))
+            while (!ended && await WaitForEventAsync(sink, synced, cancellation))
             {
-                ended = happened.Type == WatchEventType.Ended;
-                yield return happened;
-                if (ended)
+                while (!ended && sink.Events.TryRead(out WatchEvent<TRow>? happened))
                 {
-                    break;
+                    synced |= happened.Type == WatchEventType.Synced;
+                    ended = happened.Type == WatchEventType.Ended;
+                    yield return happened;
                 }
             }
         }
@@ -172,6 +180,10 @@ public sealed class ControlClient : IAsyncDisposable
         {
             using MessageBuffer message = new();
             JsonRpc.WriteRequest(message, id, method, parameters, parametersType);
+
+            // Also while sending: a forwarder that is stopped reads nothing, and a large request does not fit into the socket.
+            using CancellationTokenSource silence = new(_answerTimeout);
+            using CancellationTokenRegistration watching = silence.Token.Register(() => call.Fail(GiveUp()));
             await SendAsync(message, cancellation);
 
             // Looked at after the call is in the table: whichever of the two sides comes second fails it.
@@ -186,6 +198,25 @@ public sealed class ControlClient : IAsyncDisposable
         {
             _pending.TryRemove(id, out _);
         }
+    }
+
+    /// <summary>Once a watch is synced nothing need happen; before that silence means that nobody works on it.</summary>
+    private async ValueTask<bool> WaitForEventAsync<TRow>(TypedSink<TRow> sink, bool synced, CancellationToken cancellation)
+        where TRow : class
+    {
+        using CancellationTokenSource silence = new(synced ? Timeout.InfiniteTimeSpan : _answerTimeout);
+        using CancellationTokenRegistration watching = silence.Token.Register(() => sink.Close(GiveUp()));
+        return await sink.Events.WaitToReadAsync(cancellation);
+    }
+
+    /// <summary>Closes the connection: a late answer would find nobody, and half a request may be out.</summary>
+    private ControlConnectionException GiveUp()
+    {
+        ControlConnectionException silent = new(
+            $"the forwarder behind {_path} has not answered for {_answerTimeout.TotalSeconds:0.###} s; is it stopped or overloaded?");
+        _end ??= silent;
+        _socket.Dispose();
+        return silent;
     }
 
     private void Register(WatchResult watch, EventSink sink)

@@ -5,7 +5,8 @@ namespace ClusterMesh.Datapath.Control;
 /// <summary>Every kind of object of the protocol.</summary>
 public static class ControlKinds
 {
-    public static ControlKind<EndpointRow> Endpoint { get; } = new("endpoint", Live: false, row => row.Name);
+    /// <summary>Live by its state alone: a TAP goes down without a change of configuration.</summary>
+    public static ControlKind<EndpointRow> Endpoint { get; } = new("endpoint", Live: true, row => row.Name);
 
     public static ControlKind<NodeRow> Node { get; } = new("node", Live: false, row => $"{row.Cluster}/{row.Name}");
 

@@ -81,7 +81,7 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
 
         await _stopping.CancelAsync();
         _listener.Dispose();
-        File.Delete(SocketPath);
+        RemoveSocket();
         await _accepting;
         foreach (ControlConnection connection in _connections.Keys)
         {
@@ -178,7 +178,8 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
             }
             catch (SocketException fault)
             {
-                // Out of file descriptors, most likely: those who are connected go on.
+                // Out of file descriptors, most likely: those who are connected go on. Who waits to be accepted still waits, so that
+                // the next accept fails at once; without the pause this loop would take a whole core until a descriptor is free.
                 ReportFault("accept", fault);
                 await Task.Delay(100);
                 continue;
@@ -194,6 +195,23 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
             TaskCompletionSource registered = new(TaskCreationOptions.RunContinuationsAsynchronously);
             _connections[connection] = ServeAsync(connection, registered.Task);
             registered.SetResult();
+        }
+    }
+
+    /// <summary>A socket that somebody else has removed, or cannot be removed, must not keep the rest of the stop from happening.</summary>
+    private void RemoveSocket()
+    {
+        try
+        {
+            File.Delete(SocketPath);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Gone with its directory.
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            ReportFault("removal of the socket", fault);
         }
     }
 

@@ -33,11 +33,15 @@ public static class JsonFault
         }
         else
         {
-            int path = message.IndexOf(" Path: ", StringComparison.Ordinal);
-            what = (path < 0 ? message : message[..path]).TrimEnd('.');
+            what = message.Split((string[])[" Path: ", " LineNumber: "], 2, StringSplitOptions.None)[0].TrimEnd('.');
         }
 
         string where = fault.Path is null or "$" ? "" : fault.Path.StartsWith("$.", StringComparison.Ordinal) ? fault.Path[2..] : fault.Path;
         return where.Length == 0 ? what : $"{where}: {what}";
     }
+
+    /// <summary>Where a line stops being JSON, in our words: the library's speak of its reader, and of lines where there is only one.</summary>
+    internal static string DescribeLine(JsonException fault) => fault.Message.Contains("maximum configured depth", StringComparison.Ordinal)
+        ? $"it is nested deeper than {ControlJson.MaxDepth} levels"
+        : $"it goes wrong at byte {(fault.BytePositionInLine ?? 0) + 1}; send one JSON object a line";
 }

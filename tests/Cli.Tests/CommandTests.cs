@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 
 namespace ClusterMesh.Datapath.Cli.Tests;
@@ -70,12 +71,58 @@ public sealed class CommandTests
     [InlineData("apply")]
     [InlineData("completion", "fish")]
     [InlineData("endpoint")]
+    [InlineData("status", "--timeout", "0")]
+    [InlineData("status", "--timeout", "soon")]
+    [InlineData("replay", "--node", "x", "--config", "a", "--in", "b")]
     public async Task Wrong_usage_is_code_2(params string[] arguments)
     {
         await using FakeForwarder fake = new();
         (int code, string output, string error) = await fake.RunAsync(arguments);
         Assert.Equal((2, ""), (code, output));
         Assert.Matches("^Error: .*; see cmesh.* --help\n$", error);
+    }
+
+    [Theory]
+    [InlineData("there is no command 'snat'; did you mean 'nat'?; see cmesh --help", "snat", "--help")]
+    [InlineData("there is no command 'conntrack'; did you mean 'ct'?; see cmesh --help", "conntrack", "list")]
+    [InlineData("there is no command 'stauts'; did you mean 'status'?; see cmesh --help", "--timeout", "3", "stauts", "-v")]
+    [InlineData("there is no command 'lst'; did you mean 'list'?; see cmesh service --help", "service", "lst", "-h")]
+    [InlineData("there is no command 'frobnicate'; there are view; see cmesh config --help", "config", "frobnicate")]
+    public async Task An_unknown_command_is_answered_with_the_nearest(string sentence, params string[] arguments)
+    {
+        await using FakeForwarder fake = new();
+        Assert.Equal((2, "", $"Error: {sentence}\n"), await fake.RunAsync(arguments));
+    }
+
+    [Fact]
+    public async Task A_status_with_a_warning_is_code_1()
+    {
+        await using FakeForwarder fake = new FakeForwarder { Answered = FakeForwarder.Status }.With("west", "west-worker");
+        (int code, string output, string error) = await fake.RunAsync("status");
+        Assert.Equal((1, ""), (code, error));
+        Assert.Contains("\nPorts:         Warning   1 up, 1 down\n", output);
+        Assert.Equal(1, (await fake.RunAsync("status", "-o", "json")).Code);
+        Assert.Contains("exit code is 1 when anything is in Warning", (await fake.RunAsync("status", "--help")).Output);
+    }
+
+    [Fact]
+    public async Task A_forwarder_that_does_not_answer_is_given_up()
+    {
+        await using FakeForwarder fake = new();
+        string path = Path.Combine(fake.RunDirectory, "stopped.sock");
+        using Socket stopped = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        stopped.Bind(new UnixDomainSocketEndPoint(path));
+        stopped.Listen(64);
+        string error = $"Error: the forwarder behind {path} has not answered for 1 s; is it stopped or overloaded?\n";
+        string[] arguments = ["--socket", path, "--timeout", "1"];
+        (int, string, string)[] ends = await Task.WhenAll(
+            fake.RunAsync(["status", .. arguments]),
+            fake.RunAsync(["endpoint", "list", .. arguments]),
+            fake.RunAsync(["endpoint", "list", "--watch", .. arguments]),
+            fake.RunAsync(["config", "view", .. arguments]),
+            fake.RunAsync(["delete", "service", "a", .. arguments]),
+            fake.RunAsync("{}", ["apply", "-f", "-", .. arguments]));
+        Assert.All(ends, end => Assert.Equal((1, "", error), end));
     }
 
     [Fact]
@@ -97,36 +144,6 @@ public sealed class CommandTests
         string[] lines = (await fake.RunAsync("ct", "list")).Output.TrimEnd('\n').Split('\n');
         Assert.Equal(120_000, lines.Distinct().Count());
         Assert.StartsWith("UDP OUT 10.0.1.105:119999 -> 10.1.1.2:53 expires=60 ", lines[^1]);
-    }
-
-    [Theory]
-    [InlineData(false, "IP PREFIX/ADDRESS\n10.1.0.0/16\n169.254.0.0/16\n", "ADDED     10.5.0.0/16\nREMOVED   10.1.0.0/16\n")]
-    [InlineData(true, "{\"subscription\":1,\"kind\":\"masquerade\",\"type\":\"added\",\"key\":\"169.254.0.0/16\"", "\"type\":\"removed\",\"key\":\"10.1.0.0/16\"}\n")]
-    public async Task A_watch_prints_what_changes_until_interrupted(bool json, string first, string then)
-    {
-        await using FakeForwarder fake = new FakeForwarder().With("west", "west-worker");
-        using CancellationTokenSource interrupt = new();
-        StringWriter inner = new();
-        TextWriter output = TextWriter.Synchronized(inner);
-        string[] arguments = ["ipmasq", "list", "--watch", .. json ? (string[])["-o", "json"] : []];
-        Task<(int Code, string Output, string Error)> watch = fake.RunAsync("", arguments, output, interrupt.Token);
-        await UntilAsync(() => Printed().Contains(json ? "synced\"}\n" : "169.254.0.0/16\n"));
-        Assert.StartsWith(first, Printed());
-        fake.Exemptions = [new("169.254.0.0/16"), new("10.5.0.0/16")];
-        fake.NotifyChanged();
-        await UntilAsync(() => Printed().EndsWith(then));
-        await interrupt.CancelAsync();
-        (int code, _, string error) = await watch;
-        Assert.Equal((0, ""), (code, error));
-
-        // A synchronized writer locks itself.
-        string Printed()
-        {
-            lock (output)
-            {
-                return inner.ToString();
-            }
-        }
     }
 
     [Fact]
@@ -168,40 +185,16 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public async Task Completion_offers_commands_options_and_nodes()
-    {
-        await using FakeForwarder fake = new FakeForwarder().With("west", "west-worker").With("east", "east-worker");
-        Assert.Contains("status", await SuggestAsync(fake, "sta"));
-        string[] commands = await SuggestAsync(fake, "");
-        Assert.Empty(new[] { "status", "service", "apply", "ct", "counters", "completion" }.Except(commands));
-        Assert.Contains("--clustermesh-affinity", await SuggestAsync(fake, "service list --clu"));
-        Assert.Equal(["endpoint", "node", "route", "service"], (await SuggestAsync(fake, "delete ")).Intersect(["endpoint", "node", "route", "service", "port"]).Order());
-        Assert.Equal(["east-east-worker", "west-west-worker"], (await SuggestAsync(fake, "status --node ")).Order());
-        Assert.Contains("[suggest:", (await fake.RunAsync("completion", "bash")).Output);
-        Assert.Contains("compdef _cmesh cmesh", (await fake.RunAsync("completion", "zsh")).Output);
-    }
-
-    [Fact]
     public async Task Version_and_help_need_no_forwarder()
     {
         await using FakeForwarder fake = new();
-        Assert.Equal(0, (await fake.RunAsync("--version")).Code);
+        Assert.Equal((0, "cmesh 0.1.0\n", ""), await fake.RunAsync("--version"));
+        string replay = (await fake.RunAsync("replay", "--help")).Output;
+        Assert.Contains("--in", replay);
+        Assert.DoesNotContain("--socket", replay);
+        Assert.DoesNotContain("--timeout", (await fake.RunAsync("completion", "--help")).Output);
+        Assert.Contains("--timeout <SECONDS>", (await fake.RunAsync("endpoint", "list", "--help")).Output);
+        Assert.Contains("--node <NAME>", (await fake.RunAsync("--help")).Output);
         Assert.Contains("--clustermesh-affinity", (await fake.RunAsync("service", "list", "--help")).Output);
-    }
-
-    private static async Task<string[]> SuggestAsync(FakeForwarder fake, string line)
-    {
-        (int code, string output, string error) = await fake.RunAsync($"[suggest:{line.Length}]", line);
-        Assert.Equal((0, ""), (code, error));
-        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(20));
-        while (!condition())
-        {
-            await Task.Delay(10, patience.Token);
-        }
     }
 }

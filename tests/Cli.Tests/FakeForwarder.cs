@@ -19,6 +19,11 @@ internal sealed class FakeForwarder : IAsyncDisposable
         ],
         1000, 7, 0);
 
+    /// <summary>What status answers, but for the node's name.</summary>
+    public StatusReport Answered { get; set; } = Status with { Snat = new TableFill(8, 100), Ports = [Status.Ports[0]] };
+
+    public EndpointRow[] Endpoints { get; set; } = [];
+
     public string RunDirectory { get; } = Directory.CreateTempSubdirectory("cmesh-").FullName;
 
     public Dictionary<string, string> Environment { get; } = [];
@@ -33,13 +38,15 @@ internal sealed class FakeForwarder : IAsyncDisposable
     public FakeForwarder With(string cluster, string node)
     {
         ControlServer server = new(SocketOf($"{cluster}-{node}"));
-        server.Map<NoContent, StatusReport>("status", ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(Status with { Node = node, Cluster = cluster }));
+        server.Map<NoContent, StatusReport>("status", ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(Answered with { Node = node, Cluster = cluster }));
         server.Map<NoContent, NodeDocument>("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(new NodeDocument
         {
             Node = new NodeSection { Name = node, Cluster = cluster, ClusterId = 1, Addresses = ["172.18.0.5/16"], PodCidrs = ["10.0.1.0/24"] },
+            Nodes = [new RemoteNodeDocument { Name = "east-worker", Cluster = "east" }, new RemoteNodeDocument { Name = "other" }],
+            Routes = [new RouteDocument { Prefix = "192.168.7.0/24" }],
             Masquerade = new MasqueradeSection { NonMasqueradeCidrs = ["10.1.0.0/16"] },
             Endpoints = [new EndpointDocument { Name = "default/curl-pod", Namespace = "on", Addresses = ["10.0.1.105"] }],
-            Services = [],
+            Services = [new ServiceDocument { Name = "default/webpod" }, new ServiceDocument { Name = "kube-system/kube-dns:dns" }],
         }));
         server.Map<ApplyRequest, ChangeResult>("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (request, _) =>
         {
@@ -57,6 +64,7 @@ internal sealed class FakeForwarder : IAsyncDisposable
             return new(new ChangeResult(14, request.Names.Count));
         });
         server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(12, Exemptions)));
+        server.MapKind(ControlKinds.Endpoint, (_, _, _) => new(new ListResult<EndpointRow>(12, Endpoints)));
         server.MapKind(ControlKinds.Node, (_, _, _) => new(new ListResult<NodeRow>(12, [])));
         server.MapKind(ControlKinds.Conntrack, (cursor, limit, _) => new(ConntrackPage(int.Parse(cursor ?? "0"), limit)));
         server.MapKind(ControlKinds.Port, (_, _, _) => throw new ControlException(ErrorCode.DeviceFailed, "tap0: gone; is another node running in this namespace?"));

@@ -99,18 +99,34 @@ public sealed class RowTextTests
         """
         Forwarder:     Warning   0.1.0, up 2h13m20s, pid 4711
         Node:          west-worker, cluster west (id 1)
-        Config:        OK   version 12: 3 endpoints, 3 nodes, 9 routes, 2 services, 6 backends
+        Config:        OK   version 12: 3 endpoints, 1 node, 9 routes, 2 services, 6 backends
         ClusterMesh:   disabled
         Routing:       Native
         Masquerading:  Enabled, 2 exemptions
         Conntrack:     OK   12/2097152 entries (0.0%)
         SNAT:          Warning, nearly full   95/100 entries (95.0%)
         Neighbors:     OK   2/1024 entries (0.2%)
-        Ports:         1 up, 1 down
+        Ports:         Warning   1 up, 1 down
            default/webpod-1: down: namespace west-webpod-1 is gone
         Packets:       1000 forwarded, 7 dropped
         """,
-        StatusText.Format(FakeForwarder.Status, verbose: false));
+        StatusText.Format(FakeForwarder.Status with { Nodes = 1 }, verbose: false));
+
+    [Fact]
+    public void A_page_with_a_warning_is_not_well()
+    {
+        StatusReport well = FakeForwarder.Status with { Snat = new TableFill(89, 100), Ports = [FakeForwarder.Status.Ports[0]] };
+        foreach (StatusReport report in (StatusReport[])[
+            well,
+            well with { Neighbors = new TableFill(90, 100) },
+            well with { Ports = FakeForwarder.Status.Ports },
+            FakeForwarder.Status])
+        {
+            Assert.Equal(StatusText.IsWell(report), !StatusText.Format(report, verbose: false).Any(line => line.Contains("Warning")));
+        }
+
+        Assert.True(StatusText.IsWell(well));
+    }
 
     [Fact]
     public void A_verbose_status_shows_every_port()

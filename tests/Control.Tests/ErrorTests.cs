@@ -6,7 +6,9 @@ namespace ClusterMesh.Datapath.Control.Tests;
 public sealed partial class ErrorTests
 {
     [Theory]
-    [InlineData("nonsense", ErrorCode.ParseError, "the line is no JSON")]
+    [InlineData("nonsense", ErrorCode.ParseError, "the line is no JSON: it goes wrong at byte 2; send one JSON object a line")]
+    [InlineData("x", ErrorCode.ParseError, "the line is no JSON: it goes wrong at byte 1; send one JSON object a line")]
+    [InlineData("{\"jsonrpc\":\"2.0\",", ErrorCode.ParseError, "the line is no JSON: it goes wrong at byte 17; send one JSON object a line")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo"} {}""", ErrorCode.ParseError, "")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo\ud800"}""", ErrorCode.ParseError, "")]
     [InlineData("""[{"jsonrpc":"2.0","id":1,"method":"echo"}]""", ErrorCode.InvalidRequest, "batches are not taken")]
@@ -40,6 +42,7 @@ public sealed partial class ErrorTests
         Assert.Equal((int)code, (int)answer["error"]!["code"]!);
         Assert.Contains(sentence, (string)answer["error"]!["message"]!);
         Assert.DoesNotContain("ClusterMesh.Datapath", (string)answer["error"]!["message"]!);
+        Assert.DoesNotContain("LineNumber", (string)answer["error"]!["message"]!);
         Assert.NotNull((await client.AskAsync("""{"jsonrpc":"2.0","id":9,"method":"list","params":{"kind":"masquerade"}}"""))["result"]);
         Assert.Equal(code == ErrorCode.InternalError ? 1 : 0, server.Faults.Count);
     }
@@ -77,6 +80,7 @@ public sealed partial class ErrorTests
         JsonNode answer = await client.AskAsync(
             """{"jsonrpc":"2.0","id":1,"method":"echo","params":""" + new string('[', depth) + new string(']', depth) + "}");
         Assert.Equal((int)ErrorCode.ParseError, (int)answer["error"]!["code"]!);
+        Assert.Equal("the line is no JSON: it is nested deeper than 64 levels", (string)answer["error"]!["message"]!);
     }
 
     [Fact]

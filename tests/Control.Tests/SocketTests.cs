@@ -17,6 +17,18 @@ public sealed class SocketTests
     }
 
     [Fact]
+    public async Task A_stop_ends_well_when_the_sockets_directory_is_gone()
+    {
+        await using TestServer server = new TestServer().Start();
+        using RawClient client = new(server.SocketPath);
+        Assert.NotNull((await client.AskAsync("""{"jsonrpc":"2.0","id":1,"method":"list","params":{"kind":"masquerade"}}"""))["result"]);
+        Directory.Delete(Path.GetDirectoryName(server.SocketPath)!, recursive: true);
+        await server.Server.StopAsync();
+        Assert.Null(await client.ReadLineAsync());
+        Assert.Empty(server.Faults);
+    }
+
+    [Fact]
     public async Task A_second_server_is_refused_and_the_first_goes_on()
     {
         await using TestServer server = new TestServer().Start();

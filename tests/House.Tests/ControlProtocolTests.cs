@@ -26,6 +26,10 @@ public sealed class ControlProtocolTests
         Same(Named(Regex.Match(s_kinds, @"Deletable.*").Value, @"""(\w+)"""), Named(Regex.Replace(Line("`K` for `delete`:"), @"\([^)]*\)", ""), @"`(\w+)`"), "kinds of delete");
     }
 
+    [Fact]
+    public void The_live_kinds_are_those_that_are_compared() => Same(
+        Named(s_kinds, @"new\(""(\w+)"", Live: true"), Named(Regex.Match(s_page, @"live kinds \(([^)]*)\)").Groups[1].Value, @"`(\w+)`"), "live kinds");
+
     private static string Line(string start) => Regex.Match(s_page, $@"(?m)^{Regex.Escape(start)}(.*)$").Groups[1].Value;
 
     private static string[] Named(string text, string pattern) => [.. Regex.Matches(text, pattern).Select(m => m.Groups[1].Value)];

@@ -16,8 +16,12 @@ public sealed class ShapeTests
     /// <summary>Waits by the clock in tests. A wait hides a race; each of these polls what gives no event.</summary>
     private static readonly Dictionary<string, string> s_waits = new()
     {
+<<<<<<< HEAD
         ["tests/Cli.Tests/CommandTests.cs"] = "polls what another task has printed, under a limit",
         ["tests/Io.Tests/WorkerTests.cs"] = "no event tells that another thread's request lies in the queue",
+=======
+        ["tests/Cli.Tests/WatchTests.cs"] = "polls what another task has printed, under a limit",
+>>>>>>> polish-cli
         ["tests/Io.Tests/TapDeviceTests.cs"] = "the kernel tells nobody when the last copy of a descriptor is closed",
     };
 

@@ -8,6 +8,9 @@ namespace ClusterMesh.Datapath.Cli.Commands;
 /// <summary>cmesh apply. All files are read before the first is sent; each is one change, which holds whole or not at all.</summary>
 internal static class ApplyCommand
 {
+    /// <summary>A change may make a hundred TAPs; the next one waits for it.</summary>
+    private static readonly TimeSpan s_answerTimeout = TimeSpan.FromSeconds(60);
+
     public static Command Build(Screen screen, NodeChoice choice)
     {
         Command command = new("apply", "Add or change endpoints, nodes, routes, services and masquerading.");
@@ -26,7 +29,7 @@ internal static class ApplyCommand
             List<(string File, ChangeDocument Change)> changes =
                 [.. parsed.GetRequiredValue(files).Select(file => (file, ChangeReader.Read(file, screen.Input)))];
             ApplyMode mode = parsed.GetValue(replace) ? ApplyMode.Replace : ApplyMode.Merge;
-            await using ControlClient client = await choice.ConnectAsync(parsed, cancellation);
+            await using ControlClient client = await choice.ConnectAsync(parsed, cancellation, s_answerTimeout);
             foreach ((string file, ChangeDocument change) in changes)
             {
                 ChangeResult result = await ApplyAsync(client, mode, file, change, cancellation);

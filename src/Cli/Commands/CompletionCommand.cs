@@ -14,8 +14,13 @@ internal static class CompletionCommand
             local skip=$((${#COMP_WORDS[0]} + 1))
             local found
             found=$("${COMP_WORDS[0]}" "[suggest:$((COMP_POINT - skip))]" "${COMP_LINE:skip}" 2>/dev/null)
+            local word=${COMP_LINE:0:COMP_POINT}
+            word=${word##*[[:space:]=]}
             local IFS=$'\n'
-            COMPREPLY=($(compgen -W "$found" -- "${COMP_WORDS[COMP_CWORD]}"))
+            COMPREPLY=($(compgen -W "$found" -- "$word"))
+            # What stands before the last colon is a word of its own to bash, and done.
+            local past=${word%"${word##*:}"}
+            COMPREPLY=("${COMPREPLY[@]#"$past"}")
         }
         complete -o default -F _cmesh cmesh
         """;

@@ -13,6 +13,10 @@ internal static class DeleteCommand
         Argument<string> kind = new("kind") { Description = "What to delete." };
         kind.AcceptOnlyFromAmong([.. ControlKinds.Deletable]);
         Argument<string[]> names = new("names") { Description = "Their names; all are deleted or none.", Arity = ArgumentArity.OneOrMore };
+        DeleteCompletion completion = new(choice, kind);
+        kind.CompletionSources.Clear();
+        kind.CompletionSources.Add(completion.Kinds);
+        names.CompletionSources.Add(completion.Names);
         command.Add(kind);
         command.Add(names);
         command.SetAction(async (parsed, cancellation) =>

@@ -31,7 +31,7 @@ internal static class ListCommands
 
     private static Command ServiceList(Screen screen, NodeChoice choice)
     {
-        Option<bool> affinity = new("--clustermesh-affinity") { Description = "Mark the backends that service affinity prefers." };
+        Option<bool> affinity = new("--clustermesh-affinity") { Description = "Mark backends with (preferred) that service affinity prefers; none is until the forwarder has service affinity." };
         Command command = Build(screen, choice, ControlKinds.Service, parsed => RowTexts.Service(parsed.GetValue(affinity)), "list", "List them.");
         command.Add(affinity);
         return command;

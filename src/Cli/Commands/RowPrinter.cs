@@ -39,14 +39,15 @@ internal sealed class RowPrinter<TRow>(Screen screen, ControlKind<TRow> kind, Ro
         }
         else
         {
-            WriteTable(rows);
+            WriteLines(text.Format(rows));
         }
     }
 
-    /// <summary>The first full set as a table; after it a line for each event. Ends well when interrupted.</summary>
+    /// <summary>The first full set as a table; after it the rows that changed, under the same columns. Ends well when interrupted.</summary>
     public async Task WatchAsync(ControlClient client, CancellationToken cancellation)
     {
         List<TRow>? first = [];
+        EventTable<TRow> table = new(text, kind.Key);
         try
         {
             await foreach (WatchEvent<TRow> happened in client.WatchAsync(kind, null, cancellation))
@@ -67,12 +68,15 @@ internal sealed class RowPrinter<TRow>(Screen screen, ControlKind<TRow> kind, Ro
                 }
                 else if (happened.Type == WatchEventType.Synced)
                 {
-                    WriteTable(first!);
+                    WriteLines(table.Begin(first!));
                     first = null;
                 }
                 else
                 {
-                    WriteEvent(happened);
+                    foreach (string line in table.Next(happened))
+                    {
+                        screen.Output.WriteLine(line);
+                    }
                 }
 
                 await screen.Output.FlushAsync(cancellation);
@@ -97,10 +101,11 @@ internal sealed class RowPrinter<TRow>(Screen screen, ControlKind<TRow> kind, Ro
         screen.Output.WriteLine(before == "[" ? "[]" : "\n]");
     }
 
-    private void WriteTable(List<TRow> rows)
+    /// <summary>The first line is the header where the kind has one.</summary>
+    private void WriteLines(IEnumerable<string> lines)
     {
         bool isHeader = text.Header.Length > 0;
-        foreach (string line in text.Format(rows))
+        foreach (string line in lines)
         {
             if (isHeader)
             {
@@ -119,22 +124,6 @@ internal sealed class RowPrinter<TRow>(Screen screen, ControlKind<TRow> kind, Ro
         foreach (string[] line in rows.SelectMany(text.Lines))
         {
             screen.Output.WriteLine(line[0]);
-        }
-    }
-
-    private void WriteEvent(WatchEvent<TRow> happened)
-    {
-        string word = happened.Type.ToString().ToUpperInvariant().PadRight(10);
-        if (happened.Object is null)
-        {
-            screen.Output.WriteLine(word + happened.Key);
-            return;
-        }
-
-        foreach (string line in TextTable.Align([.. text.Lines(happened.Object)]))
-        {
-            screen.Output.WriteLine(word + line);
-            word = new string(' ', word.Length);
         }
     }
 }

@@ -10,7 +10,7 @@ internal static class StatusCommand
 {
     public static Command Build(Screen screen, NodeChoice choice)
     {
-        Command command = new("status", "Show whether the node's forwarder is well, in a page.");
+        Command command = new("status", "Show whether the node's forwarder is well, in a page; the exit code is 1 when anything is in Warning.");
         Option<bool> verbose = new("--verbose", "-v") { Description = "Show every port." };
         Option<string> output = Options.Output("table", "json");
         command.Add(verbose);
@@ -22,13 +22,16 @@ internal static class StatusCommand
             if (parsed.GetValue(output) == "json")
             {
                 screen.Output.WriteLine(OutputJson.Document(report));
-                return;
+            }
+            else
+            {
+                foreach (string line in StatusText.Format(report, parsed.GetValue(verbose)))
+                {
+                    screen.WriteState(line);
+                }
             }
 
-            foreach (string line in StatusText.Format(report, parsed.GetValue(verbose)))
-            {
-                screen.WriteState(line);
-            }
+            return StatusText.IsWell(report) ? CommandLine.Ok : CommandLine.Failed;
         });
         return command;
     }

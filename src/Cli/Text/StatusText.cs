@@ -8,19 +8,26 @@ internal static class StatusText
     /// <summary>Where values begin: "ClusterMesh:   disabled".</summary>
     private const int Column = 15;
 
+    /// <summary>A table this full or fuller, in percent, is in warning.</summary>
+    private const double NearlyFull = 90;
+
+    /// <summary>False when any line of the page says Warning.</summary>
+    public static bool IsWell(StatusReport report) =>
+        report.Ports.All(IsUp) && ((TableFill[])[report.Conntrack, report.Snat, report.Neighbors]).All(fill => Percent(fill) < NearlyFull);
+
     public static IEnumerable<string> Format(StatusReport report, bool verbose)
     {
         int down = report.Ports.Count(port => !IsUp(port));
         yield return Line("Forwarder:", $"{(down == 0 ? "OK" : "Warning")}   {report.Version}, up {Duration(report.UptimeSeconds)}, pid {report.ProcessId}");
         yield return Line("Node:", $"{report.Node}, cluster {report.Cluster} (id {report.ClusterId})");
-        yield return Line("Config:", $"OK   version {report.ConfigurationVersion}: {report.Endpoints} endpoints, {report.Nodes} nodes, {report.Routes} routes, {report.Services} services, {report.Backends} backends");
+        yield return Line("Config:", $"OK   version {report.ConfigurationVersion}: {Count(report.Endpoints, "endpoint")}, {Count(report.Nodes, "node")}, {Count(report.Routes, "route")}, {Count(report.Services, "service")}, {Count(report.Backends, "backend")}");
         yield return Line("ClusterMesh:", report.ClusterMesh);
         yield return Line("Routing:", report.RoutingMode);
         yield return Line("Masquerading:", report.Masquerading);
         yield return Line("Conntrack:", Fill(report.Conntrack));
         yield return Line("SNAT:", Fill(report.Snat));
         yield return Line("Neighbors:", Fill(report.Neighbors));
-        yield return Line("Ports:", down == 0 ? $"OK   {report.Ports.Count} up" : $"{report.Ports.Count - down} up, {down} down");
+        yield return Line("Ports:", down == 0 ? $"OK   {report.Ports.Count} up" : $"Warning   {report.Ports.Count - down} up, {down} down");
         foreach (PortRow port in report.Ports.Where(port => verbose || !IsUp(port)))
         {
             yield return $"   {port.Name}: {port.State}" + (verbose ? $", {port.Kind} {port.Interface} in {port.Namespace}, {port.Mac}, MTU {port.Mtu}" : "");
@@ -41,9 +48,13 @@ internal static class StatusText
 
     private static string Line(string label, string value) => label.PadRight(Column) + value;
 
+    private static string Count(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
+
+    private static double Percent(TableFill fill) => fill.Capacity == 0 ? 0 : 100.0 * fill.Entries / fill.Capacity;
+
     private static string Fill(TableFill fill)
     {
-        double percent = fill.Capacity == 0 ? 0 : 100.0 * fill.Entries / fill.Capacity;
-        return $"{(percent < 90 ? "OK" : "Warning, nearly full")}   {fill.Entries}/{fill.Capacity} entries ({percent:0.0}%)";
+        double percent = Percent(fill);
+        return $"{(percent < NearlyFull ? "OK" : "Warning, nearly full")}   {fill.Entries}/{fill.Capacity} entries ({percent:0.0}%)";
     }
 }

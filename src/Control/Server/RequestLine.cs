@@ -24,7 +24,7 @@ internal readonly record struct RequestLine(string Method, ReadOnlySequence<byte
         {
             // InvalidOperationException: bytes in a string that are no UTF-8.
             id = null;
-            string what = fault is JsonException json ? JsonFault.Describe(json) : "it holds bytes that are no UTF-8";
+            string what = fault is JsonException json ? JsonFault.DescribeLine(json) : "it holds bytes that are no UTF-8";
             throw new ControlException(ErrorCode.ParseError, $"the line is no JSON: {what}");
         }
     }
