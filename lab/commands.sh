@@ -44,7 +44,7 @@ own_world() {
     local began
     began=$(milliseconds)
     world_up
-    say "• world '$LAB_ID' is up: $(( $(milliseconds) - began )) ms"
+    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
 }
 
 # conclude: the figures come last, when all is cleaned up.
@@ -57,6 +57,7 @@ conclude() {
 command_run() {
     (( $# == 0 )) || die 2 "'run' takes no arguments"
     own_world
+    say "The steps and their numbers are those of docs/walkthrough.md."
     local number
     for number in 1 2 4 5 11 12 13 14 17 18 19 28 29; do "step_$number"; done
     conclude
