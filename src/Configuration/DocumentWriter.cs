@@ -126,6 +126,7 @@ public static class DocumentWriter
             Port = b.Port,
             Cluster = b.Cluster,
             Node = b.Node.Length == 0 ? null : b.Node,
+            State = b.State == BackendState.Active ? null : "terminating",
         })],
     };
 

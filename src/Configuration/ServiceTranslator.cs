@@ -122,8 +122,16 @@ internal static class ServiceTranslator
             ValueParser.UnicastAddress(document.Address, place.Field("address")),
             ValueParser.Port(document.Port, place.Field("port")),
             document.Cluster is null ? local.Cluster : ValueParser.ClusterName(document.Cluster, place.Field("cluster")),
-            document.Node is null ? "" : ValueParser.NodeName(document.Node, place.Field("node")));
+            document.Node is null ? "" : ValueParser.NodeName(document.Node, place.Field("node")),
+            State(document.State, place.Field("state")));
     }
+
+    private static BackendState State(string? text, Place place) => text switch
+    {
+        null or "active" => BackendState.Active,
+        "terminating" => BackendState.Terminating,
+        _ => throw place.Refuse($"{ValueText.Quote(text)} is no backend state; use active or terminating"),
+    };
 
     private static bool HasFamily(LocalNodeSpec local, bool isIpv4) =>
         local.Addresses.Count == 0 || local.Addresses.Any(a => a.Address.IsIpv4 == isIpv4);

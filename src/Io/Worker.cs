@@ -13,6 +13,9 @@ public sealed class Worker : IDisposable
     /// <summary>Frames taken from one port before the others get their turn.</summary>
     private const int BurstLength = 64;
 
+    /// <summary>Requests served before the ports get their turn: those who list large tables ask again at once.</summary>
+    private const int RequestCount = 8;
+
     /// <summary>How long the worker sleeps while flows can expire and neighbours can fail, and while nothing can.</summary>
     private const int TickMilliseconds = 100;
 
@@ -151,9 +154,9 @@ public sealed class Worker : IDisposable
 
     private void RunOnce()
     {
-        int timeout = _live.Conntrack.Count > 0 || _live.Neighbors.Count > 0 ? TickMilliseconds : IdleMilliseconds;
+        int timeout = !_requests.IsEmpty ? 0 : _live.Conntrack.Count > 0 || _live.Neighbors.Count > 0 ? TickMilliseconds : IdleMilliseconds;
         int readyCount = _poller.Wait(_readyIds, timeout);
-        while (_requests.TryDequeue(out Action? request))
+        for (int i = 0; i < RequestCount && _requests.TryDequeue(out Action? request); i++)
         {
             request();
         }

@@ -14,7 +14,7 @@ public sealed class PacketPipeline(LiveTables live)
         // What is it?
         Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
         // Whom is it really for?
-        if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat);
+        if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
         if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Random, now);
         // Do we know its flow?
         if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);

@@ -24,6 +24,7 @@ public readonly ref struct NeighborMessage
     private const byte SourceOption = 1;
     private const byte TargetOption = 2;
     private const byte SolicitedOverrideRouter = 0xE0;
+    private const byte SolicitedFlag = 0x40;
     private readonly ReadOnlySpan<byte> _bytes;
 
     private NeighborMessage(ReadOnlySpan<byte> bytes, MacAddress linkLayer)
@@ -35,6 +36,9 @@ public readonly ref struct NeighborMessage
     public byte Type => _bytes[0];
 
     public IpAddress Target => IpAddress.FromBytes(_bytes.Slice(TargetOffset, IpAddress.Length));
+
+    /// <summary>Of an advertisement: it answers a solicitation (RFC 4861 section 4.4).</summary>
+    public bool IsSolicited => (_bytes[FlagsOffset] & SolicitedFlag) != 0;
 
     /// <summary>From the option; zero when there is none.</summary>
     public MacAddress LinkLayer { get; }

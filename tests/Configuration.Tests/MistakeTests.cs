@@ -133,6 +133,7 @@ public sealed class MistakeTests
         { "        port: 80\n", "", "55: services[0].frontends[0].port: is missing; give a port from 1 to 65535" },
         { "port: 53", "port: 65536", "66: services[1].frontends[0].port: 65536 is no port; use 1 to 65535" },
         { "[{address: 10.2.0.10, port: 53}]", "[]", "66: services[1].frontends: a service needs a frontend; add one such as {address: 10.2.0.1, port: 80}" },
+        { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.14, port: 80, state: tired}", "60: services[0].backends[0].state: 'tired' is no backend state; use active or terminating" },
         { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.14, port: 0}", "60: services[0].backends[0].port: is missing; give a port from 1 to 65535" },
         { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.162, port: 80}", "61: services[0].backends[1]: backend 10.0.1.162 port 80 is in this service already; keep one" },
         { "{address: 10.0.1.14, port: 80}", "{address: 'fd00::14', port: 80}", "60: services[0].backends[0].address: fd00::14 would never be used, as the service has no IPv6 frontend; add one or remove the backend" },

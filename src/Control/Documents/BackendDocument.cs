@@ -11,4 +11,7 @@ public sealed record BackendDocument
     public string? Cluster { get; set; }
 
     public string? Node { get; set; }
+
+    /// <summary>active (when absent), or terminating: keeps its flows, gets no new ones while another is active.</summary>
+    public string? State { get; set; }
 }

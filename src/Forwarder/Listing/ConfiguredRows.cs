@@ -28,7 +28,7 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: IdOf(writer, s, b))))
         .GroupBy(x => Name(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
         .Select(g => new BackendRow(
-            g.First().Id, g.Key, "active", g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
+            g.First().Id, g.Key, StateOf(g.First().Spec), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
 
     public ListResult<RouteRow> Routes(string? cursor, int limit)
     {
@@ -75,11 +75,13 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         foreach (Backend backend in frontend.Backends)
         {
             BackendSpec spec = service.Backends.First(b => b.Address == backend.Address && b.Port == backend.Port);
-            rows.Add(new ServiceBackendRow(rows.Count + 1, backend.Id, Name(spec.Address, spec.Port, service.Protocol), "active", spec.Cluster, false));
+            rows.Add(new ServiceBackendRow(rows.Count + 1, backend.Id, Name(spec.Address, spec.Port, service.Protocol), StateOf(spec), spec.Cluster, false));
         }
 
         return new ServiceRow(frontend.Id, Name(frontend.Address, frontend.Port, frontend.Protocol), frontend.Type.ToString(), service.Name, rows);
     }
+
+    private static string StateOf(BackendSpec spec) => spec.State.ToString().ToLowerInvariant();
 
     private static uint IdOf(StateWriter writer, ServiceSpec service, BackendSpec spec)
     {

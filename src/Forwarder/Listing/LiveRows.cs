@@ -23,24 +23,25 @@ internal sealed class LiveRows(NodeRuntime node)
     public ListResult<SnatRow> Snat(string? cursor, int limit)
     {
         SnatTable table = node.Live.Snat;
-        uint now = Now().Seconds;
-        return Collect(cursor, limit, table.Capacity, () => table.Count, i => table[i], e => e.IsUsed != 0, e => Row(e, now));
+
+        // A long list meets mappings made after it began: each row's age is counted from when it was copied.
+        return Collect(cursor, limit, table.Capacity, () => table.Count, i => table[i], e => e.IsUsed != 0, e => Row(e, Now().Seconds));
     }
 
     public ListResult<NeighborRow> Neighbors(string? cursor, int limit)
     {
         NeighborTable table = node.Live.Neighbors;
-        NeighborEntry[] entries = [];
+        var entries = new NeighborEntry[table.Capacity]; // Taken here: the worker allocates nothing.
+        int count = 0;
         node.Worker.Invoke(() =>
         {
-            entries = new NeighborEntry[table.Count];
-            for (int i = 0; i < entries.Length; i++)
+            for (; count < table.Count; count++)
             {
-                entries[i] = table[i];
+                entries[count] = table[count];
             }
         });
         long now = Now().Nanoseconds;
-        IEnumerable<NeighborRow> rows = entries.Select(e => new NeighborRow(
+        IEnumerable<NeighborRow> rows = entries.Take(count).Select(e => new NeighborRow(
             e.Address.ToString(), e.Mac == default ? "" : e.Mac.ToString(), e.State.ToString().ToLowerInvariant(), "uplink",
             e.Changed == default ? 0 : (now - e.Changed.Nanoseconds) / 1_000_000_000));
         return Page.Of(node.Read(w => w.Version), rows.OrderBy(ControlKinds.Neighbor.Key, StringComparer.Ordinal), cursor, limit, ControlKinds.Neighbor.Key);

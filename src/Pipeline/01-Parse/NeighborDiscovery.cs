@@ -51,7 +51,7 @@ public static class NeighborDiscovery
         {
             if (port.Kind == PortKind.Uplink)
             {
-                neighbors.Learn(target, neighbor.LinkLayer, isSolicited: true, create: false, now);
+                LearnFrom(neighbor, neighbors, now);
             }
 
             return Verdict.Consumed;
@@ -73,6 +73,19 @@ public static class NeighborDiscovery
         p.FrameLength = EthernetHeader.Length + NeighborMessage.Write(
             p.Buffer[(p.FrameStart + EthernetHeader.Length)..], NeighborMessage.Advertisement, target, sender, target, port.RouterMac);
         return AnswerTo(ref p, port, senderMac);
+    }
+
+    /// <summary>RFC 4861 section 7.2.4: who is asked under its own address need not name its MAC, and Linux does not.</summary>
+    private static void LearnFrom(NeighborMessage advertisement, NeighborTable neighbors, MonoTime now)
+    {
+        if (advertisement.LinkLayer != default)
+        {
+            neighbors.Learn(advertisement.Target, advertisement.LinkLayer, advertisement.IsSolicited, create: false, now);
+        }
+        else if (advertisement.IsSolicited)
+        {
+            neighbors.Confirm(advertisement.Target, now);
+        }
     }
 
     /// <summary>

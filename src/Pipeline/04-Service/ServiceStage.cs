@@ -37,7 +37,7 @@ public static class ServiceStage
             if (frontend!.Backends.Length == 0)
                 return p.Drop(DropReason.NoBackend);
 
-            backend = frontend.Backends[random.Below((uint)frontend.Backends.Length)];
+            backend = frontend.Backends[random.Below((uint)frontend.CandidateCount)];
             index = conntrack.Create(choice);
             if (index < 0)
                 return p.Drop(DropReason.ConntrackFull);
@@ -63,17 +63,26 @@ public static class ServiceStage
         return HeaderRewrite.Translate(ref p, target) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
 
-    /// <summary>The backend that this flow chose before, unless it has left the service. A closed choice is dead after its grace.</summary>
+    /// <summary>
+    /// The backend that this flow chose before, unless it has left the service, or is about to and the flow only begins. A closed
+    /// choice is dead after its grace.
+    /// </summary>
     private static bool TryKeep(in PacketContext p, Frontend frontend, ConntrackTable conntrack, int index, out Backend backend)
     {
         backend = default;
-        if (index < 0 || conntrack[index].RevNat != frontend.Id || !frontend.TryGetBackend(conntrack[index].BackendId, out backend))
+        if (index < 0 || conntrack[index].RevNat != frontend.Id || !frontend.TryGetBackend(conntrack[index].BackendId, out backend, out bool isCandidate))
+        {
+            return false;
+        }
+
+        bool begins = !p.IsIcmpError && (p.TcpFlags & TcpFlags.Syn) != 0;
+        if (begins && !isCandidate)
         {
             return false;
         }
 
         ref ConntrackEntry entry = ref conntrack[index];
-        if (!p.IsIcmpError && (p.TcpFlags & TcpFlags.Syn) != 0 && ConntrackState.IsClosed(entry))
+        if (begins && ConntrackState.IsClosed(entry))
         {
             entry.Flags &= ~(ConntrackFlags.Closing | ConntrackFlags.SeenNonSyn);
         }

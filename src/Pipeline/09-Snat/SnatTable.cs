@@ -59,6 +59,13 @@ public sealed class SnatTable
     /// <summary>The mapping whose answers have this key, or -1.</summary>
     public int FindReverse(in FlowKey answer) => FindTranslated(answer.Reversed);
 
+    /// <summary>Whether the mapping's flow is alive. One that is over keeps its mapping until it is swept, which must not open the pod to the world meanwhile.</summary>
+    public bool IsAlive(int index, ConntrackTable conntrack, MonoTime now)
+    {
+        int flow = conntrack.Find(ConntrackTable.Ordered(_entries[index].Forward, out _), now);
+        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Snat) != 0;
+    }
+
     /// <summary>Maps a flow that has no mapping yet.</summary>
     /// <param name="first">First and <paramref name="last"/> port of the range; ICMP ids have none.</param>
     /// <returns>The mapping, or -1 when all tried ports are taken or the table is full.</returns>
@@ -103,14 +110,13 @@ public sealed class SnatTable
         Count--;
     }
 
-    /// <summary>Removes, among the next <paramref name="entryCount"/> entries, the mappings whose flow conntrack has forgotten.</summary>
+    /// <summary>Removes, among the next <paramref name="entryCount"/> entries, the mappings whose flow is over.</summary>
     public int Sweep(int entryCount, ConntrackTable conntrack, MonoTime now)
     {
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            ref SnatEntry entry = ref _entries[_sweepPosition];
-            if (entry.IsUsed != 0 && conntrack.Find(ConntrackTable.Ordered(entry.Forward, out _), now) < 0)
+            if (_entries[_sweepPosition].IsUsed != 0 && !IsAlive(_sweepPosition, conntrack, now))
             {
                 Remove(_sweepPosition);
                 removed++;

@@ -17,10 +17,17 @@ public sealed class NeighborTable
     /// <summary>A failed neighbour is forgotten after this, so that scans of the link do not fill the table.</summary>
     private const int ForgetSeconds = 30;
 
+    /// <summary>A neighbour in use is confirmed each time it stops being reachable; one without confirmation for twice as long is not in use.</summary>
+    private const int UnusedSeconds = 2 * ReachableSeconds;
+
+    /// <summary>Entries looked at for one that can give way to a new neighbour.</summary>
+    private const int MaxCandidates = 32;
+
     private readonly NeighborEntry[] _entries;
     private readonly FlowIndex _index;
     private readonly Outbox _outbox;
     private readonly ulong _seed;
+    private int _nextCandidate;
 
     public NeighborTable(int capacity, Outbox outbox, ulong seed)
     {
@@ -57,20 +64,13 @@ public sealed class NeighborTable
         return true;
     }
 
-    /// <summary>Asks for a neighbour that is not known, unless that is under way. False when the table is full.</summary>
+    /// <summary>Asks for a neighbour that is not known, unless that is under way. False when the table is full of neighbours in use.</summary>
     public bool Solicit(IpAddress address, Port uplink, MonoTime now)
     {
         int index = Find(address);
-        if (index < 0)
+        if (index < 0 && !TryAdd(address, now, out index))
         {
-            if (Count == _entries.Length)
-            {
-                return false;
-            }
-
-            index = Count++;
-            _entries[index] = new NeighborEntry { Address = address, State = NeighborState.Failed };
-            _index.Add(HashOf(address), index);
+            return false;
         }
 
         ref NeighborEntry entry = ref _entries[index];
@@ -89,22 +89,10 @@ public sealed class NeighborTable
     /// <param name="create">Take it up even if nobody asked: the neighbour is about to talk to us.</param>
     public void Learn(IpAddress address, MacAddress mac, bool isSolicited, bool create, MonoTime now)
     {
-        if (mac.IsGroup || mac == default)
+        int index = Find(address);
+        if (mac.IsGroup || mac == default || (index < 0 && (!create || !TryAdd(address, now, out index))))
         {
             return;
-        }
-
-        int index = Find(address);
-        if (index < 0)
-        {
-            if (!create || Count == _entries.Length)
-            {
-                return;
-            }
-
-            index = Count++;
-            _entries[index] = new NeighborEntry { Address = address, State = NeighborState.Failed };
-            _index.Add(HashOf(address), index);
         }
 
         ref NeighborEntry entry = ref _entries[index];
@@ -122,6 +110,17 @@ public sealed class NeighborTable
         }
 
         _outbox.Release(address, mac);
+    }
+
+    /// <summary>An answer that names no MAC: the one that was asked is still there (RFC 4861 section 7.2.5).</summary>
+    public void Confirm(IpAddress address, MonoTime now)
+    {
+        int index = Find(address);
+        if (index >= 0 && _entries[index].State is NeighborState.Reachable or NeighborState.Stale or NeighborState.Probe)
+        {
+            _entries[index].State = NeighborState.Reachable;
+            _entries[index].Changed = now;
+        }
     }
 
     /// <summary>Repeats questions that are due and gives up on those that were asked often enough.</summary>
@@ -156,17 +155,56 @@ public sealed class NeighborTable
 
     private void Ask(ref NeighborEntry entry, Port uplink, MonoTime now)
     {
-        entry.Asked = now;
-        entry.Attempts++;
         foreach (IpAddress own in uplink.Addresses)
         {
-            if (own.IsIpv4 == entry.Address.IsIpv4)
+            if (own.IsIpv4 != entry.Address.IsIpv4)
             {
-                _outbox.AddSolicitation(uplink, own, entry.Address, entry.State == NeighborState.Probe ? entry.Mac : default);
-                return;
+                continue;
+            }
+
+            if (!_outbox.TryAddSolicitation(uplink, own, entry.Address, entry.State == NeighborState.Probe ? entry.Mac : default))
+            {
+                return; // The next tick asks: nobody is given up for questions that did not leave.
+            }
+
+            break;
+        }
+
+        entry.Asked = now;
+        entry.Attempts++;
+    }
+
+    /// <summary>Makes an entry, if need be in the place of one that nobody would miss: else a flood of strangers would keep next hops out for ever.</summary>
+    private bool TryAdd(IpAddress address, MonoTime now, out int index)
+    {
+        for (int i = 0; Count == _entries.Length && i < MaxCandidates; i++)
+        {
+            _nextCandidate = _nextCandidate + 1 < Count ? _nextCandidate + 1 : 0;
+            if (IsExpendable(_entries[_nextCandidate], now))
+            {
+                Forget(_nextCandidate);
             }
         }
+
+        index = -1;
+        if (Count == _entries.Length)
+        {
+            return false;
+        }
+
+        index = Count++;
+        _entries[index] = new NeighborEntry { Address = address, State = NeighborState.Failed };
+        _index.Add(HashOf(address), index);
+        return true;
     }
+
+    private bool IsExpendable(in NeighborEntry entry, MonoTime now) => entry.State switch
+    {
+        NeighborState.Failed or NeighborState.Stale => true,
+        NeighborState.Incomplete => !_outbox.HasHeld(entry.Address),
+        NeighborState.Reachable => entry.Changed.PlusSeconds(UnusedSeconds).Nanoseconds <= now.Nanoseconds,
+        _ => false,
+    };
 
     private void Forget(int index)
     {

@@ -4,12 +4,15 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// Frames that leave beside the one in hand: questions for neighbours, and packets that wait for the answer. Slots with buffers of
-/// their own, taken once. When all are in use the newest packet is dropped. One owner: the worker.
+/// their own, taken once. When those for waiting packets are in use the newest packet is dropped. One owner: the worker.
 /// </summary>
 public sealed class Outbox
 {
     /// <summary>Frames one silent neighbour may hold up, as a kernel would queue.</summary>
     private const int MaxHeldPerNeighbor = 16;
+
+    /// <summary>One slot in so many is never held, so that packets for the silent do not keep the others from being asked for.</summary>
+    private const int SolicitationShare = 4;
 
     private const int SlotLength = VirtioNetHeader.Length + PacketContext.BufferLength;
     private readonly byte[] _buffers;
@@ -44,7 +47,8 @@ public sealed class Outbox
             heldCount += slot.State == SlotState.Held && slot.Neighbor == neighbor ? 1 : 0;
         }
 
-        int index = heldCount < MaxHeldPerNeighbor ? FindFree() : -1;
+        bool hasRoom = heldCount < MaxHeldPerNeighbor && HeldCount < _slots.Length - (_slots.Length / SolicitationShare);
+        int index = hasRoom ? FindFree() : -1;
         if (index < 0)
         {
             return false;
@@ -56,6 +60,20 @@ public sealed class Outbox
         _slots[index] = new Slot(SlotState.Held, p.EgressPort, VirtioNetHeader.Length + p.FrameLength, neighbor, _sequence++);
         HeldCount++;
         return true;
+    }
+
+    /// <summary>Whether a packet waits for the neighbour.</summary>
+    public bool HasHeld(IpAddress neighbor)
+    {
+        for (int i = 0; HeldCount > 0 && i < _slots.Length; i++)
+        {
+            if (_slots[i].State == SlotState.Held && _slots[i].Neighbor == neighbor)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The neighbour's MAC is known: what waited for it can leave.</summary>
@@ -89,13 +107,13 @@ public sealed class Outbox
         }
     }
 
-    /// <summary>An ARP request or neighbour solicitation; to everyone, or to a known MAC that is to be confirmed.</summary>
-    public void AddSolicitation(Port uplink, IpAddress own, IpAddress target, MacAddress known)
+    /// <summary>An ARP request or neighbour solicitation; to everyone, or to a known MAC that is to be confirmed. False when no slot is free.</summary>
+    public bool TryAddSolicitation(Port uplink, IpAddress own, IpAddress target, MacAddress known)
     {
         int index = FindFree();
         if (index < 0)
         {
-            return; // Asked again when the timer fires.
+            return false;
         }
 
         Span<byte> buffer = BufferOf(index);
@@ -122,6 +140,7 @@ public sealed class Outbox
 
         _slots[index] = new Slot(SlotState.Ready, uplink.Id, VirtioNetHeader.Length + EthernetHeader.Length + length, target, _sequence++);
         ReadyCount++;
+        return true;
     }
 
     /// <summary>The oldest frame that can leave, with its virtio header; the span is good until the next call on the outbox.</summary>

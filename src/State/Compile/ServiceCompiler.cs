@@ -87,10 +87,12 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
 
     private Frontend[] Compile(ServiceSpec service, Dictionary<FrontendKey, uint> freed, ref bool sameFrontends)
     {
-        var backends = new Backend[service.Backends.Count];
+        // Slots as Cilium sorts them: active before terminating, then by address and port.
+        BackendSpec[] specs = [.. service.Backends.OrderBy(b => b.State).ThenBy(b => b.Address).ThenBy(b => b.Port)];
+        var backends = new Backend[specs.Length];
         for (int i = 0; i < backends.Length; i++)
         {
-            BackendSpec spec = service.Backends[i];
+            BackendSpec spec = specs[i];
             backends[i] = new Backend(TakeBackend(new BackendKey(spec.Address, spec.Port, service.Protocol)), spec.Address, spec.Port);
         }
 
@@ -107,12 +109,15 @@ internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
                 }
 
                 _idOf.Add(key, id);
-                frontends.Add(new Frontend(id, address, spec.Port, service.Protocol, spec.Type, [.. backends.Where(b => b.Address.IsIpv4 == address.IsIpv4)]));
+                frontends.Add(new Frontend(id, address, spec.Port, service.Protocol, spec.Type, [.. backends.Where(b => b.Address.IsIpv4 == address.IsIpv4)], ActiveCount(specs, address.IsIpv4)));
             }
         }
 
         return [.. frontends];
     }
+
+    private static int ActiveCount(BackendSpec[] specs, bool isIpv4) =>
+        specs.Count(b => b.State == BackendState.Active && b.Address.IsIpv4 == isIpv4);
 
     private IEnumerable<IpAddress> AddressesOf(FrontendSpec spec) => spec.Address is { } address ? [address] : local.Addresses.Select(a => a.Address);
 

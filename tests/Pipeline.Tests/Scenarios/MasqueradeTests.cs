@@ -110,6 +110,27 @@ public sealed class MasqueradeTests
         Assert.Equal(count, s.Node.Live.Snat.Count);
     }
 
+    /// <summary>The mapping is there until it is swept, but no way in: the world would keep the flow alive, and the pod answer under its own address.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_flow_that_is_over_lets_nobody_in(Family family)
+    {
+        var s = new Scenario(family);
+        Mesh m = s.Mesh;
+        TestPacket request = TestPacket.Udp(m.CurlPod, InRange, m.Outside, 53);
+        TestPacket late = TestPacket.Udp(m.Outside, 53, m.Node, InRange);
+        s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
+        s.Node.Wait(59);
+        s.Forwards(TestNode.Uplink, late, TestNode.Curl, late.Hopped() with { Destination = m.CurlPod });
+        s.Node.Wait(60);
+        Assert.Equal(1, s.Node.Live.Snat.Count);
+        s.Forwards(TestNode.Uplink, late, TestNode.Host, late);
+
+        // The pod may go on.
+        s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
+        s.Forwards(TestNode.Uplink, late, TestNode.Curl, late.Hopped() with { Destination = m.CurlPod });
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void Answers_of_a_pod_keep_its_address(Family family)

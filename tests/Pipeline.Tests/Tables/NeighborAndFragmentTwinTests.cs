@@ -8,7 +8,10 @@ public sealed class NeighborAndFragmentTwinTests
 {
     private const int StepCount = 100_000;
 
-    /// <summary>The latest MAC of every neighbour that is not failed; a full table refuses new ones; failed ones are forgotten after 30 s.</summary>
+    /// <summary>
+    /// The latest MAC of every neighbour that is not failed; failed ones are forgotten after 30 s. In a full table a new one takes the
+    /// place of one that nobody would miss, and is refused when all are in use.
+    /// </summary>
     [Theory]
     [InlineData(201)]
     [InlineData(202)]
@@ -27,22 +30,22 @@ public sealed class NeighborAndFragmentTwinTests
             string where = $"seed {seed} step {step}";
             IpAddress address = new Mesh(random.Next(2) == 0 ? Family.Ipv4 : Family.Ipv6).At($"172.18.1.{random.Next(12)}");
             bool isIn = Enumerable.Range(0, table.Count).Any(i => table[i].Address == address);
+            IpAddress[] expendable = [.. Enumerable.Range(0, table.Count).Where(i => IsExpendable(table[i], now)).Select(i => table[i].Address)];
+            bool hasRoom = isIn || table.Count < Capacity || expendable.Length > 0;
             switch (random.Next(8))
             {
                 case 0 or 1:
                     bool create = random.Next(2) == 0;
                     var mac = new MacAddress(0x0200_0000_0000 + (ulong)random.Next(1000));
-                    bool hasRoom = isIn || (create && table.Count < Capacity);
                     table.Learn(address, mac, random.Next(2) == 0, create, now);
-                    if (hasRoom)
+                    if (isIn || (create && hasRoom))
                     {
                         twin[address] = mac;
                     }
 
                     break;
                 case 2:
-                    bool takes = isIn || table.Count < Capacity;
-                    Assert.True(table.Solicit(address, uplink, now) == takes, where);
+                    Assert.True(table.Solicit(address, uplink, now) == hasRoom, where);
                     break;
                 case 3:
                     now = now.PlusSeconds(random.NextDouble());
@@ -57,6 +60,12 @@ public sealed class NeighborAndFragmentTwinTests
                     bool isKnown = table.TryResolve(address, now, out MacAddress got);
                     Assert.True(isKnown == twin.TryGetValue(address, out MacAddress wanted) && (!isKnown || got == wanted), where);
                     break;
+            }
+
+            foreach (IpAddress gone in twin.Keys.Where(a => Enumerable.Range(0, table.Count).All(i => table[i].Address != a)).ToArray())
+            {
+                Assert.True(expendable.Contains(gone), where);
+                twin.Remove(gone);
             }
 
             while (outbox.TryTake(out int port, out _))
@@ -102,6 +111,10 @@ public sealed class NeighborAndFragmentTwinTests
         // 90 datagrams in 256 sets of four: one that is pushed out is rare, and allowed.
         Assert.InRange(missedCount, 0, StepCount / 50);
     }
+
+    private static bool IsExpendable(in NeighborEntry entry, MonoTime now) =>
+        entry.State is NeighborState.Failed or NeighborState.Stale or NeighborState.Incomplete
+        || (entry.State == NeighborState.Reachable && entry.Changed.PlusSeconds(60).Nanoseconds <= now.Nanoseconds);
 
     private static bool IsUsable(NeighborTable table, IpAddress address) => Enumerable.Range(0, table.Count)
         .Any(i => table[i].Address == address && table[i].State is not (NeighborState.Failed or NeighborState.Incomplete));

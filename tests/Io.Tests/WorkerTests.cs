@@ -1,0 +1,87 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Io.Tests;
+
+/// <summary>The worker's thread between its ports, its tables and those who ask it.</summary>
+public sealed class WorkerTests
+{
+    private const int Capacity = 16 * 1024;
+
+    /// <summary>Two askers, of whom one always waits in the queue while the other's request runs: the queue is never empty.</summary>
+    [Fact(Timeout = 60_000)]
+    public async Task Those_who_always_ask_do_not_keep_it_from_its_work()
+    {
+        var live = new LiveTables(Capacity, 1024, seed: 1);
+        for (int i = 0; i < Capacity; i++)
+        {
+            live.Conntrack.Create(new FlowKey(new IpAddress(1, (ulong)i), default, 1, 2, IpProtocol.Udp)); // Dead from birth: housekeeping takes it away.
+        }
+
+        using var worker = new Worker(live, Empty(), e => Assert.Fail(e.ToString()));
+        worker.Start();
+        var askers = new Asker[2];
+        askers[0] = new Asker(worker, () => askers[1]);
+        askers[1] = new Asker(worker, () => askers[0]);
+        Array.ForEach(askers, asker => asker.Start());
+        try
+        {
+            long deadline = Environment.TickCount64 + 20_000;
+            while (live.Conntrack.Count > 0 && Environment.TickCount64 < deadline)
+            {
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(0, live.Conntrack.Count);
+        }
+        finally
+        {
+            Array.ForEach(askers, asker => asker.Stop());
+        }
+    }
+
+    private static Snapshot Empty()
+    {
+        PrefixMap none = new PrefixTable().Publish();
+        var masquerade = new MasqueradeRules(false, default, default, none, none, none, 32768, 65535);
+        return new Snapshot(1, new Port[2], -1, new RouteTable(none, []), ServiceTable.Empty, masquerade);
+    }
+
+    private sealed class Asker
+    {
+        private readonly Thread _thread;
+        private readonly Worker _worker;
+        private readonly Func<Asker> _other;
+        private int _askedCount;
+        private bool _isStopping;
+
+        public Asker(Worker worker, Func<Asker> other)
+        {
+            _worker = worker;
+            _other = other;
+            _thread = new Thread(Run) { IsBackground = true };
+        }
+
+        public void Start() => _thread.Start();
+
+        public void Stop()
+        {
+            Volatile.Write(ref _isStopping, true);
+            _thread.Join();
+        }
+
+        private void Run()
+        {
+            while (!Volatile.Read(ref _isStopping))
+            {
+                Interlocked.Increment(ref _askedCount);
+                int seen = Volatile.Read(ref _other()._askedCount);
+                _worker.Invoke(() => SpinWait.SpinUntil(() => _other().IsWaiting(seen) || Volatile.Read(ref _isStopping)));
+            }
+        }
+
+        /// <summary>Its request lies in the queue: it has counted one more and sleeps.</summary>
+        private bool IsWaiting(int seen) =>
+            Volatile.Read(ref _isStopping) || (Volatile.Read(ref _askedCount) > seen && (_thread.ThreadState & ThreadState.WaitSleepJoin) != 0);
+    }
+}
