@@ -56,7 +56,7 @@ show_command() {
 show_output() {
     local lines=20
     [[ -n $1 ]] || return 0
-    head -n "$lines" <<<"$1" | sed "s/[[:blank:]]*\$/${PLAIN}/; s/^/    ${DIM}/"
+    head -n "$lines" <<<"$1" | sed "s/[[:blank:]]*\$//; /./s/.*/    ${DIM}&${PLAIN}/"
     local total
     total=$(wc -l <<<"$1")
     if (( total > lines )); then printf '    %s(%d more lines)%s\n' "$DIM" $(( total - lines )) "$PLAIN"; fi

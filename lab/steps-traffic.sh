@@ -34,7 +34,7 @@ finish_capture() {
 }
 
 # shortened: of tcpdump's lines who speaks with whom and what it is; times, lengths and TCP's numbers left out.
-shortened() { sed -E 's/^[^ ]+ //; s/, ethertype IPv4 \(0x0800\), length [0-9]+:/:/; s/(Flags \[[^]]*\]).*, length [0-9]+/\1/'; }
+shortened() { sed -E 's/^[^ ]+ //; s/, ethertype IPv4 \(0x0800\), length [0-9]+:/:/; s/, seq 1, length 64$//; s/(Flags \[[^]]*\]).*, length [0-9]+/\1/'; }
 
 capture_is_complete() {
     grep -q 'ICMP echo request' "$1" && grep -q 'ICMP echo reply' "$1" && grep -q 'HTTP: GET' "$1" && grep -q 'HTTP: HTTP/1.1 200' "$1"
