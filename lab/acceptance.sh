@@ -77,7 +77,8 @@ long_stream() {
     allocated=$(each_node .workerAllocatedBytes status)
     run_long iperf3 west-curl-pod $(( $1 + 15 )) iperf3 -c 10.2.52.1 -p 5201 -t "$1" -i 1 -J
     expect "iperf3 ends well" "exit code 0" "exit code $RC"
-    show_output "$(jq -r '"\(.end.sum_received.bits_per_second / 1e6 | round) Mbit/s, \(.end.sum_sent.retransmits) retransmits"' <<<"$OUT" 2>&1)"
+    local speed='"\(.end.sum_received.bits_per_second / 1e6 | round) Mbit/s, \(.end.sum_sent.retransmits) retransmits"'
+    show_output "$(jq -r "$speed" <<<"$OUT" 2>&1)"
     expect "no second without a byte" "$1 seconds, 0 empty" \
         "$(jq -r '"\(.intervals | length) seconds, \([.intervals[] | select(.sum.bytes == 0)] | length) empty"' <<<"$OUT" 2>&1)"
     expect_unchanged "no drop is counted" "$drops" "$(each_node "$dropped" counters)"
@@ -107,7 +108,7 @@ idle_processor() {
     sleep "$1"
     for node in "${NODES[@]}"; do
         ticks=$(( $(ticks_of "$node") - before[index++] ))
-        show_output "$node: $(( ticks * 1000 / $(getconf CLK_TCK) )) ms in $1 s"
+        show_output "$node: $(awk -v ticks="$ticks" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f", ticks / hz }') s in $1 s"
         (( ticks * 100 < $1 * $(getconf CLK_TCK) )) || busy+="$node $ticks ticks  "
     done
     expect "each uses less than 1 %" "none uses more" "${busy:-none uses more}"
@@ -134,7 +135,7 @@ second_forwarder() {
     see_forwarder "$STATE/nodes/west-worker.yaml"
     # 124 is timeout's own: it was not refused but ran on.
     expect_that "it is refused" "exit code 1 to 123" test "$RC" -gt 0 -a "$RC" -lt 124
-    expect_line "with a sentence" '[a-z]+ [a-z]+'
+    expect_line "with a sentence" '[a-z]+ [a-z]+' "a line of words"
     expect_ping west-curl-pod east-curl-pod 62
 }
 
@@ -143,7 +144,7 @@ bad_node_file() {
     sed "s|@LAB@|$LAB_ID|g" "$ROOT/lab/acceptance/bad-node.yaml" >"$STATE/nodes/bad-node.yaml"
     see_forwarder "$STATE/nodes/bad-node.yaml"
     expect "it is refused with exit code 2" "exit code 2" "exit code $RC"
-    expect_line "with a sentence" '[a-z]+ [a-z]+'
+    expect_line "with a sentence" '[a-z]+ [a-z]+' "a line of words"
 }
 
 # end_forwarder <signal> <node>: sets RC to its exit code.

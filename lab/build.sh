@@ -49,14 +49,15 @@ programs_are_fresh() {
 
 # with_clock <what> <log> <command...>: in the foreground, so that Ctrl-C reaches it; on a terminal the seconds are counted beside it.
 with_clock() {
-    local what=$1 log=$2 began=$SECONDS ticker='' code=0; shift 2
+    local what=$1 log=$2 began ticker='' code=0; shift 2
+    began=$(milliseconds)
     progress "$what"
     if [[ -t 1 ]]; then
-        while sleep 1 && kill -0 $$ 2>/dev/null; do progress "$what, $(( SECONDS - began )) s"; done &
+        while sleep 1 && kill -0 $$ 2>/dev/null; do progress "$what, $(in_seconds $(( $(milliseconds) - began )))"; done &
         ticker=$!
     fi
     "$@" >"$log" 2>&1 || code=$?
     if [[ -n $ticker ]]; then kill "$ticker" 2>/dev/null || true; wait "$ticker" 2>/dev/null || true; fi
-    say "• $what: $(( SECONDS - began )) s"
+    say "• $what: $(in_seconds $(( $(milliseconds) - began )))"
     return "$code"
 }

@@ -40,19 +40,19 @@ expect() {
     if [[ $3 == "$2" ]]; then pass "$1"; else fail "$1" "$2" "$3"; fi
 }
 
-# expect_text <what> <regular expression>: somewhere in the answer, line ends counting as blanks.
+# expect_text <what> <regular expression> <expected>: somewhere in the answer, line ends counting as blanks.
 expect_text() {
     local flat=${OUT//$'\n'/ }
-    if [[ $flat =~ $2 ]]; then pass "$1"; else fail "$1" "$2" "${OUT:-(nothing), exit code $RC}"; fi
+    if [[ $flat =~ $2 ]]; then pass "$1"; else fail "$1" "$3" "${OUT:-(nothing), exit code $RC}"; fi
 }
 
-# expect_line <what> <regular expression>: one line of the answer.
+# expect_line <what> <regular expression> <expected>: one line of the answer.
 expect_line() {
-    if grep -qE -- "$2" <<<"$OUT"; then pass "$1"; else fail "$1" "a line like $2" "${OUT:-(nothing), exit code $RC}"; fi
+    if grep -qE -- "$2" <<<"$OUT"; then pass "$1"; else fail "$1" "$3" "${OUT:-(nothing), exit code $RC}"; fi
 }
 
 expect_no_line() {
-    if grep -qE -- "$2" <<<"$OUT"; then fail "$1" "no line like $2" "$OUT"; else pass "$1"; fi
+    if grep -qE -- "$2" <<<"$OUT"; then fail "$1" "$3" "$OUT"; else pass "$1"; fi
 }
 
 # expect_that <what> <expected> <command...>: the command says yes.

@@ -44,7 +44,7 @@ own_world() {
     local began
     began=$(milliseconds)
     world_up
-    say "• world '$LAB_ID' is up: $(( $(milliseconds) - began )) ms"
+    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
 }
 
 # conclude: the figures come last, when all is cleaned up.
@@ -57,6 +57,7 @@ conclude() {
 command_run() {
     (( $# == 0 )) || die 2 "'run' takes no arguments"
     own_world
+    say "The steps and their numbers are those of docs/walkthrough.md."
     local number
     for number in 1 2 4 5 11 12 13 14 17 18 19 28 29; do "step_$number"; done
     conclude
@@ -128,6 +129,10 @@ command_down() {
     if [[ -d $STATE ]] && ! is_up && owner=$(cat "$STATE/owner" 2>/dev/null) && kill -0 "$owner" 2>/dev/null; then
         die 1 "the world '$LAB_ID' is just being brought up by process $owner"
     fi
+    if ! world_exists; then
+        say "there was no world '$LAB_ID'"
+        return
+    fi
     progress "taking '$LAB_ID' away"
     world_down
     say "the world '$LAB_ID' is gone"
@@ -144,12 +149,26 @@ command_status() {
 }
 
 show_places() {
-    local node pod pid connected=no
-    if [[ -e $STATE/connected ]]; then connected=yes; fi
-    say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $connected, webpods: west $(replicas_of west), east $(replicas_of east)"
+    local node pod knowing=0 known
+    local -A note=()
     for node in "${NODES[@]}"; do
-        pid=$(pid_of "$node-forwarder") || pid='none, it is dead'
-        say "  $node ${ADDRESS[$node]}, forwarder $pid, socket $(socket_directory "$node")/control.sock"
+        note[$node]="does not know all of ${OTHER[${node%%-*}]}"
+        if [[ -z $(answering_forwarder "$node") ]]; then
+            note[$node]="cannot be asked"
+        elif knows_other_cluster "$node"; then
+            note[$node]="knows both clusters"
+            knowing=$(( knowing + 1 ))
+        fi
+    done
+    case $knowing in
+        0) known=no ;;
+        "${#NODES[@]}") known=yes ;;
+        *) known="only $knowing of ${#NODES[@]} nodes (./run-lab.sh connect)" ;;
+    esac
+    say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $known, webpods: west $(replicas_of west), east $(replicas_of east)"
+    for node in "${NODES[@]}"; do
+        say "  $node ${ADDRESS[$node]}, ${note[$node]}"
+        say "    $(forwarder_of "$node"), socket $(socket_directory "$node")/control.sock"
         for pod in "${PODS[@]}"; do
             if grep -qF "namespace: \"$LAB_ID-$pod\"" "$STATE/nodes/$node.yaml"; then
                 say "    $pod ${ADDRESS[$pod]}, namespace $LAB_ID-$pod"
@@ -157,4 +176,20 @@ show_places() {
         done
     done
     say "  outside ${ADDRESS[outside]}, namespace $LAB_ID-outside"
+}
+
+# forwarder_of <node>: ours, one that somebody else started, or none.
+forwarder_of() {
+    local ours answering
+    ours=$(pid_of "$1-forwarder") || ours=''
+    answering=$(answering_forwarder "$1") || answering=''
+    if [[ -n $answering && $answering == "$ours" ]]; then
+        printf 'forwarder %s\n' "$ours"
+    elif [[ -n $answering ]]; then
+        printf 'forwarder %s, started by hand\n' "$answering"
+    elif [[ -n $ours ]]; then
+        printf 'forwarder %s, does not answer\n' "$ours"
+    else
+        printf 'forwarder none, it is dead\n'
+    fi
 }

@@ -9,6 +9,9 @@ fi
 
 PASSED=0
 FAILED=0
+# Where we are, and the failed checks so far: "heading: sentence".
+HEADING=''
+FAILURES=()
 
 say() { clear_progress; printf '%s\n' "$*"; }
 
@@ -25,7 +28,17 @@ progress() {
 clear_progress() { if [[ -t 1 ]]; then printf '\r\e[K'; fi; }
 
 # heading <text>: a step begins.
-heading() { clear_progress; printf '\n%s%s%s\n' "$BOLD" "$*" "$PLAIN"; }
+heading() {
+    HEADING=$*
+    clear_progress
+    printf '\n%s%s%s\n' "$BOLD" "$*" "$PLAIN"
+}
+
+# $EPOCHREALTIME without the separator is microseconds.
+milliseconds() { printf '%s\n' $(( ${EPOCHREALTIME/[.,]/} / 1000 )); }
+
+# in_seconds <milliseconds>: 1.3 s
+in_seconds() { printf '%d.%d s\n' $(( $1 / 1000 )) $(( $1 / 100 % 10 )); }
 
 # show_command <where> <command...>: as it could be typed.
 show_command() {
@@ -39,11 +52,11 @@ show_command() {
     printf '  %s%s $%s%s\n' "$DIM" "$where" "$PLAIN" "$line"
 }
 
-# show_output <text>: what the command answered, its first lines only: 20, or $SHOWN_LINES.
+# show_output <text>: what the command answered, its first 20 lines only.
 show_output() {
-    local lines=${SHOWN_LINES:-20}
+    local lines=20
     [[ -n $1 ]] || return 0
-    head -n "$lines" <<<"$1" | sed "s/^/    ${DIM}/; s/\$/${PLAIN}/"
+    head -n "$lines" <<<"$1" | sed "s/[[:blank:]]*\$//; /./s/.*/    ${DIM}&${PLAIN}/"
     local total
     total=$(wc -l <<<"$1")
     if (( total > lines )); then printf '    %s(%d more lines)%s\n' "$DIM" $(( total - lines )) "$PLAIN"; fi
@@ -57,7 +70,7 @@ pass() {
 
 # fail <what> <expected> <seen>
 fail() {
-    FAILED=$(( FAILED + 1 ))
+    count_failure "$1"
     clear_progress
     printf '  %sFAIL%s  %s\n' "$RED" "$PLAIN" "$1"
     printf '        expected: %s\n' "$2"
@@ -66,9 +79,24 @@ fail() {
     if declare -F show_dead_forwarders >/dev/null; then show_dead_forwarders; fi
 }
 
-# The line that a caller parses; the exit code agrees with it.
-summary() {
+# count_failure <what>: with where it was, the first words of the heading.
+count_failure() {
+    FAILED=$(( FAILED + 1 ))
+    local where=${HEADING:+$HEADING: }
+    if [[ $HEADING =~ ^(Step\ [0-9]+): ]]; then where="${BASH_REMATCH[1]}: "; fi
+    FAILURES+=("$where$1")
+}
+
+show_failures() {
     clear_progress
+    (( ${#FAILURES[@]} )) || return 0
+    printf '\n'
+    printf "  ${RED}FAIL${PLAIN}  %s\n" "${FAILURES[@]}"
+}
+
+# What failed once more, then the line that a caller parses; the exit code agrees with it.
+summary() {
+    show_failures
     printf '\n%d passed, %d failed\n' "$PASSED" "$FAILED"
     (( FAILED == 0 && PASSED > 0 ))
 }

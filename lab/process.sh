@@ -80,6 +80,3 @@ wait_for() {
         sleep 0.02
     done
 }
-
-# $EPOCHREALTIME without the separator is microseconds.
-milliseconds() { printf '%s\n' $(( ${EPOCHREALTIME/[.,]/} / 1000 )); }

@@ -8,7 +8,7 @@ step_14() {
     start_capture uplink net east-worker "$target"
     see west-curl-pod ping -c 1 -W 2 "$target"
     see west-curl-pod curl -sS -m 5 "http://$target/"
-    expect_line "the server sees the pod's own address" "^RemoteAddr: ${client//./\\.}:"
+    expect_line "the server sees the pod's own address" "^RemoteAddr: ${client//./\\.}:" "RemoteAddr: $client"
     finish_capture pod "$client" "$target" "in the pod"
     finish_capture uplink "$client" "$target" "on the node's uplink"
     expect_direct "$client" "$target"
@@ -28,10 +28,13 @@ finish_capture() {
     wait_for 5 capture_is_complete "$log" || true
     stop "tcpdump-$1"
     OUT=$(grep -E 'IPv4' "$log" || true)
-    show_output "$(sed -E 's/ethertype IPv4 \(0x0800\), //; s/, options \[[^]]*\]//' <<<"$OUT")"
+    show_output "$(shortened <<<"$OUT")"
     expect_that "$4: echo request and reply, HTTP request and answer" "all four packets" capture_is_complete "$log"
     expect "$4: only the pods' own addresses, no NAT" "$(words "$2 $3")" "$(words "$(speakers "$log")")"
 }
+
+# shortened: of tcpdump's lines who speaks with whom and what it is; times, lengths and TCP's numbers left out.
+shortened() { sed -E 's/^[^ ]+ //; s/, ethertype IPv4 \(0x0800\), length [0-9]+:/:/; s/, seq 1, length 64$//; s/(Flags \[[^]]*\]).*, length [0-9]+/\1/'; }
 
 capture_is_complete() {
     grep -q 'ICMP echo request' "$1" && grep -q 'ICMP echo reply' "$1" && grep -q 'HTTP: GET' "$1" && grep -q 'HTTP: HTTP/1.1 200' "$1"
@@ -84,7 +87,7 @@ step_18() {
         see_requests "$cluster-curl-pod" 60 "http://${VIP[$cluster]}/"
         expect_answers "$cluster" "60 requests to ${VIP[$cluster]}" 60 "${ADDRESS[$cluster-curl-pod]}"
         see "$cluster-curl-pod" curl -sS -m 5 webpod
-        expect_line "$cluster: webpod answers by its name too" '^Hostname: webpod-'
+        expect_line "$cluster: webpod answers by its name too" '^Hostname: webpod-' "the host name of a webpod"
     done
 }
 
@@ -128,7 +131,7 @@ finish_loop() {
     stop "loop-$1"
     OUT="$(grep -c '^ok' "$log" || true) answered
 $(grep -v '^ok' "$log" || true)"
-    expect_text "$1: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$'
+    expect_text "$1: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$' "every request answered"
 }
 
 step_28() {
@@ -137,10 +140,10 @@ step_28() {
     for cluster in west east; do
         see "$cluster-curl-pod" curl -sS -m 5 "http://${ADDRESS[outside]}/"
         expect_line "outside sees the node of $cluster's curl-pod, ${ADDRESS[$cluster-worker]}" \
-            "^RemoteAddr: ${ADDRESS[$cluster-worker]//./\\.}:"
+            "^RemoteAddr: ${ADDRESS[$cluster-worker]//./\\.}:" "RemoteAddr: ${ADDRESS[$cluster-worker]}"
         see "$cluster-curl-pod" curl -sS -m 5 "http://${ADDRESS[${OTHER[$cluster]}-webpod-2]}/"
         expect_line "a pod of the other cluster sees the curl-pod itself, ${ADDRESS[$cluster-curl-pod]}" \
-            "^RemoteAddr: ${ADDRESS[$cluster-curl-pod]//./\\.}:"
+            "^RemoteAddr: ${ADDRESS[$cluster-curl-pod]//./\\.}:" "RemoteAddr: ${ADDRESS[$cluster-curl-pod]}"
     done
 }
 

@@ -3,28 +3,27 @@
 
 step_1() {
     heading "Step 1: two clusters of two nodes"
-    local place gateway
-    for place in "${NODES[@]}"; do
-        see "$place" ip -4 -oneline addr show dev eth0
-        expect_line "$place has ${ADDRESS[$place]}" " ${ADDRESS[$place]//./\\.}/16 "
-        see "$place" ip route show default
-        expect_line "$place leaves by the gateway" '^default via 172\.18\.0\.1 dev eth0'
-    done
-    for place in "${PODS[@]}"; do
-        see "$place" ip -4 -oneline addr show dev eth0
-        expect_line "$place has ${ADDRESS[$place]} alone" " ${ADDRESS[$place]//./\\.}/32 "
-        gateway=$(router_of "$place")
-        see "$place" ip route show default
-        expect_line "$place leaves by its node's router address" "^default via ${gateway//./\\.} dev eth0"
-    done
+    local place
+    show_command "every node and pod" ip -4 -brief addr show dev eth0
+    show_command "every node and pod" ip route show default
+    # A node also has the address that is its pods' router; a pod has its own alone.
+    for place in "${NODES[@]}"; do expect_addresses "$place" "${ADDRESS[$place]}/16 $(router_of "$place")/32" 172.18.0.1; done
+    for place in "${PODS[@]}"; do expect_addresses "$place" "${ADDRESS[$place]}/32" "$(router_of "$(node_of "$place")")"; done
 }
 
-# router_of <pod>: from the node file that lists the pod.
-router_of() {
-    local file
-    file=$(grep -lF "namespace: \"@LAB@-$1\"" "$ROOT"/lab/nodes/*.yaml)
-    sed -n 's/^ *routerAddresses: \[\(.*\)\]$/\1/p' "$file"
+# expect_addresses <place> <addresses> <gateway>: these and no others, and the gateway that packets leave by.
+expect_addresses() {
+    local seen
+    seen=$(at "$1" ip -4 -brief addr show dev eth0 2>&1) || true
+    expect "$1 has ${2// / and }" "$2" "$(awk '$1 == "eth0" { $1 = $2 = ""; sub(/^ +/, ""); sub(/ +$/, "") } { print }' <<<"$seen")"
+    seen=$(at "$1" ip route show default 2>&1) || true
+    expect "$1 leaves by $3" "default via $3 dev eth0" "${seen%"${seen##*[![:blank:]]}"}"
 }
+
+# node_of <pod>: the node whose file lists the pod.
+node_of() { basename "$(grep -lF "namespace: \"@LAB@-$1\"" "$ROOT"/lab/nodes/*.yaml)" .yaml; }
+
+router_of() { sed -n 's/^ *routerAddresses: \[\(.*\)\]$/\1/p' "$ROOT/lab/nodes/$1.yaml"; }
 
 step_2() {
     heading "Step 2: how the nodes are configured"
@@ -32,15 +31,31 @@ step_2() {
     local -A native=([west]='10\.0\.0\.0/16' [east]='10\.1\.0\.0/16') id=([west]=1 [east]=2)
     for node in "${NODES[@]}"; do
         cluster=${node%%-*}
-        SHOWN_LINES=45 see_cmesh "$node" config view
-        expect_text "$node: cluster $cluster" "cluster\"?: *\"?$cluster"
-        expect_text "$node: cluster id ${id[$cluster]}" "clusterId\"?: *\"?${id[$cluster]}[^0-9]"
-        expect_text "$node: native routing" 'mode"?: *"?native'
-        expect_text "$node: native routing CIDR ${native[$cluster]//\\/}" "ipv4NativeRoutingCIDR\"?: *\"?${native[$cluster]}"
-        expect_text "$node: direct routes to nodes" 'autoDirectNodeRoutes"?: *true'
-        expect_text "$node: pods of the other cluster are not masqueraded" \
-            "nonMasqueradeCIDRs\"?:[][ \"'-]*${native[${OTHER[$cluster]}]}[][ \"',]"
+        see_settings "$node"
+        expect_line "$node: cluster $cluster" "^  cluster: $cluster\$" "cluster: $cluster"
+        expect_line "$node: cluster id ${id[$cluster]}" "^  clusterId: ${id[$cluster]}\$" "clusterId: ${id[$cluster]}"
+        expect_line "$node: native routing" '^  mode: native$' "mode: native"
+        expect_line "$node: native routing CIDR ${native[$cluster]//\\/}" "^  ipv4NativeRoutingCIDR: ${native[$cluster]}\$" \
+            "ipv4NativeRoutingCIDR: ${native[$cluster]//\\/}"
+        expect_line "$node: direct routes to nodes" '^  autoDirectNodeRoutes: true$' "autoDirectNodeRoutes: true"
+        expect_line "$node: pods of the other cluster are not masqueraded" "^    - ${native[${OTHER[$cluster]}]}\$" \
+            "nonMasqueradeCIDRs with ${native[${OTHER[$cluster]}]//\\/}"
     done
+}
+
+# see_settings <node>: of the node's configuration the settings that the checks are about.
+see_settings() {
+    show_command "$1" cmesh config view
+    RC=0
+    OUT=$(cmesh_on "$1" config view 2>&1) || RC=$?
+    if (( RC == 0 )); then
+        OUT=$(awk '
+            /^[^ ]/ { section = $1; list = 0 }
+            section !~ /^(node|routing|masquerade):$/ { next }
+            /^  [^ ]/ { list = $1 == "nonMasqueradeCIDRs:" }
+            /^[^ ]/ || list || $1 ~ /^(cluster|clusterId|mode|ipv4NativeRoutingCIDR|autoDirectNodeRoutes):$/ { print }' <<<"$OUT")
+    fi
+    show_output "$OUT"
 }
 
 step_4() {
@@ -78,12 +93,13 @@ expect_own_routes() {
     for peer in "$cluster-control-plane" "$cluster-worker"; do
         [[ $peer == "$1" ]] || expect_route "$1" "$2" "$peer"
     done
-    expect_no_line "$1, $2: nothing of the other cluster's pods" "${POD_CIDRS_LIKE[${OTHER[$cluster]}]}"
+    expect_no_line "$1, $2: nothing of the other cluster's pods" "${POD_CIDRS_LIKE[${OTHER[$cluster]}]}" "no route to pods of ${OTHER[$cluster]}"
 }
 
 # expect_route <node> <table> <peer>
 expect_route() {
-    expect_line "$1, $2: ${POD_CIDR[$3]} by ${ADDRESS[$3]}" "(^|[^0-9.])${POD_CIDR[$3]//./\\.} .*${ADDRESS[$3]//./\\.}([^0-9]|\$)"
+    expect_line "$1, $2: ${POD_CIDR[$3]} by ${ADDRESS[$3]}" \
+        "(^|[^0-9.])${POD_CIDR[$3]//./\\.} .*${ADDRESS[$3]//./\\.}([^0-9]|\$)" "a route to ${POD_CIDR[$3]} by ${ADDRESS[$3]}"
 }
 
 step_11() {
@@ -114,5 +130,6 @@ step_13() {
 # expect_ping <from> <to> <ttl>: one hop less for each forwarder on the way.
 expect_ping() {
     see "$1" ping -c 1 -W 2 "${ADDRESS[$2]}"
-    expect_line "$2 answers $1 with ttl=$3" "bytes from ${ADDRESS[$2]//./\\.}: icmp_seq=1 ttl=$3 time="
+    expect_line "$2 answers $1 with ttl=$3" "bytes from ${ADDRESS[$2]//./\\.}: icmp_seq=1 ttl=$3 time=" \
+        "an answer of ${ADDRESS[$2]} with ttl=$3"
 }

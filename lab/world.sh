@@ -70,21 +70,27 @@ trap_signals() {
 
 # leave: the EXIT trap. What we claimed goes away with us, whatever happened.
 leave() {
-    local code=$?
+    local code=$? interrupted=''
     trap '' INT TERM HUP
     trap - EXIT
     case $code in
         0) ;;
-        129 | 130 | 143) complain "interrupted" ;;
+        129 | 130 | 143)
+            interrupted=1
+            complain "interrupted"
+            ;;
         *)
             complain "could not go on (exit code $code)"
             show_dead_forwarders
             ;;
     esac
     clean_up || code=1
-    # A run that could not go on says so in its figures too.
-    if [[ ${SUMMARY_DUE:-} ]]; then
-        FAILED=$(( FAILED + 1 ))
+    # A run that could not go on says so in its figures too; one that was interrupted has no figures to rely on.
+    if [[ ${SUMMARY_DUE:-} && $interrupted ]]; then
+        show_failures
+        printf '\ninterrupted after %d passed, %d failed\n' "$PASSED" "$FAILED"
+    elif [[ ${SUMMARY_DUE:-} ]]; then
+        count_failure "could not go on (exit code $code)"
         summary || code=$(( code ? code : 1 ))
     fi
     exit "$code"
@@ -162,6 +168,7 @@ END
 # world_down: also after a crash, from whatever is there. Only names of this id, only processes of its records.
 world_down() {
     stop_all
+    warn_of_strangers
     local place
     for place in "${PLACES[@]}"; do
         if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place"; fi
@@ -172,4 +179,45 @@ world_down() {
     for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
     if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR"; fi
     rm -rf "$STATE"
+}
+
+# world_exists: anything of it.
+world_exists() {
+    local place
+    [[ ! -d $STATE ]] || return 0
+    for place in "${PLACES[@]}"; do
+        [[ ! -e /run/netns/$LAB_ID-$place && ! -e /etc/netns/$LAB_ID-$place ]] || return 0
+    done
+    for place in "${NODES[@]}"; do
+        [[ ! -d $(socket_directory "$place") ]] || return 0
+    done
+    return 1
+}
+
+# warn_of_strangers: when ours are stopped, whoever is still there was started by hand. They are left alone and named.
+warn_of_strangers() {
+    local strangers
+    strangers=$(strangers_in_world)
+    [[ -n $strangers ]] || return 0
+    complain "these processes use the world and were not started by the lab; stop them, a namespace lives as long as they do:"
+    printf '%s\n' "$strangers" >&2
+}
+
+strangers_in_world() {
+    local place pid
+    for place in "${PLACES[@]}"; do
+        [[ -e /run/netns/$LAB_ID-$place ]] || continue
+        for pid in $(ip netns pids "$LAB_ID-$place" 2>/dev/null); do describe_process "$pid" "in $place"; done
+    done
+    for place in "${NODES[@]}"; do
+        # A forwarder holds TAPs in the world's namespaces, but is not in them.
+        if pid=$(answering_forwarder "$place"); then describe_process "$pid" "forwarder of $place"; fi
+    done
+}
+
+# describe_process <pid> <what>: nothing for one that has just gone.
+describe_process() {
+    local command
+    command=$(ps -o args= -p "$1" | head -n 1) || return 0
+    printf '  %7d  %s: %s\n' "$1" "$2" "${command:0:80}"
 }
