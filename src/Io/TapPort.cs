@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.Io;
 /// Our side of a TAP, where a pod's frames enter the pipeline and leave it. Owns the device: disposing removes it from its namespace.
 /// One thread at a time receives, transmits and disposes.
 /// </summary>
-public sealed class TapPort : IPort
+public sealed class TapPort : IDisposable
 {
     /// <summary>Bytes that any frame fits: virtio header, Ethernet header, 65,535 bytes of IP.</summary>
     public const int LongestFrame = VirtioNetHeader.Length + 14 + 65_535;
@@ -43,7 +43,8 @@ public sealed class TapPort : IPort
 
     internal TunFile Tun => _tun;
 
-    /// <inheritdoc/>
+    /// <summary>Takes the next waiting frame, a virtio header (10 bytes) and the Ethernet frame behind it. Never blocks.</summary>
+    /// <param name="length">Bytes written to the buffer, when the status is <see cref="PortStatus.Done"/>.</param>
     /// <exception cref="ArgumentException">A buffer below <see cref="LongestFrame"/>: the kernel would cut frames and not say so.</exception>
     public PortStatus TryReceive(Span<byte> buffer, out int length)
     {
@@ -55,6 +56,7 @@ public sealed class TapPort : IPort
         return _tun.Read(buffer, out length);
     }
 
+    /// <summary>Sends one frame, virtio header first. Never blocks.</summary>
     public PortStatus TryTransmit(ReadOnlySpan<byte> frame) => _tun.Write(frame);
 
     public void Dispose() => _tun.Dispose();

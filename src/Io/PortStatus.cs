@@ -1,4 +1,4 @@
-namespace ClusterMesh.Datapath.Pipeline;
+namespace ClusterMesh.Datapath.Io;
 
 /// <summary>How a transfer on a port ended.</summary>
 public enum PortStatus
