@@ -43,15 +43,15 @@ public sealed class ShapeTests
     [Fact]
     public void No_name_says_nothing()
     {
-        const string banned = "(?:Manager|Helper|Util|Utils|Utility|Utilities|Processor|Info|Impl|Base|Common)s?(?![a-z])";
+        const string Banned = "(?:Manager|Helper|Util|Utils|Utility|Utilities|Processor|Info|Impl|Base|Common)s?(?![a-z])";
         Tree.AssertNone(
             (from file in Tree.Sources("src", "tests")
              from type in file.Find(@"\b(?:class|struct|record|enum|interface) (?:struct |class )?\w+")
-             where Regex.IsMatch(type.Found, banned)
+             where Regex.IsMatch(type.Found, Banned)
              select $"{type.Where}: '{type.Found}' has a word that says nothing; name what it is or does (style.md 5).")
             .Concat(
                 from path in Tree.Files("", "src", "tests", "lab", "docs")
-                where Regex.IsMatch(Path.GetFileNameWithoutExtension(path), banned) || Regex.IsMatch(Path.GetFileName(path), "^(?:manager|helpers?|utils?|common|base|misc)[.-]")
+                where Regex.IsMatch(Path.GetFileNameWithoutExtension(path), Banned) || Regex.IsMatch(Path.GetFileName(path), "^(?:manager|helpers?|utils?|common|base|misc)[.-]")
                 select $"{path} has a word in its name that says nothing; name what is in it (style.md 5)."));
     }
 
