@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Rows;
+using ClusterMesh.Datapath.Pipeline;
 
 namespace ClusterMesh.Datapath.Forwarder.Tests;
 
@@ -20,6 +21,7 @@ public sealed class DeviceLossTests
         Assert.Equal(["default/a up", "default/b down", "default/c up"], await StatesAsync(client));
         Assert.True(world.Ping("a", "10.0.1.13"));
         Assert.False(world.Ping("a", "10.0.1.12"));
+        Assert.True(await DroppedAsync(client, DropReason.EgressRefused) > 0, "a packet for a port that is down has no reason");
         Assert.Equal(1, (await client.MergeAsync(world.Endpoint("b", "10.0.1.12"))).Changed);
         Assert.True(world.Ping("a", "10.0.1.12"));
         Assert.Equal(0, (await client.MergeAsync(world.Endpoint("b", "10.0.1.12"))).Changed);
@@ -46,6 +48,10 @@ public sealed class DeviceLossTests
         Assert.True(world.Ping("a", "10.0.1.12"));
         Assert.Equal(["default/a up", "default/b up", "default/c up"], await StatesAsync(client));
     }
+
+    private static async Task<ulong> DroppedAsync(ControlClient client, DropReason reason) => (await client.ListAsync(ControlKinds.Counter).ToListAsync())
+        .Where(c => c.Scope == "drop" && c.Counter == "packets" && c.Name == $"{DropReasons.TextOf(reason)} ({(byte)reason})")
+        .Aggregate(0ul, (sum, c) => sum + c.Value);
 
     private static async Task<string[]> StatesAsync(ControlClient client) =>
         [.. (await client.ListAsync(ControlKinds.Endpoint).ToListAsync()).Select(e => $"{e.Name} {e.State}")];

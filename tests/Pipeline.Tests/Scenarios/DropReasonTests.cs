@@ -83,7 +83,7 @@ public sealed class DropReasonTests
     [Fact]
     public void Every_reason_is_provoked() =>
 
-        // EgressRefused is no stage's: a device gives it, and the worker counts it.
+        // EgressRefused is no stage's: a device gives it and the worker counts it; DeviceLossTests of the forwarder provokes it.
         Assert.Equal(Enum.GetValues<DropReason>().Except([DropReason.None, DropReason.EgressRefused]).Order(), s_provocations.Keys.Order());
 
     [Theory]
