@@ -1,19 +1,19 @@
 using System.Diagnostics;
 using System.Text.Json;
 
-namespace ClusterMesh.Datapath.Io.Tests;
+namespace ClusterMesh.Datapath.Testing;
 
 /// <summary>Runs a program to its end; kills it after ten seconds.</summary>
-internal static class Command
+public static class Command
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
 
-    /// <returns>What it printed; fails the test when the program does.</returns>
+    /// <returns>What it printed.</returns>
+    /// <exception cref="InvalidOperationException">The program failed; the message has what it printed.</exception>
     public static string Run(string program, string arguments)
     {
         (int code, string output) = TryRun(program, arguments);
-        Assert.True(code == 0, $"{program} {arguments}: {output}");
-        return output;
+        return code == 0 ? output : throw new InvalidOperationException($"{program} {arguments}: {output}");
     }
 
     public static (int Code, string Output) TryRun(string program, string arguments)
