@@ -57,6 +57,7 @@ public sealed class WorkerTests
         private readonly Worker _worker;
         private readonly Func<Asker> _other;
         private int _askedCount;
+        private int _servedCount;
         private bool _isStopping;
 
         public Asker(Worker worker, Func<Asker> other)
@@ -79,13 +80,17 @@ public sealed class WorkerTests
             while (!Volatile.Read(ref _isStopping))
             {
                 Interlocked.Increment(ref _askedCount);
-                int seen = Volatile.Read(ref _other()._askedCount);
-                _worker.Invoke(() => SpinWait.SpinUntil(() => _other().IsWaiting(seen) || Volatile.Read(ref _isStopping)));
+                _worker.Invoke(() =>
+                {
+                    Interlocked.Increment(ref _servedCount);
+                    SpinWait.SpinUntil(() => _other().IsWaiting() || Volatile.Read(ref _isStopping));
+                });
             }
         }
 
-        /// <summary>Its request lies in the queue: it has counted one more and sleeps.</summary>
-        private bool IsWaiting(int seen) =>
-            Volatile.Read(ref _isStopping) || (Volatile.Read(ref _askedCount) > seen && (_thread.ThreadState & ThreadState.WaitSleepJoin) != 0);
+        /// <summary>Its request lies in the queue: it has asked more often than it was served, and sleeps.</summary>
+        private bool IsWaiting() =>
+            Volatile.Read(ref _isStopping)
+            || (Volatile.Read(ref _askedCount) > Volatile.Read(ref _servedCount) && (_thread.ThreadState & ThreadState.WaitSleepJoin) != 0);
     }
 }
