@@ -31,7 +31,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
         Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
-        _worker = new Worker(Live, _writer.Current, WorkerDied);
+        _worker = new Worker(Live, _writer.Current, PortEngine.Open(EngineKind.Automatic, Live.Counters), new SpinPolicy(0), WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         ControlMethods.Map(_server, this);

@@ -10,9 +10,6 @@ namespace ClusterMesh.Datapath.Io;
 /// </summary>
 public sealed class Worker : IDisposable
 {
-    /// <summary>Frames taken from one port before the others get their turn.</summary>
-    private const int BurstLength = 64;
-
     /// <summary>Requests served before the ports get their turn: those who list large tables ask again at once.</summary>
     private const int RequestCount = 8;
 
@@ -24,20 +21,21 @@ public sealed class Worker : IDisposable
     private readonly PacketPipeline _pipeline;
     private readonly LiveTables _live;
     private readonly Housekeeping _housekeeping;
-    private readonly PortPoller _poller = new();
+    private readonly PortEngine _engine;
+    private readonly SpinPolicy _spin;
     private readonly ConcurrentQueue<Action> _requests = new();
-    private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
-    private readonly byte[] _buffer = GC.AllocateArray<byte>(PacketContext.BufferLength, pinned: true);
-    private readonly int[] _readyIds = new int[BurstLength];
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
     private Snapshot _snapshot;
     private bool _stopping;
     private long _allocatedBytes;
 
+    /// <param name="engine">Owned by the worker from now on.</param>
     /// <param name="onFault">Called on the worker's thread when it dies of an exception; should end the process.</param>
-    public Worker(LiveTables live, Snapshot snapshot, Action<Exception> onFault)
+    public Worker(LiveTables live, Snapshot snapshot, PortEngine engine, SpinPolicy spin, Action<Exception> onFault)
     {
+        _engine = engine;
+        _spin = spin;
         _live = live;
         _pipeline = new PacketPipeline(live);
         _housekeeping = new Housekeeping(live);
@@ -70,7 +68,7 @@ public sealed class Worker : IDisposable
 
             done.Set();
         });
-        _poller.Wake();
+        _engine.Wake();
         while (!done.Wait(IdleMilliseconds))
         {
             ObjectDisposedException.ThrowIf(!_thread.IsAlive, this);
@@ -92,7 +90,7 @@ public sealed class Worker : IDisposable
         {
             foreach (int id in detach)
             {
-                if (Detach(id) is { } port)
+                if (_engine.Detach(id) is { } port)
                 {
                     detached.Add(port);
                 }
@@ -101,9 +99,7 @@ public sealed class Worker : IDisposable
             Volatile.Write(ref _snapshot, snapshot);
             foreach ((int id, TapPort port) in attach)
             {
-                _live.Counters.ResetPort(id);
-                _ports[id] = port;
-                _poller.Add(port, id);
+                _engine.Attach(id, port);
             }
         });
 
@@ -112,27 +108,22 @@ public sealed class Worker : IDisposable
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
-    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
+    public bool IsAttached(int id) => _engine.IsAttached(id);
 
     /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
-    public ulong NamespaceInodeOf(int id) => Volatile.Read(ref _ports[id])?.NamespaceInode ?? 0;
+    public ulong NamespaceInodeOf(int id) => _engine.NamespaceInodeOf(id);
 
     /// <summary>Stops the thread and closes all ports.</summary>
     public void Dispose()
     {
         Volatile.Write(ref _stopping, true);
-        _poller.Wake();
+        _engine.Wake();
         if (_thread.IsAlive)
         {
             _thread.Join();
         }
 
-        for (int id = 0; id < _ports.Length; id++)
-        {
-            Detach(id)?.Dispose();
-        }
-
-        _poller.Dispose();
+        _engine.Dispose();
     }
 
     private static MonoTime Now() => new(MonotonicClock.Nanoseconds);
@@ -141,10 +132,13 @@ public sealed class Worker : IDisposable
     {
         try
         {
+            _engine.Start();
             while (!Volatile.Read(ref _stopping))
             {
                 RunOnce();
             }
+
+            _engine.DetachAll();
         }
         catch (Exception e)
         {
@@ -154,65 +148,40 @@ public sealed class Worker : IDisposable
 
     private void RunOnce()
     {
-        int timeout = !_requests.IsEmpty ? 0 : _live.Conntrack.Count > 0 || _live.Neighbors.Count > 0 ? TickMilliseconds : IdleMilliseconds;
-        int readyCount = _poller.Wait(_readyIds, timeout);
         for (int i = 0; i < RequestCount && _requests.TryDequeue(out Action? request); i++)
         {
             request();
         }
 
+        int timeout = !_requests.IsEmpty ? 0 : _live.Conntrack.Count > 0 || _live.Neighbors.Count > 0 ? TickMilliseconds : IdleMilliseconds;
+        _engine.Receive(timeout, _spin);
         MonoTime now = Now();
         Snapshot snapshot = Volatile.Read(ref _snapshot);
-        for (int i = 0; i < readyCount; i++)
-        {
-            ReceiveBurst(_readyIds[i], snapshot, now);
-        }
-
+        Forward(_engine.Burst, snapshot, now);
         if (_housekeeping.IsDue(now))
         {
             _housekeeping.Run(snapshot, now);
             FlushOutbox();
             Interlocked.Exchange(ref _allocatedBytes, GC.GetAllocatedBytesForCurrentThread());
         }
-    }
 
-    private void ReceiveBurst(int id, Snapshot snapshot, MonoTime now)
-    {
-        // A port detached by a request may still be among the ready ones, and one may go with an answer to its own frame: then another
-        // thread closes it, and its number may soon be that of another file.
-        for (int i = 0; i < BurstLength && _ports[id] is { } port; i++)
+        while (_engine.TryTakeGone(out int id))
         {
-            PortStatus status = port.TryReceive(_buffer.AsSpan(PacketContext.Headroom - VirtioNetHeader.Length), out int length);
-            if (status == PortStatus.Gone)
-            {
-                Abandon(id);
-                return;
-            }
-
-            if (status != PortStatus.Done)
-            {
-                return;
-            }
-
-            Forward(id, length - VirtioNetHeader.Length, snapshot, now);
+            Abandon(id);
         }
     }
 
-    private void Forward(int id, int frameLength, Snapshot snapshot, MonoTime now)
+    private void Forward(Burst burst, Snapshot snapshot, MonoTime now)
     {
-        VirtioNetHeader offload = VirtioNetHeader.Read(_buffer.AsSpan(PacketContext.Headroom - VirtioNetHeader.Length));
-        var p = new PacketContext(_buffer, PacketContext.Headroom, frameLength, offload, id);
-        Verdict verdict = _pipeline.Process(ref p, snapshot, now);
-        _live.Counters.CountVerdict(p, verdict, frameLength);
-        if (verdict == Verdict.Transmit)
+        int completed = 0;
+        while (completed < burst.Count)
         {
-            Span<byte> frame = p.Buffer.Slice(p.FrameStart - VirtioNetHeader.Length, VirtioNetHeader.Length + p.FrameLength);
-            p.Offload.WriteTo(frame);
-            Transmit(p.EgressPort, frame);
-        }
+            int end = _pipeline.ProcessBurst(burst, completed, snapshot, now);
+            while (completed < end)
+            {
+                _engine.Complete(burst.Frames[completed++]);
+            }
 
-        if (_live.Outbox.ReadyCount > 0)
-        {
             FlushOutbox();
         }
     }
@@ -221,45 +190,16 @@ public sealed class Worker : IDisposable
     {
         while (_live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> frame))
         {
-            Transmit(port, frame);
-        }
-    }
-
-    private void Transmit(int id, ReadOnlySpan<byte> frame)
-    {
-        int length = frame.Length - VirtioNetHeader.Length;
-        PortStatus status = _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone;
-        if (status == PortStatus.Done)
-        {
-            _live.Counters.CountTransmit(id, length);
-            return;
-        }
-
-        _live.Counters.CountDrop(DropReason.EgressRefused, length);
-        if (status == PortStatus.Gone)
-        {
-            Abandon(id);
+            _engine.Transmit(port, frame);
         }
     }
 
     /// <summary>The device has gone: the port goes down, its file is closed elsewhere since that takes long.</summary>
     private void Abandon(int id)
     {
-        if (Detach(id) is { } port)
+        if (_engine.Detach(id) is { } port)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static p => p.Dispose(), port, preferLocal: false);
         }
-    }
-
-    private TapPort? Detach(int id)
-    {
-        TapPort? port = _ports[id];
-        if (port is not null)
-        {
-            _poller.Remove(port);
-            Volatile.Write(ref _ports[id], null);
-        }
-
-        return port;
     }
 }

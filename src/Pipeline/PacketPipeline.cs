@@ -27,4 +27,27 @@ public sealed class PacketPipeline(LiveTables live)
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
         return v;
     }
+
+    /// <summary>Takes frames of a burst through the stages, in their order, and notes in each what became of it.</summary>
+    /// <param name="from">Index of the first frame.</param>
+    /// <returns>
+    /// Index of the next frame; below the burst's count when the outbox has frames, which must leave behind those before and before those behind.
+    /// </returns>
+    public int ProcessBurst(Burst burst, int from, Snapshot s, MonoTime now)
+    {
+        Span<BurstFrame> frames = burst.Frames;
+        while (from < frames.Length && live.Outbox.ReadyCount == 0)
+        {
+            ref BurstFrame frame = ref frames[from++];
+            var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
+            frame.Verdict = Process(ref p, s, now);
+            live.Counters.CountVerdict(p, frame.Verdict, frame.Length);
+            frame.Start = p.FrameStart;
+            frame.Length = p.FrameLength;
+            frame.Offload = p.Offload;
+            frame.EgressPort = p.EgressPort;
+        }
+
+        return from;
+    }
 }

@@ -21,7 +21,7 @@ public sealed class WorkerTests
             live.Conntrack.Create(new FlowKey(new IpAddress(1, (ulong)i), default, 1, 2, IpProtocol.Udp)); // Dead from birth: housekeeping takes it away.
         }
 
-        using var worker = new Worker(live, Empty(), e => Assert.Fail(e.ToString()));
+        using var worker = new Worker(live, Empty(), PortEngine.Open(EngineKind.Automatic, live.Counters), new SpinPolicy(0), e => Assert.Fail(e.ToString()));
         worker.Start();
         var askers = new Asker[2];
         askers[0] = new Asker(worker, () => askers[1]);

@@ -9,7 +9,7 @@ internal sealed unsafe class EpollSet : IDisposable
     private const int EventCount = 64;
 
     private readonly FileDescriptor _epoll;
-    private readonly FileDescriptor _counter;
+    private readonly EventCounter _counter = new();
 
     // Owned by the one thread that waits; the kernel writes it during the call only.
     private readonly epoll_event[] _events = new epoll_event[EventCount];
@@ -20,9 +20,7 @@ internal sealed unsafe class EpollSet : IDisposable
         _epoll = epoll!;
         try
         {
-            Require(SystemCalls.EventCounter(out FileDescriptor? counter), "eventfd");
-            _counter = counter!;
-            Require(Control(LibC.EPOLL_CTL_ADD, _counter, WakeKey), "epoll_ctl");
+            Require(Control(LibC.EPOLL_CTL_ADD, _counter.File, WakeKey), "epoll_ctl");
         }
         catch
         {
@@ -64,7 +62,7 @@ internal sealed unsafe class EpollSet : IDisposable
                 ulong key = events[i].data.u64;
                 if (key == WakeKey)
                 {
-                    DrainCounter();
+                    _counter.Drain();
                 }
                 else
                 {
@@ -76,39 +74,12 @@ internal sealed unsafe class EpollSet : IDisposable
         return readyCount;
     }
 
-    public void Wake()
-    {
-        // May race with Dispose at the end of a worker's life: hold the number against reuse.
-        bool held = false;
-        try
-        {
-            _counter.DangerousAddRef(ref held);
-            ulong one = 1;
-            _ = SystemCalls.Write(_counter.Number, new ReadOnlySpan<byte>(&one, sizeof(ulong))); // full means a wake is due anyway
-        }
-        catch (ObjectDisposedException)
-        {
-            // Nobody waits any more.
-        }
-        finally
-        {
-            if (held)
-            {
-                _counter.DangerousRelease();
-            }
-        }
-    }
+    public void Wake() => _counter.Signal();
 
     public void Dispose()
     {
-        _counter?.Dispose();
-        _epoll.Dispose();
-    }
-
-    private void DrainCounter()
-    {
-        ulong count;
-        _ = SystemCalls.Read(_counter.Number, new Span<byte>(&count, sizeof(ulong)));
+        _counter.Dispose();
+        _epoll?.Dispose();
     }
 
     private int Control(int operation, FileDescriptor file, ulong key)

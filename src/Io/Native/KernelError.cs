@@ -17,7 +17,9 @@ internal readonly record struct KernelError(int Number)
     public const int Busy = 16;
     public const int NoDevice = 19;
     public const int Invalid = 22;
+    public const int TimedOut = 62;
     public const int NoBuffers = 105;
+    public const int Cancelled = 125;
 
     /// <summary>EBUSY and its like.</summary>
     public string Name => Number switch
@@ -41,6 +43,8 @@ internal readonly record struct KernelError(int Number)
         24 => "EMFILE",
         34 => "ERANGE",
         40 => "ELOOP",
+        38 => "ENOSYS",
+        TimedOut => "ETIME",
         77 => "EBADFD",
         95 => "EOPNOTSUPP",
         97 => "EAFNOSUPPORT",
@@ -49,6 +53,7 @@ internal readonly record struct KernelError(int Number)
         101 => "ENETUNREACH",
         NoBuffers => "ENOBUFS",
         113 => "EHOSTUNREACH",
+        Cancelled => "ECANCELED",
         _ => $"error {Number}",
     };
 

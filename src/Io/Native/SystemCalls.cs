@@ -10,6 +10,11 @@ namespace ClusterMesh.Datapath.Io.Native;
 /// </summary>
 internal static unsafe class SystemCalls
 {
+    // The same on all architectures since Linux 5.1.
+    private const int IoUringSetupNumber = 425;
+    private const int IoUringEnterNumber = 426;
+    private const int IoUringRegisterNumber = 427;
+
     /// <param name="descriptor">Null on failure.</param>
     public static int Open(string path, int flags, out FileDescriptor? descriptor)
     {
@@ -127,6 +132,16 @@ internal static unsafe class SystemCalls
             }
         }
     }
+
+    public static int IoUringSetup(uint entryCount, io_uring_params* parameters, out FileDescriptor? ring) =>
+        Owned((int)(long)LibC.syscall(IoUringSetupNumber, entryCount, parameters), out ring);
+
+    public static int IoUringRegister(int ring, int operation, void* argument, uint count) =>
+        Result((long)LibC.syscall(IoUringRegisterNumber, ring, operation, argument, count));
+
+    /// <remarks>Interruptions come back as EINTR: what was handed over is not to be handed over again.</remarks>
+    public static int IoUringEnter(int ring, int submitCount, int resultCount, int flags, void* argument, int argumentLength) =>
+        Result((long)LibC.syscall(IoUringEnterNumber, ring, submitCount, resultCount, flags, argument, argumentLength));
 
     private static bool Interrupted(long result) => result < 0 && LibC.errno == KernelError.Interrupted;
 

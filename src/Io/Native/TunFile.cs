@@ -95,13 +95,16 @@ internal sealed unsafe class TunFile : IDisposable
 
     public void Dispose() => _file.Dispose();
 
+    /// <summary>Meaningful while this object is open; the user keeps it alive over the call.</summary>
+    internal int Number => _file.Number;
+
     /// <summary>For the poller; null when closed.</summary>
     internal FileDescriptor? OpenFile => _file.IsClosed ? null : _file;
 
     /// <summary>The one place that knows what a transfer's error means. A deleted device says EBADFD, EFAULT or, while it goes, others: gone.</summary>
-    private static PortStatus StatusOf(int error) => error switch
+    public static PortStatus StatusOf(int error) => error switch
     {
-        KernelError.Again => PortStatus.Again,
+        KernelError.Again or KernelError.Cancelled => PortStatus.Again,
         KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
         _ => PortStatus.Gone,
     };

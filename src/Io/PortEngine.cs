@@ -1,0 +1,262 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Io;
+
+/// <summary>
+/// Moves frames between a worker and its ports: takes in a burst of those that wait, sends what the pipeline let pass, and lets the worker
+/// sleep meanwhile. Belongs to the worker's thread, except <see cref="Wake"/> and the questions about ports, which anyone may ask.
+/// </summary>
+public abstract class PortEngine : IDisposable
+{
+    private readonly DatapathCounters _counters;
+    private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
+    private readonly Queue<int> _gone = new(Port.MaxCount);
+    private readonly bool[] _isGone = new bool[Port.MaxCount];
+    private bool _isWoken;
+
+    private protected PortEngine(DatapathCounters counters)
+    {
+        _counters = counters;
+        Burst = new Burst(Buffers.Memory, FrameBuffers.Stride);
+    }
+
+    /// <summary>As the option says it: io_uring or readiness.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What came in with the last <see cref="Receive"/>. Every frame of it must go to <see cref="Complete"/> before the next.</summary>
+    public Burst Burst { get; }
+
+    private protected FrameBuffers Buffers { get; } = new();
+
+    /// <summary>Opens the engine that was asked for; without a wish io_uring where the kernel has it.</summary>
+    /// <exception cref="DeviceException">The kernel has no such engine.</exception>
+    public static PortEngine Open(EngineKind kind, DatapathCounters counters)
+    {
+        if (kind == EngineKind.Readiness)
+        {
+            return new ReadinessEngine(counters);
+        }
+
+        if (RingEngine.TryOpen(counters, out string refusal) is { } engine)
+        {
+            return engine;
+        }
+
+        return kind == EngineKind.Automatic
+            ? new ReadinessEngine(counters)
+            : throw new DeviceException(
+                $"no io_uring as it is needed here: {refusal}; it wants Linux 6.1 and sysctl kernel.io_uring_disabled=0; without them use --engine readiness");
+    }
+
+    /// <summary>To be called once by the thread that the engine is to belong to.</summary>
+    public abstract void Start();
+
+    /// <summary>Ends the present Receive or, where there is none, the next one.</summary>
+    public void Wake()
+    {
+        Volatile.Write(ref _isWoken, true);
+        Signal();
+    }
+
+    /// <summary>Fills <see cref="Burst"/> with frames that wait, some of each port; sleeps until there is one, the time is over, or <see cref="Wake"/>.</summary>
+    /// <param name="timeoutMilliseconds">0 looks and returns.</param>
+    /// <param name="spin">What to do before sleeping.</param>
+    public void Receive(int timeoutMilliseconds, SpinPolicy spin)
+    {
+        Burst.Clear();
+        if (timeoutMilliseconds == 0 || !spin.IsOn)
+        {
+            Collect(timeoutMilliseconds);
+        }
+        else
+        {
+            ReceiveSpinning(timeoutMilliseconds, spin);
+        }
+
+        Volatile.Write(ref _isWoken, false); // Whoever woke us has queued before; the worker looks at its queue now.
+    }
+
+    private void ReceiveSpinning(int timeoutMilliseconds, SpinPolicy spin)
+    {
+        if (spin.IsWorthwhile)
+        {
+            Collect(0);
+            if (Burst.Count > 0)
+            {
+                return;
+            }
+
+            spin.BeginGap();
+            while (Burst.Count == 0 && !Volatile.Read(ref _isWoken) && spin.TryContinue())
+            {
+                if (HasWork)
+                {
+                    Collect(0);
+                }
+            }
+        }
+        else
+        {
+            spin.BeginGap();
+        }
+
+        if (Burst.Count == 0)
+        {
+            Collect(Volatile.Read(ref _isWoken) ? 0 : timeoutMilliseconds);
+        }
+
+        spin.EndGap(Burst.Count > 0);
+    }
+
+    /// <summary>Whether the port is served; false for one whose device has gone.</summary>
+    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
+
+    /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
+    public ulong NamespaceInodeOf(int id) => Volatile.Read(ref _ports[id])?.NamespaceInode ?? 0;
+
+    public void Attach(int id, TapPort port)
+    {
+        _counters.ResetPort(id);
+        _isGone[id] = false;
+        Volatile.Write(ref _ports[id], port);
+        Buffers.Grow(1);
+        Serve(id, port);
+    }
+
+    /// <summary>Ends the service of a port: nothing of it is under way any more, and the caller may close it. Null when it was not served.</summary>
+    public TapPort? Detach(int id)
+    {
+        TapPort? port = _ports[id];
+        if (port is not null)
+        {
+            EndService(id, port);
+            Volatile.Write(ref _ports[id], null);
+        }
+
+        return port;
+    }
+
+    /// <summary>Ends the service of all ports and closes them.</summary>
+    public void DetachAll()
+    {
+        for (int id = 0; id < _ports.Length; id++)
+        {
+            Detach(id)?.Dispose();
+        }
+    }
+
+    /// <summary>A port whose device has gone, and which wants to be detached.</summary>
+    public bool TryTakeGone(out int id)
+    {
+        while (_gone.TryDequeue(out id))
+        {
+            // Another port may have got the number since.
+            if (_isGone[id])
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Sends a frame of the burst if its verdict says so; its buffer is the engine's again.</summary>
+    public void Complete(in BurstFrame frame)
+    {
+        if (frame.Verdict == Verdict.Transmit)
+        {
+            int start = frame.Start - VirtioNetHeader.Length;
+            int length = frame.Length + VirtioNetHeader.Length;
+            if (_ports[frame.EgressPort] is { } port)
+            {
+                frame.Offload.WriteTo(Buffers.Slice(frame.Buffer, start, length));
+                Send(frame.EgressPort, port, frame.Buffer, start, length);
+                return;
+            }
+
+            CountSent(frame.EgressPort, length, PortStatus.Gone);
+        }
+
+        Buffers.Return(frame.Buffer);
+    }
+
+    /// <summary>Sends a frame that is no part of the burst, virtio header first, behind all that was completed before.</summary>
+    public void Transmit(int id, ReadOnlySpan<byte> frame)
+    {
+        Flush();
+        CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone);
+    }
+
+    /// <summary>Hands over all that was completed.</summary>
+    public abstract void Flush();
+
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Something may be there to collect; costs no more than collecting.</summary>
+    private protected abstract bool HasWork { get; }
+
+    /// <summary>Ends the present wait or the next one. Called by any thread.</summary>
+    private protected abstract void Signal();
+
+    /// <summary>Fills the burst, which is empty, with what is there, waiting for it if need be.</summary>
+    private protected abstract void Collect(int timeoutMilliseconds);
+
+    private protected abstract void Serve(int id, TapPort port);
+
+    private protected abstract void EndService(int id, TapPort port);
+
+    /// <summary>Sends some bytes of a buffer, and gives the buffer back when the kernel has them.</summary>
+    private protected abstract void Send(int id, TapPort port, int buffer, int start, int length);
+
+    protected virtual void Dispose(bool disposing)
+    {
+        for (int id = 0; id < _ports.Length; id++)
+        {
+            _ports[id]?.Dispose();
+        }
+
+        Buffers.Dispose();
+    }
+
+    /// <summary>A frame was received into a buffer, virtio header first.</summary>
+    private protected BurstFrame FrameOf(int id, int buffer, int length) => new()
+    {
+        Buffer = buffer,
+        IngressPort = id,
+        Start = PacketContext.Headroom,
+        Length = Math.Max(0, length - VirtioNetHeader.Length),
+        Offload = VirtioNetHeader.Read(Buffers.Slice(buffer, FrameBuffers.ReceiveOffset, VirtioNetHeader.Length)),
+    };
+
+    private protected TapPort? PortOf(int id) => _ports[id];
+
+    /// <param name="length">Virtio header included.</param>
+    private protected void CountSent(int id, int length, PortStatus status)
+    {
+        if (status == PortStatus.Done)
+        {
+            _counters.CountTransmit(id, length - VirtioNetHeader.Length);
+            return;
+        }
+
+        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
+        if (status == PortStatus.Gone)
+        {
+            ReportGone(id);
+        }
+    }
+
+    private protected void ReportGone(int id)
+    {
+        if (!_isGone[id] && _ports[id] is not null)
+        {
+            _isGone[id] = true;
+            _gone.Enqueue(id);
+        }
+    }
+}

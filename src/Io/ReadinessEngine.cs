@@ -1,0 +1,90 @@
+using ClusterMesh.Datapath.Pipeline;
+
+namespace ClusterMesh.Datapath.Io;
+
+/// <summary>The engine for every kernel: waits by epoll until ports are ready, reads and writes them one frame a system call.</summary>
+internal sealed class ReadinessEngine : PortEngine
+{
+    private readonly PortPoller _poller = new();
+    private readonly int[] _readyIds = new int[Burst.MaxCount];
+    private int _readyCount;
+    private int _next;
+
+    public ReadinessEngine(DatapathCounters counters)
+        : base(counters)
+    {
+    }
+
+    public override string Name => "readiness";
+
+    public override void Start()
+    {
+    }
+
+    private protected override bool HasWork => true;
+
+    private protected override void Signal() => _poller.Wake();
+
+    private protected override void Collect(int timeoutMilliseconds)
+    {
+        if (_next == _readyCount)
+        {
+            _next = 0;
+            _readyCount = _poller.Wait(_readyIds, timeoutMilliseconds);
+        }
+
+        while (_next < _readyCount && !Burst.IsFull)
+        {
+            int id = _readyIds[_next++];
+            while (!Burst.IsFull && TryReceive(id))
+            {
+            }
+        }
+    }
+
+    public override void Flush()
+    {
+        // Sent already.
+    }
+
+    private protected override void Serve(int id, TapPort port) => _poller.Add(port, id);
+
+    private protected override void EndService(int id, TapPort port) => _poller.Remove(port);
+
+    private protected override void Send(int id, TapPort port, int buffer, int start, int length)
+    {
+        CountSent(id, length, port.TryTransmit(Buffers.Slice(buffer, start, length)));
+        Buffers.Return(buffer);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        _poller.Dispose();
+    }
+
+    private bool TryReceive(int id)
+    {
+        // A port detached since it was found ready may be among those that are left.
+        if (PortOf(id) is not { } port)
+        {
+            return false;
+        }
+
+        int buffer = Buffers.Take();
+        PortStatus status = port.TryReceive(Buffers.Slice(buffer, FrameBuffers.ReceiveOffset, FrameBuffers.ReceiveLength), out int length);
+        if (status == PortStatus.Done)
+        {
+            Burst.Add(FrameOf(id, buffer, length));
+            return true;
+        }
+
+        Buffers.Return(buffer);
+        if (status == PortStatus.Gone)
+        {
+            ReportGone(id);
+        }
+
+        return false;
+    }
+}
