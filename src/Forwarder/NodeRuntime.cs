@@ -25,13 +25,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private HostRoutes? _hostRoutes;
     private bool _isStopping;
 
-    private NodeRuntime(NodeFile file)
+    private NodeRuntime(NodeFile file, ForwarderOptions options)
     {
         _file = file;
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
         Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
-        _worker = new Worker(Live, _writer.Current, PortEngine.Open(EngineKind.Automatic, Live.Counters), new SpinPolicy(0), WorkerDied);
+        _worker = new Worker(Live, _writer.Current, PortEngine.Open(options.Engine, Live.Counters), new SpinPolicy(options.SpinMicroseconds), WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         ControlMethods.Map(_server, this);
@@ -54,11 +54,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
     /// <exception cref="DeviceException">A TAP could not be made; those that were made are gone again.</exception>
     /// <exception cref="ControlConnectionException">The socket could not be had: another forwarder may run.</exception>
-    public static NodeRuntime Start(NodeFile file)
+    public static NodeRuntime Start(NodeFile file, ForwarderOptions options)
     {
         // A mistake in the file is reported before anything is touched.
         Check(file);
-        var runtime = new NodeRuntime(file);
+        var runtime = new NodeRuntime(file, options);
         try
         {
             lock (runtime._gate)

@@ -13,16 +13,6 @@ internal static class Program
     private const int ExitFailure = 1;
     private const int ExitUsage = 2;
 
-    private const string Usage = """
-        cmesh-forwarder: userspace datapath of one node
-
-        usage: cmesh-forwarder --config NODE.YAML          run until SIGTERM or SIGINT
-               cmesh-forwarder --config NODE.YAML --check  only check the file
-               cmesh-forwarder --version | --help
-
-        Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
-        """;
-
     public static async Task<int> Main(string[] arguments)
     {
         switch (arguments)
@@ -31,38 +21,42 @@ internal static class Program
                 Console.WriteLine($"cmesh-forwarder {Version}");
                 return 0;
             case ["--help"] or ["-h"]:
-                Console.WriteLine(Usage);
+                Console.WriteLine(ForwarderOptions.Usage);
                 return 0;
-            case ["--config", string path]:
-                return await RunAsync(path, checkOnly: false);
-            case ["--config", string path, "--check"]:
-                return await RunAsync(path, checkOnly: true);
-            default:
-                Console.Error.WriteLine(Usage);
+            case []:
+                Console.Error.WriteLine(ForwarderOptions.Usage);
                 return ExitUsage;
         }
+
+        if (ForwarderOptions.Parse(arguments, out string mistake) is { } options)
+        {
+            return await RunAsync(options);
+        }
+
+        Console.Error.WriteLine($"cmesh-forwarder: {mistake}");
+        return ExitUsage;
     }
 
     /// <summary>The version that was built.</summary>
     public static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "?";
 
-    private static async Task<int> RunAsync(string path, bool checkOnly)
+    private static async Task<int> RunAsync(ForwarderOptions options)
     {
         try
         {
-            NodeFile file = NodeFile.Read(path);
-            if (checkOnly)
+            NodeFile file = NodeFile.Read(options.ConfigPath);
+            if (options.CheckOnly)
             {
                 NodeRuntime.Check(file);
-                Console.WriteLine($"{path}: valid");
+                Console.WriteLine($"{options.ConfigPath}: valid");
                 return 0;
             }
 
             var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
-            await using NodeRuntime runtime = NodeRuntime.Start(file);
-            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up; control socket {file.SocketPath}");
+            await using NodeRuntime runtime = NodeRuntime.Start(file, options);
+            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.Worker.EngineName}; control socket {file.SocketPath}");
             await stop.Task;
             return 0;
         }

@@ -13,6 +13,8 @@ public abstract class PortEngine : IDisposable
     private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
+    private int _attachedCount;
+    private int _mostAttachedCount;
     private bool _isWoken;
 
     private protected PortEngine(DatapathCounters counters)
@@ -26,6 +28,9 @@ public abstract class PortEngine : IDisposable
 
     /// <summary>What came in with the last <see cref="Receive"/>. Every frame of it must go to <see cref="Complete"/> before the next.</summary>
     public Burst Burst { get; }
+
+    /// <summary>Buffers that hold no frame and are not being filled.</summary>
+    internal int FreeBufferCount => Buffers.FreeCount;
 
     private protected FrameBuffers Buffers { get; } = new();
 
@@ -120,7 +125,12 @@ public abstract class PortEngine : IDisposable
         _counters.ResetPort(id);
         _isGone[id] = false;
         Volatile.Write(ref _ports[id], port);
-        Buffers.Grow(1);
+        if (++_attachedCount > _mostAttachedCount)
+        {
+            _mostAttachedCount = _attachedCount;
+            Buffers.Grow(1);
+        }
+
         Serve(id, port);
     }
 
@@ -131,6 +141,7 @@ public abstract class PortEngine : IDisposable
         if (port is not null)
         {
             EndService(id, port);
+            _attachedCount--;
             Volatile.Write(ref _ports[id], null);
         }
 

@@ -24,7 +24,7 @@ internal sealed class RingEngine : PortEngine
 
     // Ports without a read under way, and frames that came and did not fit the burst; the order of coming in both.
     private readonly int[] _wanting = new int[Port.MaxCount];
-    private readonly Received[] _received = new Received[2 * FrameBuffers.MostCount];
+    private readonly (int Port, int Buffer, int Length)[] _received = new (int, int, int)[2 * FrameBuffers.MostCount];
     private int _wantingCount;
     private int _receivedCount;
     private int _takenCount;
@@ -117,8 +117,8 @@ internal sealed class RingEngine : PortEngine
 
         while (_takenCount < _receivedCount && !Burst.IsFull)
         {
-            Received next = _received[_takenCount++];
-            Burst.Add(FrameOf(next.Port, next.Buffer, next.Length));
+            (int id, int buffer, int length) = _received[_takenCount++];
+            Burst.Add(FrameOf(id, buffer, length));
         }
     }
 
@@ -230,7 +230,7 @@ internal sealed class RingEngine : PortEngine
         reads.TakeResult(hasFrame);
         if (hasFrame)
         {
-            _received[_receivedCount++] = new Received(id, buffer, length);
+            _received[_receivedCount++] = (id, buffer, length);
         }
         else
         {
@@ -281,6 +281,4 @@ internal sealed class RingEngine : PortEngine
 
         _receivedCount = kept;
     }
-
-    private readonly record struct Received(int Port, int Buffer, int Length);
 }

@@ -47,6 +47,9 @@ public sealed class Worker : IDisposable
     /// <summary>Bytes that the thread has allocated on the managed heap since it started: constant while it forwards.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);
 
+    /// <summary>As the option says it: io_uring or readiness.</summary>
+    public string EngineName => _engine.Name;
+
     public void Start() => _thread.Start();
 
     /// <summary>Runs an action on the worker's thread between two bursts and returns when it is done. Not for the worker itself.</summary>

@@ -61,7 +61,7 @@ internal sealed class ForwarderProcess : IDisposable
         try
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
-            Assert.True(line.EndsWith($"is up; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
+            Assert.True(line.EndsWith($"; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
             return forwarder;
         }
         catch

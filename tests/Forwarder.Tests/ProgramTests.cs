@@ -86,12 +86,27 @@ public sealed class ProgramTests
         (code, output, _) = await ForwarderProcess.RunAsync(world, "--version");
         Assert.Equal(0, code);
         Assert.Matches("^cmesh-forwarder [0-9]", output);
-        (code, _, errors) = await ForwarderProcess.RunAsync(world, "--conf x");
+        (code, _, errors) = await ForwarderProcess.RunAsync(world, "");
         Assert.Equal(2, code);
         Assert.Contains("usage: cmesh-forwarder", errors);
         (code, _, errors) = await ForwarderProcess.RunAsync(world, "--config /nowhere/node.yaml");
         Assert.Equal(2, code);
         Assert.StartsWith("cmesh-forwarder: /nowhere/node.yaml", errors);
+    }
+
+    [Theory]
+    [InlineData("--conf x", "unknown option '--conf'; see cmesh-forwarder --help")]
+    [InlineData("--check", "no node file is given; say --config NODE.YAML")]
+    [InlineData("--config", "--config wants a value")]
+    [InlineData("--config a --config b", "--config is given twice")]
+    [InlineData("--config a --engine uring", "--engine uring: give auto, io_uring or readiness")]
+    [InlineData("--config a --spin -1", "--spin -1: give a number of microseconds from 0 to 10000")]
+    [InlineData("--config a --spin 10001", "--spin 10001: give a number of microseconds from 0 to 10000")]
+    public async Task A_mistake_on_the_command_line_is_said_in_one_sentence(string arguments, string mistake)
+    {
+        using World world = new();
+        (int code, string output, string errors) = await ForwarderProcess.RunAsync(world, arguments);
+        Assert.Equal((2, "", $"cmesh-forwarder: {mistake}\n"), (code, output, errors));
     }
 
     [Fact]

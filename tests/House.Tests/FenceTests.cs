@@ -22,8 +22,14 @@ public sealed class FenceTests
     /// <summary>Methods in the same folders that run once, before the first packet.</summary>
     private static readonly string[] s_start = ["MakeCovering"];
 
-    /// <summary>Methods of the worker that run for each frame.</summary>
-    private static readonly string[] s_hotWorker = ["ReceiveBurst", "Forward", "FlushOutbox", "Transmit"];
+    /// <summary>Methods of the worker and its engines that run for each frame or burst.</summary>
+    private static readonly Dictionary<string, string[]> s_hotIo = new()
+    {
+        ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox"],
+        ["src/Io/PortEngine.cs"] = ["Receive", "ReceiveSpinning", "Complete", "Transmit", "FrameOf", "CountSent"],
+        ["src/Io/RingEngine.cs"] = ["Collect", "RequestReads", "Enter", "Harvest", "TakeFrame", "Send"],
+        ["src/Io/ReadinessEngine.cs"] = ["Collect", "TryReceive", "Send"],
+    };
 
     [Fact]
     public void Pointers_stay_in_Io() => Tree.AssertNone(
@@ -78,19 +84,24 @@ public sealed class FenceTests
     [Fact]
     public void The_lists_of_exceptions_name_what_is_there() => Tree.AssertNone(
         s_writers.Keys.Concat(s_unsafe).Where(p => !Tree.Exists(p)).Select(p => $"{p} is gone: remove it from the list of {nameof(FenceTests)}.")
-            .Concat(s_hotWorker.Where(n => new SourceFile("", Tree.Read("src/Io/Worker.cs")).Members().All(m => m.Name != n)).Select(n => $"Worker has no {n} any more: mend the list of {nameof(FenceTests)}.")));
+            .Concat(
+                from hot in s_hotIo
+                let members = new SourceFile("", Tree.Read(hot.Key)).Members()
+                from name in hot.Value
+                where members.All(m => m.Name != name)
+                select $"{hot.Key} has no {name} any more: mend the list of {nameof(FenceTests)}."));
 
     private static IEnumerable<SourceFile> HotFiles() => Tree.Sources("src/Pipeline")
         .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|PacketPipeline\.cs)") && !s_writers.ContainsKey(f.Path))
-        .Append(new SourceFile("src/Io/Worker.cs", Tree.Read("src/Io/Worker.cs")));
+        .Concat(s_hotIo.Keys.Select(path => new SourceFile(path, Tree.Read(path))));
 
-    /// <summary>Constructors and initializers run at start; of the worker only the per-frame methods count.</summary>
+    /// <summary>Constructors and initializers run at start; of the worker and its engines only the per-frame methods count.</summary>
     private static bool IsHot(SourceFile file, IReadOnlyList<SourceMember> members, int line)
     {
         SourceMember? member = members.FirstOrDefault(m => m.Contains(line));
-        if (file.Path.StartsWith("src/Io/", StringComparison.Ordinal))
+        if (s_hotIo.TryGetValue(file.Path, out string[]? hot))
         {
-            return member is not null && s_hotWorker.Contains(member.Name);
+            return member is not null && hot.Contains(member.Name);
         }
 
         return (member is { IsConstructor: false } && !s_start.Contains(member.Name)) || (member is null && !Regex.IsMatch(file.Lines[line - 1], @"\breadonly\b|\bget; }"));

@@ -1,0 +1,87 @@
+using System.Globalization;
+using ClusterMesh.Datapath.Io;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>What the command line says: the node file, and how this machine is to run it.</summary>
+/// <param name="CheckOnly">Only check the file.</param>
+/// <param name="SpinMicroseconds">Longest spinning before a worker sleeps; 0 sleeps at once.</param>
+internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds)
+{
+    /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
+    private const int MaxSpinMicroseconds = 10_000;
+
+    public const string Usage = """
+        cmesh-forwarder: userspace datapath of one node
+
+        usage: cmesh-forwarder --config NODE.YAML [OPTION...]   run until SIGTERM or SIGINT
+               cmesh-forwarder --config NODE.YAML --check       only check the file
+               cmesh-forwarder --version | --help
+
+        options:
+          --engine auto|io_uring|readiness   how frames are moved; auto takes io_uring where the kernel has it
+          --spin MICROSECONDS                look for frames so long before sleeping, while they come in gaps shorter than that;
+                                             0 (the default) to 10000. Halves the latency of requests, costs processor time
+
+        Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
+        """;
+
+    /// <param name="mistake">One sentence, when null is returned.</param>
+    public static ForwarderOptions? Parse(ReadOnlySpan<string> arguments, out string mistake)
+    {
+        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0);
+        HashSet<string> seen = [];
+        while (arguments is [string option, .. ReadOnlySpan<string> rest])
+        {
+            mistake = !seen.Add(option) ? $"{option} is given twice" : "";
+            string? value = null;
+            if (option != "--check")
+            {
+                value = rest is [string first, ..] ? first : null;
+                rest = rest.IsEmpty ? rest : rest[1..];
+            }
+
+            options = mistake.Length > 0 ? options : options.With(option, value, out mistake);
+            if (mistake.Length > 0)
+            {
+                return null;
+            }
+
+            arguments = rest;
+        }
+
+        mistake = options.ConfigPath.Length == 0 ? "no node file is given; say --config NODE.YAML" : "";
+        return mistake.Length == 0 ? options : null;
+    }
+
+    private ForwarderOptions With(string option, string? value, out string mistake)
+    {
+        mistake = "";
+        switch (option, value)
+        {
+            case ("--check", _):
+                return this with { CheckOnly = true };
+            case ("--config" or "--engine" or "--spin", null):
+                mistake = $"{option} wants a value";
+                return this;
+            case ("--config", _):
+                return this with { ConfigPath = value };
+            case ("--engine", "auto"):
+                return this with { Engine = EngineKind.Automatic };
+            case ("--engine", "io_uring"):
+                return this with { Engine = EngineKind.Ring };
+            case ("--engine", "readiness"):
+                return this with { Engine = EngineKind.Readiness };
+            case ("--engine", _):
+                mistake = $"--engine {value}: give auto, io_uring or readiness";
+                return this;
+            case ("--spin", _):
+                bool isNumber = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int spin);
+                mistake = isNumber && spin <= MaxSpinMicroseconds ? "" : $"--spin {value}: give a number of microseconds from 0 to {MaxSpinMicroseconds}";
+                return this with { SpinMicroseconds = spin };
+            default:
+                mistake = $"unknown option '{option}'; see cmesh-forwarder --help";
+                return this;
+        }
+    }
+}
