@@ -70,6 +70,7 @@ public static class DocumentWriter
         Bridge = uplink.Bridge,
         Mac = uplink.Mac.ToString(),
         Gateways = Texts(uplink.Gateways),
+        SharedMemory = uplink.SharedMemory,
     };
 
     // Several CIDRs of a family come from the pod CIDRs only, and do so again when the field is absent.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Wire;
@@ -216,8 +217,14 @@ internal static class NodeTranslator
             ValueParser.Interface(uplink.Interface, place.Field("interface")),
             uplink.Bridge is null ? null : ValueParser.Interface(uplink.Bridge, place.Field("bridge")),
             uplink.Mac is null ? DerivedMac.OfUplink(cluster, node) : ValueParser.Mac(uplink.Mac, place.Field("mac")),
-            Gateways(uplink.Gateways ?? [], addresses, place.Field("gateways")));
+            Gateways(uplink.Gateways ?? [], addresses, place.Field("gateways")),
+            uplink.SharedMemory is null ? null : Directory(uplink.SharedMemory, place.Field("sharedMemory")));
     }
+
+    /// <summary>A socket's path has 107 bytes (unix(7)), of which the name of a node needs some.</summary>
+    private static string Directory(string path, Place place) => Path.IsPathRooted(path) && Encoding.UTF8.GetByteCount(path) <= 60
+        ? path
+        : throw place.Refuse($"expected the path of a directory from / on with at most 60 bytes, such as /run/cmesh/links, found {ValueText.Quote(path)}");
 
     private static List<IpAddress> Gateways(IReadOnlyList<string> texts, List<InterfaceAddress> addresses, Place place)
     {

@@ -23,6 +23,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly NamespaceWatch _namespaces;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
+    private SharedMemoryUplink? _sharedMemory;
     private bool _isStopping;
 
     private NodeRuntime(NodeFile file, ForwarderOptions options)
@@ -46,6 +47,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
 
     public Worker Worker => _worker;
 
+    /// <summary>Null when the node has none.</summary>
+    public SharedMemoryUplink? SharedMemory => _sharedMemory;
+
     public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
 
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
@@ -68,6 +72,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 runtime._worker.Start();
                 runtime.OpenNode();
             }
+
+            runtime.OpenSharedMemory();
 
             return runtime;
         }
@@ -115,6 +121,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _sharedMemory?.Dispose();
         _namespaces.Dispose();
         _worker.Dispose();
         _hostRoutes?.Dispose();
@@ -153,6 +160,15 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _worker.Reconfigure(_writer.Current, [], opened);
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
         Carry(_writer.Plan(_file.Initial), []);
+    }
+
+    private void OpenSharedMemory()
+    {
+        if (Local.Uplink?.SharedMemory is { } directory)
+        {
+            var settings = new SharedMemoryUplink.Settings(directory, $"{Local.Cluster}/{Local.Name}", Local.Uplink.Mac, StateWriter.UplinkPort);
+            _sharedMemory = new SharedMemoryUplink(settings, _worker, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
+        }
     }
 
     private ChangeResult Change(Func<StateWriter, (StatePlan Plan, IEnumerable<string> Named)> plan)

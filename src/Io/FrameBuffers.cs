@@ -5,15 +5,17 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Io;
 
 /// <summary>
-/// The buffers of one worker's frames, in memory that is there before it is used. The one given back last is taken next, since its lines
-/// are still in the cache. Owned by the worker's thread.
+/// The buffers of one worker's frames, in memory that is there before it is used and that other forwarders of the machine can map. The buffer
+/// given back last is taken next, since its lines are still in the cache. Behind its own the numbers go on with those of forwarders it is
+/// linked to. Owned by the worker's thread.
 /// </summary>
-internal sealed class FrameBuffers : IDisposable
+internal sealed unsafe class FrameBuffers : FrameMemory, IDisposable
 {
     /// <summary>Most buffers there can be: frames on their way, and one for each port to be filled.</summary>
-    public const int MostCount = OnTheirWay + Port.MaxCount;
+    public const int MostCount = OnTheirWay + MemoryLink.MaxLentCount + Port.MaxCount;
 
-    private const int OnTheirWay = 256;
+    /// <summary>Forwarders whose buffers can be mapped behind our own.</summary>
+    public const int MaxLinkCount = 15;
 
     /// <summary>Where in a buffer a virtio header is received, with the frame behind it.</summary>
     public const int ReceiveOffset = PacketContext.Headroom - VirtioNetHeader.Length;
@@ -24,20 +26,28 @@ internal sealed class FrameBuffers : IDisposable
     /// <summary>Bytes from one buffer to the next: whole cache lines, and no power of two, which would crowd all frames into few sets of the cache.</summary>
     public const int Stride = (PacketContext.BufferLength + 63) / 64 * 64;
 
+    /// <summary>Bytes of all buffers of one forwarder, in whole pages.</summary>
+    public const long ArenaLength = (((long)MostCount * Stride) + 4095) / 4096 * 4096;
+
+    private const int OnTheirWay = 256;
+
     private readonly MappedMemory _memory;
     private readonly int[] _free = new int[MostCount];
     private int _usableCount;
 
-    /// <summary>Takes the addresses for all and memory for those on their way; ports bring more.</summary>
+    /// <summary>Takes the addresses for all and memory for those on their way; ports and links bring more.</summary>
     public FrameBuffers()
     {
-        _memory = MappedMemory.Reserve((long)MostCount * Stride);
+        File = SharedFile.Create("cmesh-frames", ArenaLength);
+        _memory = MappedMemory.Reserve(ArenaLength * (1 + MaxLinkCount));
+        _memory.Place(File, 0, ArenaLength);
         Grow(OnTheirWay);
     }
 
-    public int FreeCount { get; private set; }
+    /// <summary>The memory, for forwarders that are linked to this one.</summary>
+    public FileDescriptor File { get; }
 
-    public Memory<byte> Memory => _memory.Memory;
+    public int FreeCount { get; private set; }
 
     /// <summary>Makes more buffers usable, up to the most.</summary>
     public void Grow(int count)
@@ -45,7 +55,7 @@ internal sealed class FrameBuffers : IDisposable
         count = Math.Min(count, _free.Length - _usableCount);
         if (count > 0)
         {
-            _memory.Populate(_usableCount * Stride, count * Stride);
+            _memory.Populate((long)_usableCount * Stride, (long)count * Stride);
         }
 
         for (int i = 0; i < count; i++)
@@ -57,13 +67,27 @@ internal sealed class FrameBuffers : IDisposable
     /// <summary>A free buffer's number; there must be one.</summary>
     public int Take() => _free[--FreeCount];
 
+    /// <param name="buffer">One of our own.</param>
     public void Return(int buffer) => _free[FreeCount++] = buffer;
 
-    /// <summary>So many bytes of a buffer.</summary>
-    public Span<byte> Slice(int buffer, int start, int length) => _memory.GetSpan().Slice((buffer * Stride) + start, length);
+    /// <summary>Maps another forwarder's buffers, whose numbers are then the link's times <see cref="MostCount"/> and on.</summary>
+    /// <param name="link">From 1.</param>
+    public void Map(int link, FileDescriptor file) => _memory.Place(file, link * ArenaLength, ArenaLength);
 
-    /// <summary>The memory of all, in which a buffer begins at its number times <see cref="Stride"/>.</summary>
-    public MappedMemory Mapped => _memory;
+    public void Unmap(int link) => _memory.Clear(link * ArenaLength, ArenaLength);
 
-    public void Dispose() => _memory.Dispose();
+    public override Span<byte> BufferOf(int number) => new(AddressOf(number), PacketContext.BufferLength);
+
+    /// <summary>Where a buffer begins, for the kernel.</summary>
+    public byte* AddressOf(int number)
+    {
+        int link = number / MostCount;
+        return _memory.Start + (link * ArenaLength) + ((number - (link * MostCount)) * (long)Stride);
+    }
+
+    public void Dispose()
+    {
+        _memory.Dispose();
+        File.Dispose();
+    }
 }

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.Wire;
 
@@ -11,6 +12,7 @@ public abstract class PortEngine : IDisposable
 {
     private readonly DatapathCounters _counters;
     private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
+    private readonly LinkSet _links;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
     private int _attachedCount;
@@ -20,7 +22,8 @@ public abstract class PortEngine : IDisposable
     private protected PortEngine(DatapathCounters counters)
     {
         _counters = counters;
-        Burst = new Burst(Buffers.Memory, FrameBuffers.Stride);
+        Burst = new Burst(Buffers);
+        _links = new LinkSet(Buffers, counters);
     }
 
     /// <summary>As the option says it: io_uring or readiness.</summary>
@@ -61,7 +64,7 @@ public abstract class PortEngine : IDisposable
     public void Wake()
     {
         Volatile.Write(ref _isWoken, true);
-        Signal();
+        WakeCounter.Signal();
     }
 
     /// <summary>Fills <see cref="Burst"/> with frames that wait, some of each port; sleeps until there is one, the time is over, or <see cref="Wake"/>.</summary>
@@ -70,9 +73,15 @@ public abstract class PortEngine : IDisposable
     public void Receive(int timeoutMilliseconds, SpinPolicy spin)
     {
         Burst.Clear();
+        if (_links.Count > 0)
+        {
+            _links.Exchange(Burst);
+            timeoutMilliseconds = Burst.Count > 0 ? 0 : timeoutMilliseconds;
+        }
+
         if (timeoutMilliseconds == 0 || !spin.IsOn)
         {
-            Collect(timeoutMilliseconds);
+            Wait(timeoutMilliseconds);
         }
         else
         {
@@ -95,6 +104,11 @@ public abstract class PortEngine : IDisposable
             spin.BeginGap();
             while (Burst.Count == 0 && !Volatile.Read(ref _isWoken) && spin.TryContinue())
             {
+                if (_links.HasFrames)
+                {
+                    _links.Exchange(Burst);
+                }
+
                 if (HasWork)
                 {
                     Collect(0);
@@ -108,10 +122,24 @@ public abstract class PortEngine : IDisposable
 
         if (Burst.Count == 0)
         {
-            Collect(Volatile.Read(ref _isWoken) ? 0 : timeoutMilliseconds);
+            Wait(Volatile.Read(ref _isWoken) ? 0 : timeoutMilliseconds);
         }
 
         spin.EndGap(Burst.Count > 0);
+    }
+
+    /// <summary>Collects, and lets linked forwarders know when it sleeps over that.</summary>
+    private void Wait(int timeoutMilliseconds)
+    {
+        if (_links.Count == 0 || timeoutMilliseconds == 0)
+        {
+            Collect(timeoutMilliseconds);
+            return;
+        }
+
+        Collect(_links.FallAsleep() ? timeoutMilliseconds : 0);
+        _links.WakeUp();
+        _links.Exchange(Burst);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -179,9 +207,14 @@ public abstract class PortEngine : IDisposable
         {
             int start = frame.Start - VirtioNetHeader.Length;
             int length = frame.Length + VirtioNetHeader.Length;
+            frame.Offload.WriteTo(Buffers.BufferOf(frame.Buffer).Slice(start, length));
+            if (_links.Count > 0 && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
+            {
+                return;
+            }
+
             if (_ports[frame.EgressPort] is { } port)
             {
-                frame.Offload.WriteTo(Buffers.Slice(frame.Buffer, start, length));
                 Send(frame.EgressPort, port, frame.Buffer, start, length);
                 return;
             }
@@ -189,18 +222,38 @@ public abstract class PortEngine : IDisposable
             CountSent(frame.EgressPort, length, PortStatus.Gone);
         }
 
-        Buffers.Return(frame.Buffer);
+        Release(frame.Buffer);
     }
 
     /// <summary>Sends a frame that is no part of the burst, virtio header first, behind all that was completed before.</summary>
     public void Transmit(int id, ReadOnlySpan<byte> frame)
     {
+        if (_links.Count > 0 && _links.TrySend(id, frame))
+        {
+            return;
+        }
+
         Flush();
         CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone);
     }
 
     /// <summary>Hands over all that was completed.</summary>
     public abstract void Flush();
+
+    /// <summary>Begins to exchange frames with another forwarder, instead of sending them by a port; the engine closes the link in the end.</summary>
+    internal void AttachLink(MemoryLink link, FileDescriptor peerBuffers, int port) => _links.Add(link, peerBuffers, port);
+
+    /// <summary>Ends the exchange; frames for the peer leave by the port again. No error for a link that is none any more.</summary>
+    internal void DetachLink(MemoryLink link)
+    {
+        Settle(); // Frames of the peer that are being sent have gone.
+        _links.Remove(link);
+    }
+
+    /// <summary>Memory of our buffers and our wake, for a forwarder that is to be linked.</summary>
+    internal FileDescriptor BufferFile => Buffers.File;
+
+    internal abstract EventCounter WakeCounter { get; }
 
     public void Dispose()
     {
@@ -211,8 +264,8 @@ public abstract class PortEngine : IDisposable
     /// <summary>Something may be there to collect; costs no more than collecting.</summary>
     private protected abstract bool HasWork { get; }
 
-    /// <summary>Ends the present wait or the next one. Called by any thread.</summary>
-    private protected abstract void Signal();
+    /// <summary>Has everything sent that was completed, and every buffer of it back.</summary>
+    private protected abstract void Settle();
 
     /// <summary>Fills the burst, which is empty, with what is there, waiting for it if need be.</summary>
     private protected abstract void Collect(int timeoutMilliseconds);
@@ -231,7 +284,21 @@ public abstract class PortEngine : IDisposable
             _ports[id]?.Dispose();
         }
 
+        _links.Dispose();
         Buffers.Dispose();
+    }
+
+    /// <summary>A frame that came in or was sent needs its buffer no longer.</summary>
+    private protected void Release(int buffer)
+    {
+        if (buffer < FrameBuffers.MostCount)
+        {
+            Buffers.Return(buffer);
+        }
+        else
+        {
+            _links.GiveBack(buffer);
+        }
     }
 
     /// <summary>A frame was received into a buffer, virtio header first.</summary>
@@ -241,7 +308,7 @@ public abstract class PortEngine : IDisposable
         IngressPort = id,
         Start = PacketContext.Headroom,
         Length = Math.Max(0, length - VirtioNetHeader.Length),
-        Offload = VirtioNetHeader.Read(Buffers.Slice(buffer, FrameBuffers.ReceiveOffset, VirtioNetHeader.Length)),
+        Offload = VirtioNetHeader.Read(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..]),
     };
 
     private protected TapPort? PortOf(int id) => _ports[id];

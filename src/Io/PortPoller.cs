@@ -11,6 +11,8 @@ public sealed class PortPoller : IDisposable
 {
     private readonly EpollSet _set = new();
 
+    internal EventCounter Counter => _set.Counter;
+
     /// <param name="id">Not negative; what <see cref="Wait"/> reports.</param>
     public void Add(TapPort port, int id)
     {

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
 
 namespace ClusterMesh.Datapath.Io;
@@ -23,7 +24,7 @@ internal sealed class ReadinessEngine : PortEngine
 
     private protected override bool HasWork => true;
 
-    private protected override void Signal() => _poller.Wake();
+    internal override EventCounter WakeCounter => _poller.Counter;
 
     private protected override void Collect(int timeoutMilliseconds)
     {
@@ -47,14 +48,19 @@ internal sealed class ReadinessEngine : PortEngine
         // Sent already.
     }
 
+    private protected override void Settle()
+    {
+        // Sent already.
+    }
+
     private protected override void Serve(int id, TapPort port) => _poller.Add(port, id);
 
     private protected override void EndService(int id, TapPort port) => _poller.Remove(port);
 
     private protected override void Send(int id, TapPort port, int buffer, int start, int length)
     {
-        CountSent(id, length, port.TryTransmit(Buffers.Slice(buffer, start, length)));
-        Buffers.Return(buffer);
+        CountSent(id, length, port.TryTransmit(Buffers.BufferOf(buffer).Slice(start, length)));
+        Release(buffer);
     }
 
     protected override void Dispose(bool disposing)
@@ -72,7 +78,7 @@ internal sealed class ReadinessEngine : PortEngine
         }
 
         int buffer = Buffers.Take();
-        PortStatus status = port.TryReceive(Buffers.Slice(buffer, FrameBuffers.ReceiveOffset, FrameBuffers.ReceiveLength), out int length);
+        PortStatus status = port.TryReceive(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..], out int length);
         if (status == PortStatus.Done)
         {
             Burst.Add(FrameOf(id, buffer, length));

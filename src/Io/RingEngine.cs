@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
 
@@ -9,7 +10,7 @@ namespace ClusterMesh.Datapath.Io;
 /// port costs nothing, a single frame costs one wake-up, and a flood comes in batches. Frames of a port keep their order, since the kernel
 /// serves requests in theirs and at most one of a port's reads waits.
 /// </summary>
-internal sealed class RingEngine : PortEngine
+internal sealed unsafe class RingEngine : PortEngine
 {
     private const uint SubmissionCount = 1024;
     private const uint CompletionCount = 8192;
@@ -19,7 +20,7 @@ internal sealed class RingEngine : PortEngine
 
     private readonly IoUring _ring;
     private readonly EventCounter _wake = new();
-    private readonly MappedMemory _wakeCount = MappedMemory.Reserve(sizeof(ulong));
+    private readonly void* _wakeCount = NativeMemory.AllocZeroed(sizeof(ulong));
     private readonly PortReads[] _reads = new PortReads[Port.MaxCount];
 
     // Ports without a read under way, and frames that came and did not fit the burst; the order of coming in both.
@@ -69,7 +70,13 @@ internal sealed class RingEngine : PortEngine
         }
     }
 
-    private protected override void Signal() => _wake.Signal();
+    internal override EventCounter WakeCounter => _wake;
+
+    private protected override void Settle()
+    {
+        Enter(0, 0);
+        Harvest();
+    }
 
     private protected override void Serve(int id, TapPort port)
     {
@@ -98,7 +105,7 @@ internal sealed class RingEngine : PortEngine
 
     private protected override void Send(int id, TapPort port, int buffer, int start, int length)
     {
-        _ring.Write(port.Tun, Buffers.Mapped, (buffer * FrameBuffers.Stride) + start, length, Key(RequestKind.Write, id, buffer, length));
+        _ring.Write(port.Tun, Buffers.AddressOf(buffer) + start, length, Key(RequestKind.Write, id, buffer, length));
         _certainCount++;
     }
 
@@ -126,20 +133,20 @@ internal sealed class RingEngine : PortEngine
     {
         _ring.Dispose();
         _wake.Dispose();
-        _wakeCount.Dispose();
+        NativeMemory.Free(_wakeCount);
         base.Dispose(disposing);
     }
 
     /// <summary>What comes back with a result: of which request, and what it was about. A frame's length needs 17 bits.</summary>
     private static ulong Key(RequestKind kind, int id = 0, int buffer = 0, int length = 0) =>
-        (ulong)kind << 56 | (ulong)(uint)id << 40 | (ulong)(uint)buffer << 24 | (uint)length;
+        (ulong)kind << 60 | (ulong)(uint)id << 48 | (ulong)(uint)buffer << 24 | (uint)length;
 
     /// <returns>Some of the reads are for frames that are likely to be there.</returns>
     private bool RequestReads()
     {
         if (!_isWakeAwaited)
         {
-            _ring.Wait(_wake, _wakeCount, 0, Key(RequestKind.Wake));
+            _ring.Wait(_wake, (byte*)_wakeCount, Key(RequestKind.Wake));
             _isWakeAwaited = true;
         }
 
@@ -185,7 +192,7 @@ internal sealed class RingEngine : PortEngine
             }
 
             ulong key = Key(isPatient ? RequestKind.PatientRead : RequestKind.Read, id, buffer);
-            _ring.Read(tun, Buffers.Mapped, (buffer * FrameBuffers.Stride) + FrameBuffers.ReceiveOffset, FrameBuffers.ReceiveLength, isPatient, key);
+            _ring.Read(tun, Buffers.AddressOf(buffer) + FrameBuffers.ReceiveOffset, FrameBuffers.ReceiveLength, isPatient, key);
         }
     }
 
@@ -199,16 +206,16 @@ internal sealed class RingEngine : PortEngine
     {
         while (_ring.TryTake(out ulong key, out PortStatus status, out int length))
         {
-            var kind = (RequestKind)(key >> 56);
-            int id = (int)(key >> 40) & 0xFFFF;
-            int buffer = (int)(key >> 24) & 0xFFFF;
+            var kind = (RequestKind)(key >> 60);
+            int id = (int)(key >> 48) & 0xFFF;
+            int buffer = (int)(key >> 24) & 0xFF_FFFF;
             switch (kind)
             {
                 case RequestKind.Read or RequestKind.PatientRead:
                     TakeFrame(id, buffer, kind == RequestKind.PatientRead, status, length);
                     break;
                 case RequestKind.Write:
-                    Buffers.Return(buffer);
+                    Release(buffer);
                     CountSent(id, (int)key & 0xFF_FFFF, status);
                     break;
                 case RequestKind.Wake:

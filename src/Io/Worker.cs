@@ -50,6 +50,8 @@ public sealed class Worker : IDisposable
     /// <summary>As the option says it: io_uring or readiness.</summary>
     public string EngineName => _engine.Name;
 
+    internal PortEngine Engine => _engine;
+
     public void Start() => _thread.Start();
 
     /// <summary>Runs an action on the worker's thread between two bursts and returns when it is done. Not for the worker itself.</summary>

@@ -4,7 +4,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// Frames that came in together and take their way through the pipeline together, in the order in which they came. Each lies in a buffer of
 /// its own, with headroom; the buffers belong to the I/O engine, which fills the burst and sends what the verdicts say.
 /// </summary>
-public sealed class Burst(Memory<byte> arena, int bufferLength)
+public sealed class Burst(FrameMemory memory)
 {
     /// <summary>Most frames of one burst.</summary>
     public const int MaxCount = 64;
@@ -17,8 +17,8 @@ public sealed class Burst(Memory<byte> arena, int bufferLength)
 
     public Span<BurstFrame> Frames => _frames.AsSpan(0, Count);
 
-    /// <summary>The whole buffer of a number, headroom first.</summary>
-    public Span<byte> BufferOf(int number) => arena.Span.Slice(number * bufferLength, PacketContext.BufferLength);
+    /// <summary>The whole buffer of a number, headroom first: <see cref="PacketContext.BufferLength"/> bytes.</summary>
+    public Span<byte> BufferOf(int number) => memory.BufferOf(number);
 
     public void Clear() => Count = 0;
 

@@ -55,13 +55,17 @@ internal sealed class ForwarderProcess : IDisposable
     }
 
     /// <summary>Starts a node and waits until it says that it is up.</summary>
-    public static async Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null)
+    public static Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null) =>
+        StartAsync(world, $"--config {nodeFile ?? world.NodeFile()}", world.SocketPath);
+
+    /// <summary>The same for any node.</summary>
+    public static async Task<ForwarderProcess> StartAsync(World world, string arguments, string socketPath)
     {
-        ForwarderProcess forwarder = new(world, $"--config {nodeFile ?? world.NodeFile()}");
+        ForwarderProcess forwarder = new(world, arguments);
         try
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
-            Assert.True(line.EndsWith($"; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
+            Assert.True(line.EndsWith($"; control socket {socketPath}", StringComparison.Ordinal), line + forwarder.Errors);
             return forwarder;
         }
         catch

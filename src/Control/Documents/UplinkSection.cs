@@ -15,4 +15,7 @@ public sealed record UplinkSection
 
     /// <summary>Default gateways, at most one a family.</summary>
     public IReadOnlyList<string>? Gateways { get; set; }
+
+    /// <summary>Directory where forwarders of this machine meet to exchange frames through memory; none when absent.</summary>
+    public string? SharedMemory { get; set; }
 }

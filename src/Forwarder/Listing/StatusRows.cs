@@ -68,6 +68,12 @@ internal static class StatusRows
             yield return new CounterRow("port", port.Name, "txBytes", counters.TxBytes(port.Id));
         }
 
+        foreach ((string peer, ulong sent, ulong received) in node.SharedMemory?.Links ?? [])
+        {
+            yield return new CounterRow("link", peer, "txPackets", sent);
+            yield return new CounterRow("link", peer, "rxPackets", received);
+        }
+
         yield return new CounterRow("worker", "worker-0", "forwardedPackets", counters.ForwardedPackets);
         yield return new CounterRow("worker", "worker-0", "droppedPackets", counters.DroppedPackets);
         yield return new CounterRow("worker", "worker-0", "heldPackets", counters.HeldPackets);

@@ -74,6 +74,8 @@ internal sealed unsafe class EpollSet : IDisposable
         return readyCount;
     }
 
+    public EventCounter Counter => _counter;
+
     public void Wake() => _counter.Signal();
 
     public void Dispose()

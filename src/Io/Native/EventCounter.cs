@@ -11,6 +11,9 @@ internal sealed unsafe class EventCounter : IDisposable
         _file = file ?? throw new DeviceException($"eventfd: {new KernelError(-result)}");
     }
 
+    /// <summary>Of another process.</summary>
+    public EventCounter(FileDescriptor file) => _file = file;
+
     /// <summary>For the one who waits.</summary>
     public FileDescriptor File => _file;
 

@@ -90,9 +90,9 @@ internal sealed unsafe class IoUring : IDisposable
     /// <summary>Asks for the next frame of a TAP.</summary>
     /// <param name="memory">Stays until the result is there.</param>
     /// <param name="isPatient">Waits for a frame; otherwise the result says <see cref="PortStatus.Again"/> when there is none.</param>
-    public void Read(TunFile tun, MappedMemory memory, int offset, int length, bool isPatient, ulong key)
+    public void Read(TunFile tun, byte* memory, int length, bool isPatient, ulong key)
     {
-        io_uring_sqe* entry = Transfer(LibC.IORING_OP_READ, tun.Number, memory, offset, length, key);
+        io_uring_sqe* entry = Transfer(LibC.IORING_OP_READ, tun.Number, memory, length, key);
 
         // O_NONBLOCK does not count here: without this a read of an empty TAP waits.
         entry->rw_flags = isPatient ? 0 : NoWait;
@@ -100,15 +100,15 @@ internal sealed unsafe class IoUring : IDisposable
 
     /// <summary>Sends a frame, and does not wait for room.</summary>
     /// <param name="memory">Stays until the result is there.</param>
-    public void Write(TunFile tun, MappedMemory memory, int offset, int length, ulong key)
+    public void Write(TunFile tun, byte* memory, int length, ulong key)
     {
-        io_uring_sqe* entry = Transfer(LibC.IORING_OP_WRITE, tun.Number, memory, offset, length, key);
+        io_uring_sqe* entry = Transfer(LibC.IORING_OP_WRITE, tun.Number, memory, length, key);
         entry->rw_flags = NoWait;
     }
 
     /// <summary>Waits for a signal of the counter, once.</summary>
-    public void Wait(EventCounter counter, MappedMemory memory, int offset, ulong key) =>
-        Transfer(LibC.IORING_OP_READ, counter.File.Number, memory, offset, sizeof(ulong), key);
+    public void Wait(EventCounter counter, byte* memory, ulong key) =>
+        Transfer(LibC.IORING_OP_READ, counter.File.Number, memory, sizeof(ulong), key);
 
     /// <summary>Does nothing; its result comes behind those that are there at once.</summary>
     public void Mark(ulong key) => Next(LibC.IORING_OP_NOP)->user_data = key;
@@ -167,12 +167,12 @@ internal sealed unsafe class IoUring : IDisposable
         _rings.Dispose();
     }
 
-    private io_uring_sqe* Transfer(byte operation, int file, MappedMemory memory, int offset, int length, ulong key)
+    private io_uring_sqe* Transfer(byte operation, int file, byte* memory, int length, ulong key)
     {
         io_uring_sqe* entry = Next(operation);
         entry->fd = file;
         entry->off = ulong.MaxValue; // wherever the file stands: it has no positions
-        entry->addr = (ulong)(memory.Start + offset);
+        entry->addr = (ulong)memory;
         entry->len = (uint)length;
         entry->user_data = key;
         return entry;

@@ -1,67 +1,66 @@
-using System.Buffers;
 using Tmds.Linux;
 
 namespace ClusterMesh.Datapath.Io.Native;
 
-/// <summary>Memory from the kernel at an address that stays: of a file, or fresh and zeroed. Owned by whoever made it; gone with Dispose.</summary>
-internal sealed unsafe class MappedMemory : MemoryManager<byte>
+/// <summary>
+/// Memory from the kernel at an address that stays: fresh, or that of a file, which other processes may have too. Owned by whoever made it;
+/// gone with Dispose.
+/// </summary>
+internal sealed unsafe class MappedMemory : IDisposable
 {
     private const int PopulateWrite = 23; // MADV_POPULATE_WRITE, Linux 5.14
     private const int MapNoReserve = 0x4000;
-    private readonly int _length;
-    private byte* _start;
 
-    private MappedMemory(byte* start, int length)
+    private MappedMemory(byte* start, long length)
     {
-        _start = start;
-        _length = length;
+        Start = start;
+        Length = length;
     }
 
-    public byte* Start => _start;
+    public byte* Start { get; private set; }
+
+    public long Length { get; }
 
     public static MappedMemory OfFile(FileDescriptor file, ulong offset, long length) =>
-        Map(length, LibC.MAP_SHARED | LibC.MAP_POPULATE, file.Number, (long)offset);
+        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, file.Number, (long)offset), length);
 
-    /// <summary>Addresses without memory behind them, which comes with the first touch or with <see cref="Populate"/>.</summary>
-    public static MappedMemory Reserve(long length) => Map(length, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | MapNoReserve, -1, 0);
+    /// <summary>Addresses with nothing behind them, for <see cref="Place"/>.</summary>
+    public static MappedMemory Reserve(long length) =>
+        new(Map(null, length, LibC.PROT_NONE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | MapNoReserve, -1, 0), length);
+
+    /// <summary>Puts a file's memory at a place of this one. The file's pages come with the first touch or with <see cref="Populate"/>.</summary>
+    public void Place(FileDescriptor file, long offset, long length) =>
+        Map(Start + offset, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_FIXED | MapNoReserve, file.Number, 0);
+
+    /// <summary>Takes away what was put at a place; the addresses stay reserved.</summary>
+    public void Clear(long offset, long length) =>
+        Map(Start + offset, length, LibC.PROT_NONE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | LibC.MAP_FIXED | MapNoReserve, -1, 0);
 
     /// <summary>Has the memory there before it is used, and keeps it there where the limit on locked memory allows.</summary>
-    public void Populate(int offset, int length)
+    public void Populate(long offset, long length)
     {
         long page = offset & ~4095L;
         long end = (offset + length + 4095L) & ~4095L;
-        if (LibC.madvise(_start + page, (size_t)(ulong)(end - page), PopulateWrite) != 0)
+        if (LibC.madvise(Start + page, (size_t)(ulong)(end - page), PopulateWrite) != 0)
         {
-            GetSpan().Slice(offset, length).Clear(); // An older kernel: touching does it too.
+            new Span<byte>(Start + offset, checked((int)length)).Clear(); // An older kernel: touching does it too.
         }
 
-        _ = LibC.mlock(_start + page, (size_t)(ulong)(end - page));
+        _ = LibC.mlock(Start + page, (size_t)(ulong)(end - page));
     }
 
-    public override Span<byte> GetSpan() => new(_start, _length);
-
-    public override MemoryHandle Pin(int elementIndex = 0) => new(_start + elementIndex);
-
-    public override void Unpin()
+    public void Dispose()
     {
-    }
-
-    public void Dispose() => Dispose(true);
-
-    protected override void Dispose(bool disposing)
-    {
-        if (_start != null)
+        if (Start != null)
         {
-            _ = LibC.munmap(_start, (size_t)(ulong)_length);
-            _start = null;
+            _ = LibC.munmap(Start, (size_t)(ulong)Length);
+            Start = null;
         }
     }
 
-    private static MappedMemory Map(long length, int flags, int file, long offset)
+    private static byte* Map(byte* start, long length, int protection, int flags, int file, long offset)
     {
-        void* start = LibC.mmap(null, (size_t)(ulong)length, LibC.PROT_READ | LibC.PROT_WRITE, flags, file, offset);
-        return start == LibC.MAP_FAILED
-            ? throw new DeviceException($"mmap of {length} bytes: {new KernelError(LibC.errno)}")
-            : new MappedMemory((byte*)start, checked((int)length));
+        void* mapped = LibC.mmap(start, (size_t)(ulong)length, protection, flags, file, offset);
+        return mapped == LibC.MAP_FAILED ? throw new DeviceException($"mmap of {length} bytes: {new KernelError(LibC.errno)}") : (byte*)mapped;
     }
 }
