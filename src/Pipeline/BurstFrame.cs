@@ -22,4 +22,10 @@ public record struct BurstFrame
 
     /// <summary>Where it leaves, when the verdict is to transmit.</summary>
     public int EgressPort { get; set; }
+
+    /// <summary>Why it ends here, when the verdict is to drop it.</summary>
+    public DropReason Reason { get; set; }
+
+    /// <summary>Second number of the reason, 0 when it has none.</summary>
+    public byte ReasonDetail { get; set; }
 }

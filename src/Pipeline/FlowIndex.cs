@@ -22,6 +22,24 @@ public sealed class FlowIndex
     /// <summary>Where the search for a hash begins: hand the slot to <see cref="NextCandidate"/>.</summary>
     public int FirstSlot(ulong hash) => HomeOf((uint)(hash >> 32));
 
+    /// <summary>
+    /// The first candidate of each hash, or -1. All slots are loaded before the first is looked at: the loads do not wait for each other, and
+    /// what follows finds them in the cache.
+    /// </summary>
+    public void FirstCandidates(ReadOnlySpan<ulong> hashes, Span<int> candidates)
+    {
+        for (int i = 0; i < hashes.Length; i++)
+        {
+            Prefetch.Item(in _slots[FirstSlot(hashes[i])]);
+        }
+
+        for (int i = 0; i < hashes.Length; i++)
+        {
+            int slot = FirstSlot(hashes[i]);
+            candidates[i] = NextCandidate(hashes[i], ref slot);
+        }
+    }
+
     /// <summary>The next entry with these 32 bits of hash, or -1; <paramref name="slot"/> moves behind it.</summary>
     public int NextCandidate(ulong hash, ref int slot)
     {

@@ -6,6 +6,33 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public sealed class PacketPipeline(LiveTables live)
 {
+    /// <summary>
+    /// Takes the frames of a burst through the stages in order, and counts them. Stops behind a frame that left something in the outbox: what
+    /// waited there for a neighbour must leave before the next frame of its flow does.
+    /// </summary>
+    /// <param name="from">The first frame to take.</param>
+    /// <returns>The frame to go on with when the outbox is empty; the burst's count when none is left.</returns>
+    public int ProcessBurst(Burst burst, int from, Snapshot s, MonoTime now)
+    {
+        Span<BurstFrame> frames = burst.Frames;
+        for (int i = from; i < frames.Length; i++)
+        {
+            ref BurstFrame frame = ref frames[i];
+            var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
+            frame.Verdict = Process(ref p, s, now);
+            live.Counters.CountVerdict(p, frame.Verdict, frame.Length);
+            frame.Start = p.FrameStart;
+            frame.Length = p.FrameLength;
+            frame.Offload = p.Offload;
+            frame.EgressPort = p.EgressPort;
+            frame.Reason = p.Reason;
+            frame.ReasonDetail = p.ReasonDetail;
+            if (live.Outbox.ReadyCount > 0) return i + 1;
+        }
+
+        return frames.Length;
+    }
+
     /// <summary>Takes a frame through the stages. The frame in the context's buffer is then the one that leaves, if the verdict is to transmit.</summary>
     /// <param name="s">The configuration, read once a burst.</param>
     /// <param name="now">The time, read once a burst.</param>
@@ -26,28 +53,5 @@ public sealed class PacketPipeline(LiveTables live)
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
         return v;
-    }
-
-    /// <summary>Takes frames of a burst through the stages, in their order, and notes in each what became of it.</summary>
-    /// <param name="from">Index of the first frame.</param>
-    /// <returns>
-    /// Index of the next frame; below the burst's count when the outbox has frames, which must leave behind those before and before those behind.
-    /// </returns>
-    public int ProcessBurst(Burst burst, int from, Snapshot s, MonoTime now)
-    {
-        Span<BurstFrame> frames = burst.Frames;
-        while (from < frames.Length && live.Outbox.ReadyCount == 0)
-        {
-            ref BurstFrame frame = ref frames[from++];
-            var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
-            frame.Verdict = Process(ref p, s, now);
-            live.Counters.CountVerdict(p, frame.Verdict, frame.Length);
-            frame.Start = p.FrameStart;
-            frame.Length = p.FrameLength;
-            frame.Offload = p.Offload;
-            frame.EgressPort = p.EgressPort;
-        }
-
-        return from;
     }
 }

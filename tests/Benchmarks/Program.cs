@@ -1,3 +1,5 @@
+using ClusterMesh.Datapath.Benchmarks.Tables;
+
 namespace ClusterMesh.Datapath.Benchmarks;
 
 /// <summary>Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>.</summary>
@@ -6,9 +8,9 @@ internal static class Program
     public static int Main(string[] arguments)
     {
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline"))
+        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables]");
             return 2;
         }
 
@@ -25,6 +27,11 @@ internal static class Program
         if (what is "all" or "pipeline")
         {
             PipelineBenchmark.Run();
+        }
+
+        if (what is "all" or "tables")
+        {
+            TableBenchmark.Run();
         }
 
         return 0;

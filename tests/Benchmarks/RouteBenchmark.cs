@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Benchmarks.Tables;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.Wire;
 
@@ -7,7 +8,6 @@ namespace ClusterMesh.Datapath.Benchmarks;
 internal static class RouteBenchmark
 {
     private const int PrefixCount = 1_000_000;
-    private const int KeyCount = 1 << 20;
 
     public static void Run()
     {
@@ -23,10 +23,10 @@ internal static class RouteBenchmark
         long held = GC.GetTotalMemory(forceFullCollection: true) - before;
         Console.WriteLine($"routes: {table.Count:n0} IPv4 prefixes, {held / 1048576.0:f1} MiB with all that changing them needs");
 
-        IpAddress[] keys = Keys(prefixes);
+        IpAddress[] keys = TableFiles.AddressesWithin(prefixes, seed: 3);
         int hits = 0;
         double[] lookups = Sample.Microseconds(9, _ => hits = CountHits(map, keys));
-        Console.WriteLine($"routes: look-up of random keys {Sample.Range(lookups, KeyCount / 1000.0)} ns ({hits:n0} of {KeyCount:n0} hit)");
+        Console.WriteLine($"routes: look-up of random keys {Sample.Range(lookups, TableFiles.LookupCount / 1000.0)} ns ({hits:n0} of {TableFiles.LookupCount:n0} hit)");
 
         var random = new Random(2);
         double[] changes = Sample.Microseconds(100_000, i =>
@@ -40,20 +40,6 @@ internal static class RouteBenchmark
             table.Reclaim(table.Publish().Version);
         });
         Console.WriteLine($"routes: one change, published and reclaimed: {Sample.Spread(changes)} us");
-    }
-
-    private static IpAddress[] Keys(IpPrefix[] prefixes)
-    {
-        var random = new Random(3);
-        var keys = new IpAddress[KeyCount];
-        for (int i = 0; i < keys.Length; i++)
-        {
-            IpPrefix prefix = prefixes[random.Next(prefixes.Length)];
-            uint hostBits = (uint)(random.NextInt64(1L << 32) & ((1L << (IpPrefix.MaxLength - prefix.Length)) - 1));
-            keys[i] = IpAddress.FromIpv4(prefix.Address.ToIpv4() | hostBits);
-        }
-
-        return keys;
     }
 
     private static int CountHits(PrefixMap map, IpAddress[] keys)

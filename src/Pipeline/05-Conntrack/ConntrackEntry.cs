@@ -13,12 +13,15 @@ public record struct ConntrackEntry
 
     public FlowKey Key;
 
+    /// <summary>The entry is dead from this second on. Beside the key, because a look-up reads both.</summary>
+    public uint Expires;
+
+    /// <summary>The chosen backend. In an unused entry: the next unused one.</summary>
+    public uint BackendId;
+
     public ulong Packets;
 
     public ulong Bytes;
-
-    /// <summary>The entry is dead from this second on.</summary>
-    public uint Expires;
 
     /// <summary>Last second in which the client sent.</summary>
     public uint LastTx;
@@ -35,9 +38,6 @@ public record struct ConntrackEntry
 
     /// <summary>Frontend to show as the source of replies; 0 when the flow was not translated.</summary>
     public uint RevNat;
-
-    /// <summary>The chosen backend. In an unused entry: the next unused one.</summary>
-    public uint BackendId;
 
     /// <summary>Identity of the client.</summary>
     public uint SourceIdentity;

@@ -61,6 +61,34 @@ public sealed class ConntrackTable
         return -1;
     }
 
+    /// <summary>As <see cref="Find(in FlowKey, MonoTime)"/>, for up to 64 keys at once, whose misses overlap.</summary>
+    public void Find(ReadOnlySpan<FlowKey> keys, Span<int> found, MonoTime now)
+    {
+        Span<ulong> hashes = stackalloc ulong[Burst.MaxCount];
+        hashes = hashes[..keys.Length];
+        for (int i = 0; i < keys.Length; i++)
+        {
+            hashes[i] = keys[i].Hash(_seed);
+        }
+
+        _index.FirstCandidates(hashes, found);
+        for (int i = 0; i < keys.Length; i++)
+        {
+            ref ConntrackEntry entry = ref _entries[Math.Max(found[i], 0)];
+            Prefetch.Start(in entry);
+            Prefetch.Start(in entry.Expires);
+        }
+
+        for (int i = 0; i < keys.Length; i++)
+        {
+            int entry = found[i];
+            if (entry >= 0)
+            {
+                found[i] = _entries[entry].Key == keys[i] ? _entries[entry].Expires > now.Seconds ? entry : -1 : Find(keys[i], now);
+            }
+        }
+    }
+
     /// <summary>A fresh entry for a key, in place of a dead one of the same key if there is one; -1 when the table is full.</summary>
     public int Create(in FlowKey key)
     {

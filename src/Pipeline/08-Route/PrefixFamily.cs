@@ -3,26 +3,30 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// What a <see cref="PrefixTable"/> keeps of one address family: where its rows lie, where its bits begin, and its prefixes of less than 16 bits,
-/// which the rows hold only spread over what they cover. The writer's alone.
+/// What a <see cref="PrefixTable"/> keeps of one address family: where its rows lie, where its bits begin, and its prefixes of less than 19 bits,
+/// which roots and rows hold only spread over what they cover. The writer's alone.
 /// </summary>
 internal sealed class PrefixFamily
 {
-    /// <summary>Bits decided by the two flat levels in front of the nodes.</summary>
-    public const int FlatLength = 16;
+    /// <summary>Bits decided by the root, the row and the place in the row's blocks, in front of the nodes.</summary>
+    public const int FlatLength = PrefixRoot.Stride + (2 * PrefixRow.Stride);
 
     private readonly int _offset;
 
-    /// <summary>The value at (1 &lt;&lt; length | bits). Made with the first short prefix: most tables have none for IPv6.</summary>
-    private int[] _shorter = [];
+    /// <summary>By (1 &lt;&lt; length | bits).</summary>
+    private readonly Dictionary<int, int> _shorter = [];
 
     /// <param name="offset">Bits of the 16-byte address in front of the family's own.</param>
-    public PrefixFamily(int offset) => _offset = offset;
+    public PrefixFamily(int offset)
+    {
+        _offset = offset;
+        Array.Fill(Roots, new PrefixRoot(0, PrefixRow.NoValue));
+    }
 
-    /// <summary>The block of rows; block 0 has no prefix.</summary>
-    public int Rows { get; set; }
+    public PrefixRoot[] Roots { get; } = new PrefixRoot[PrefixRoot.Count];
 
-    public long MemoryLength => _shorter.Length * (long)sizeof(int);
+    /// <summary>Bytes held; a dictionary's entry has 16 and its bucket 4.</summary>
+    public long MemoryLength => _shorter.EnsureCapacity(0) * 20L;
 
     /// <summary>The bits of the prefix, first bit highest, and the length as the family counts it.</summary>
     public (UInt128 Bits, int Length) Locate(IpPrefix prefix) =>
@@ -35,18 +39,19 @@ internal sealed class PrefixFamily
         return new IpPrefix(_offset == 0 ? new IpAddress((ulong)(bits >> 64), low) : IpAddress.FromIpv4((uint)low), length + _offset);
     }
 
-    /// <summary>The value of the prefix of this length that contains the slot (the first 16 bits).</summary>
-    public int ShorterAt(int slot, int length) => _shorter.Length == 0 ? PrefixRow.NoValue : _shorter[Place(slot, length)];
+    /// <summary>The value of the prefix of this length that contains the slot (the first 19 bits).</summary>
+    public int ShorterAt(int slot, int length) => _shorter.GetValueOrDefault(Place(slot, length), PrefixRow.NoValue);
 
     public void SetShorter(int slot, int length, int value)
     {
-        if (_shorter.Length == 0)
+        if (value < 0)
         {
-            _shorter = new int[1 << FlatLength];
-            Array.Fill(_shorter, PrefixRow.NoValue);
+            _shorter.Remove(Place(slot, length));
         }
-
-        _shorter[Place(slot, length)] = value;
+        else
+        {
+            _shorter[Place(slot, length)] = value;
+        }
     }
 
     /// <summary>The longest match of the slot among the lengths from <paramref name="shortest"/> to below <paramref name="limit"/>.</summary>

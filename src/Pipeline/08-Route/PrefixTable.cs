@@ -8,19 +8,18 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 /// <remarks>
 /// A trie in which every change makes new blocks along one path. It holds the prefixes itself: exact match, removal and enumeration read the nodes
-/// the readers read. Only lengths 0 to 15 are kept beside it, because rows hold them spread. IPv4 has rows of its own and is otherwise the same.
+/// the readers read. Only lengths 0 to 18 are kept beside it, because roots and rows hold them spread. IPv4 has roots of its own and is otherwise the same.
 /// </remarks>
 public sealed class PrefixTable
 {
     private const int Width = PrefixRow.Width;
     private const int NoValue = PrefixRow.NoValue;
-
-    /// <summary>Bits decided by the two flat levels in front of the nodes.</summary>
     private const int FlatLength = PrefixFamily.FlatLength;
+    private const int RowsLength = PrefixRoot.Stride + PrefixRow.Stride;
 
     private readonly PrefixSlab<PrefixNode> _nodes = new(PrefixMap.NodeChunkShift, PrefixNode.Length, default);
     private readonly PrefixSlab<int> _values = new(PrefixMap.ValueChunkShift, sizeof(int), NoValue);
-    private readonly PrefixSlab<PrefixRow> _rows = new(PrefixMap.RowChunkShift, PrefixRow.Length, new PrefixRow(0, 0, NoValue));
+    private readonly PrefixSlab<PrefixRow> _rows = new(PrefixMap.RowChunkShift, PrefixRow.Length, PrefixRow.Empty);
     private readonly PrefixTrie _trie;
     private readonly PrefixFamily _ipv4 = new(IpPrefix.Ipv4Offset);
     private readonly PrefixFamily _ipv6 = new(0);
@@ -51,7 +50,7 @@ public sealed class PrefixTable
             (UInt128 bits, int length) = family.Locate(prefix);
             value = length < FlatLength
                 ? family.ShorterAt(Slot(bits), length)
-                : _trie.Find(RootNode(family, bits), bits << FlatLength, length - FlatLength);
+                : _trie.Find(FirstNode(family, bits), bits << FlatLength, length - FlatLength);
         }
 
         return value >= 0;
@@ -102,7 +101,7 @@ public sealed class PrefixTable
             _nodes.Publish(_version);
             _values.Publish(_version);
             _rows.Publish(_version);
-            _published = new PrefixMap(_version, _nodes.Chunks, _values.Chunks, _rows.Chunks, _ipv4.Rows, _ipv6.Rows);
+            _published = new PrefixMap(_version, _nodes.Chunks, _values.Chunks, _rows.Chunks, [.. _ipv4.Roots, .. _ipv6.Roots]);
         }
 
         return _published;
@@ -142,8 +141,10 @@ public sealed class PrefixTable
 
     private PrefixFamily FamilyOf(IpPrefix prefix) => prefix.IsIpv4 ? _ipv4 : _ipv6;
 
-    private PrefixNode RootNode(PrefixFamily family, UInt128 bits) =>
-        _nodes[_rows[family.Rows + (Slot(bits) >> 8)].Nodes + (Slot(bits) & 0xFF)];
+    private PrefixRow RowAt(PrefixFamily family, int at) => _rows[family.Roots[at >> PrefixRow.Stride].Rows + (at & (Width - 1))];
+
+    private PrefixNode FirstNode(PrefixFamily family, UInt128 bits) =>
+        _nodes[RowAt(family, Slot(bits) >> PrefixRow.Stride).Nodes + (Slot(bits) & (Width - 1))];
 
     /// <summary>Sets the value, or takes the prefix away with <see cref="NoValue"/>; it must be there then.</summary>
     private void Apply(IpPrefix prefix, int value)
@@ -159,40 +160,70 @@ public sealed class PrefixTable
             return;
         }
 
-        int first = Slot(bits) >> 8;
-        PrefixRow row = _rows[family.Rows + first];
-        PrefixNode node = _trie.Change(RootNode(family, bits), bits << FlatLength, length - FlatLength, value);
-        int nodes = _nodes.Replace(row.Nodes, Width, Slot(bits) & 0xFF, node);
+        int at = Slot(bits) >> PrefixRow.Stride;
+        PrefixRow row = RowAt(family, at);
+        PrefixNode node = _trie.Change(FirstNode(family, bits), bits << FlatLength, length - FlatLength, value);
+        int nodes = _nodes.Replace(row.Nodes, Width, Slot(bits) & (Width - 1), node);
         if (node.IsEmpty && !_nodes.Block(nodes, Width).ContainsAnyExcept(default(PrefixNode)))
         {
             _nodes.Release(nodes, Width);
             nodes = 0;
         }
 
-        family.Rows = _rows.Replace(family.Rows, Width, first, row with { Nodes = nodes });
+        SetRow(family, at, row with { Nodes = nodes });
     }
 
-    /// <summary>Writes the best short match anew wherever a prefix of less than two bytes may have been it.</summary>
-    private void Spread(PrefixFamily family, int start, int length)
+    private void SetRow(PrefixFamily family, int at, PrefixRow row)
     {
-        if (length < 8)
+        ref PrefixRoot root = ref family.Roots[at >> PrefixRow.Stride];
+        int rows = _rows.Replace(root.Rows, Width, at & (Width - 1), row);
+        if (row == PrefixRow.Empty && !_rows.Block(rows, Width).ContainsAnyExcept(row))
         {
-            for (int at = start >> 8; at < (start >> 8) + (Width >> length); at++)
-            {
-                PrefixRow covered = _rows[family.Rows + at];
-                int best = family.BestShorter(at << 8, 0, 8);
-                family.Rows = best == covered.Value ? family.Rows : _rows.Replace(family.Rows, Width, at, covered with { Value = best });
-            }
-
-            return;
+            _rows.Release(rows, Width);
+            rows = 0;
         }
 
-        PrefixRow row = _rows[family.Rows + (start >> 8)];
+        root = root with { Rows = rows };
+    }
+
+    /// <summary>Writes the best short match anew wherever a prefix of less than 19 bits may have been it.</summary>
+    private void Spread(PrefixFamily family, int start, int length)
+    {
+        if (length < PrefixRoot.Stride)
+        {
+            int first = start >> (2 * PrefixRow.Stride);
+            for (int at = first; at < first + (PrefixRoot.Count >> length); at++)
+            {
+                family.Roots[at] = family.Roots[at] with { Value = family.BestShorter(at << (2 * PrefixRow.Stride), 0, PrefixRoot.Stride) };
+            }
+        }
+        else if (length < RowsLength)
+        {
+            int first = start >> PrefixRow.Stride;
+            for (int at = first; at < first + (1 << (RowsLength - length)); at++)
+            {
+                PrefixRow covered = RowAt(family, at);
+                int best = family.BestShorter(at << PrefixRow.Stride, PrefixRoot.Stride, RowsLength);
+                if (best != covered.Value)
+                {
+                    SetRow(family, at, covered with { Value = best });
+                }
+            }
+        }
+        else
+        {
+            SpreadInRow(family, start, length);
+        }
+    }
+
+    private void SpreadInRow(PrefixFamily family, int start, int length)
+    {
+        PrefixRow row = RowAt(family, start >> PrefixRow.Stride);
         int values = row.Shorter;
         for (int slot = start; slot < start + (1 << (FlatLength - length)); slot++)
         {
-            int best = family.BestShorter(slot, 8, FlatLength);
-            values = best == _values[values + (slot & 0xFF)] ? values : _values.Replace(values, Width, slot & 0xFF, best);
+            int best = family.BestShorter(slot, RowsLength, FlatLength);
+            values = best == _values[values + (slot & (Width - 1))] ? values : _values.Replace(values, Width, slot & (Width - 1), best);
         }
 
         if (!_values.Block(values, Width).ContainsAnyExcept(NoValue))
@@ -201,7 +232,7 @@ public sealed class PrefixTable
             values = 0;
         }
 
-        family.Rows = _rows.Replace(family.Rows, Width, start >> 8, row with { Shorter = values });
+        SetRow(family, start >> PrefixRow.Stride, row with { Shorter = values });
     }
 
     /// <summary>
@@ -221,7 +252,14 @@ public sealed class PrefixTable
                 }
             }
 
-            PrefixNode node = RootNode(family, bits);
+            PrefixRow row = RowAt(family, slot >> PrefixRow.Stride);
+            if (row.Nodes == 0 && row.Shorter == 0)
+            {
+                slot |= Width - 1; // Shorter prefixes begin at the row's first slot only.
+                continue;
+            }
+
+            PrefixNode node = FirstNode(family, bits);
             foreach ((UInt128 address, int length, int value) in node.IsEmpty ? [] : _trie.Enumerate(node, bits, FlatLength))
             {
                 yield return new(family.PrefixOf(address, length), value);
@@ -229,6 +267,6 @@ public sealed class PrefixTable
         }
     }
 
-    /// <summary>The first 16 bits.</summary>
+    /// <summary>The first 19 bits.</summary>
     private static int Slot(UInt128 bits) => (int)(bits >> (IpPrefix.MaxLength - FlatLength));
 }
