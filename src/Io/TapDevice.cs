@@ -20,7 +20,11 @@ public static class TapDevice
     private static readonly SearchValues<char> s_notInNames = SearchValues.Create("/:% \t\r\n\0");
 
     /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
-    public static TapPort Create(TapSettings settings)
+    public static TapPort Create(TapSettings settings) => CreateQueues(settings, 1)[0];
+
+    /// <summary>A TAP with several queues, each a port to be served by a worker of its own; the kernel chooses by the flow. The device lives until all are closed.</summary>
+    /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
+    public static TapPort[] CreateQueues(TapSettings settings, int count)
     {
         try
         {
@@ -28,17 +32,24 @@ public static class TapDevice
             using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
 
             // Both belong to the namespace in which they were opened; everything else can be said from here.
-            (TunFile tun, RtNetlink netlink) = ns.Run(OpenInside);
+            (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
             using (netlink)
             {
                 try
                 {
-                    Claim(tun, netlink, settings);
-                    return new TapPort(settings, tun, SetUp(netlink, settings), ns.Inode);
+                    Claim(queues[0], netlink, settings, withQueues: count > 1);
+                    foreach (TunFile queue in queues[1..])
+                    {
+                        queue.Join(settings.Interface);
+                        queue.SetOffloads(settings.Offloads);
+                    }
+
+                    Link link = SetUp(netlink, settings);
+                    return [.. queues.Select(q => new TapPort(settings, q, link, ns.Inode))];
                 }
                 catch
                 {
-                    tun.Dispose();
+                    Array.ForEach(queues, q => q.Dispose());
                     throw;
                 }
             }
@@ -65,24 +76,29 @@ public static class TapDevice
         }
     }
 
-    private static (TunFile Tun, RtNetlink Netlink) OpenInside()
+    private static (TunFile[] Queues, RtNetlink Netlink) OpenInside(int count)
     {
-        TunFile tun = TunFile.Open();
+        var queues = new List<TunFile>(count);
         try
         {
-            return (tun, RtNetlink.Open());
+            for (int i = 0; i < count; i++)
+            {
+                queues.Add(TunFile.Open());
+            }
+
+            return ([.. queues], RtNetlink.Open());
         }
         catch
         {
-            tun.Dispose();
+            queues.ForEach(q => q.Dispose());
             throw;
         }
     }
 
-    private static void Claim(TunFile tun, RtNetlink netlink, TapSettings settings)
+    private static void Claim(TunFile tun, RtNetlink netlink, TapSettings settings, bool withQueues)
     {
         long start = Stopwatch.GetTimestamp();
-        while (!tun.TryClaim(settings.Interface))
+        while (!tun.TryClaim(settings.Interface, withQueues))
         {
             // Only a TAP can be one whose process is just going; for all else waiting is vain.
             Link? other = netlink.FindLink(settings.Interface);

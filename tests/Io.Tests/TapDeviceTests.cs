@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Net;
 using System.Diagnostics;
 using System.Text.Json;
 using ClusterMesh.Datapath.Wire;
@@ -178,6 +180,42 @@ public sealed class TapDeviceTests
         Assert.StartsWith("p: ", e.Message, StringComparison.Ordinal);
         Assert.Contains(sentence, e.Message, StringComparison.Ordinal);
         AssertNothingStays(ns);
+    }
+
+    [Fact]
+    public void A_device_with_queues_spreads_flows_over_them_and_lives_until_the_last_is_closed()
+    {
+        using var ns = new TestNamespace(withIpv6: false);
+        TapPort[] queues = TapDevice.CreateQueues(TestTap.PodSettings(ns) with { Interface = "eth0" }, 2);
+        ns.Ip($"neigh replace 10.0.1.1 lladdr {TestTap.RouterMac} dev eth0");
+        using NetworkNamespace opened = NetworkNamespace.Open(ns.Name);
+        const int FlowCount = 64;
+        for (int i = 0; i < FlowCount; i++)
+        {
+            using Socket socket = opened.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+            socket.SendTo(new byte[10], new IPEndPoint(IPAddress.Parse("10.0.2.7"), 5_000 + i));
+        }
+
+        byte[] buffer = new byte[TapPort.LongestFrame];
+        int[] counts = [.. queues.Select(Count)];
+        Assert.Equal(FlowCount, counts.Sum());
+        Assert.All(counts, c => Assert.InRange(c, 1, FlowCount - 1));
+
+        queues[0].Dispose();
+        Assert.Contains("eth0", ns.Ip("-o link"), StringComparison.Ordinal);
+        queues[1].Dispose();
+        Assert.DoesNotContain("eth0", ns.Ip("-o link"), StringComparison.Ordinal);
+
+        int Count(TapPort port)
+        {
+            int count = 0;
+            while (port.TryReceive(buffer, out _) == PortStatus.Done)
+            {
+                count += TestTap.Ipv4Protocol(buffer) == 17 ? 1 : 0;
+            }
+
+            return count;
+        }
     }
 
     [Fact]

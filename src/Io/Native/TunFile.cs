@@ -15,6 +15,7 @@ internal sealed unsafe class TunFile : IDisposable
     private const short Tap = 0x0002; // IFF_TAP
     private const short NoPacketInformation = 0x1000; // IFF_NO_PI
     private const short WithVirtioHeader = 0x4000; // IFF_VNET_HDR
+    private const short MultiQueue = 0x0100; // IFF_MULTI_QUEUE
     private const short Exclusive = unchecked((short)0x8000); // IFF_TUN_EXCL: never attach to what is there
 
     // struct ifreq: name, then a union that begins with the flags.
@@ -42,23 +43,16 @@ internal sealed unsafe class TunFile : IDisposable
     }
 
     /// <summary>Makes the interface. False when something of that name is there already.</summary>
-    public bool TryClaim(string interfaceName)
-    {
-        byte* request = stackalloc byte[RequestLength];
-        var bytes = new Span<byte>(request, RequestLength);
-        bytes.Clear();
-        Encoding.UTF8.GetBytes(interfaceName, bytes[..(RequestFlags - 1)]);
-        *(short*)(request + RequestFlags) = Tap | NoPacketInformation | WithVirtioHeader | Exclusive;
-        int result = SystemCalls.Control(_file.Number, SetInterface, request);
-        if (-result == KernelError.Busy)
-        {
-            return false;
-        }
+    /// <param name="withQueues">Other files can join it as further queues.</param>
+    public bool TryClaim(string interfaceName, bool withQueues) => TrySetInterface(interfaceName, withQueues ? MultiQueue | Exclusive : Exclusive);
 
-        Require(result, $"interface {interfaceName}: TUNSETIFF");
-        int headerLength = VirtioNetHeader.Length;
-        Require(SystemCalls.Control(_file.Number, SetVirtioHeaderLength, &headerLength), $"interface {interfaceName}: TUNSETVNETHDRSZ {headerLength}");
-        return true;
+    /// <summary>Becomes a further queue of an interface that another file of this process claimed.</summary>
+    public void Join(string interfaceName)
+    {
+        if (!TrySetInterface(interfaceName, MultiQueue))
+        {
+            throw new DeviceException($"interface {interfaceName}: TUNSETIFF: {new KernelError(KernelError.Busy)}");
+        }
     }
 
     public void SetOffloads(TapOffloads offloads)
@@ -108,6 +102,25 @@ internal sealed unsafe class TunFile : IDisposable
         KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
         _ => PortStatus.Gone,
     };
+
+    private bool TrySetInterface(string interfaceName, int flags)
+    {
+        byte* request = stackalloc byte[RequestLength];
+        var bytes = new Span<byte>(request, RequestLength);
+        bytes.Clear();
+        Encoding.UTF8.GetBytes(interfaceName, bytes[..(RequestFlags - 1)]);
+        *(short*)(request + RequestFlags) = (short)(Tap | NoPacketInformation | WithVirtioHeader | flags);
+        int result = SystemCalls.Control(_file.Number, SetInterface, request);
+        if (-result == KernelError.Busy)
+        {
+            return false;
+        }
+
+        Require(result, $"interface {interfaceName}: TUNSETIFF");
+        int headerLength = VirtioNetHeader.Length;
+        Require(SystemCalls.Control(_file.Number, SetVirtioHeaderLength, &headerLength), $"interface {interfaceName}: TUNSETVNETHDRSZ {headerLength}");
+        return true;
+    }
 
     private static void Require(int result, string tried, string advice = "")
     {
