@@ -28,6 +28,7 @@ public sealed class Worker : IDisposable
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
     private readonly byte[] _buffer = GC.AllocateArray<byte>(PacketContext.BufferLength, pinned: true);
+    private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestFrame, pinned: true);
     private readonly int[] _readyIds = new int[BurstLength];
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
@@ -219,13 +220,35 @@ public sealed class Worker : IDisposable
 
     private void FlushOutbox()
     {
-        while (_live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> frame))
+        while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
             Transmit(port, frame);
         }
     }
 
-    private void Transmit(int id, ReadOnlySpan<byte> frame)
+    private void Transmit(int id, Span<byte> frame)
+    {
+        TapOffloads output = _ports[id]?.Offloads ?? TapOffloads.All;
+        if (!Segmenter.IsNeeded(frame, output))
+        {
+            Send(id, frame);
+            return;
+        }
+
+        var segmenter = new Segmenter(frame, output);
+        int count = 0;
+        for (; segmenter.TryNext(_segment, out int length); count++)
+        {
+            Send(id, _segment.AsSpan(0, length));
+        }
+
+        if (count == 0)
+        {
+            _live.Counters.CountDrop(DropReason.EgressRefused, frame.Length - VirtioNetHeader.Length);
+        }
+    }
+
+    private void Send(int id, ReadOnlySpan<byte> frame)
     {
         int length = frame.Length - VirtioNetHeader.Length;
         PortStatus status = _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone;
