@@ -6,9 +6,9 @@ internal static class Program
     public static int Main(string[] arguments)
     {
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline"))
+        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "offloads"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|offloads]");
             return 2;
         }
 
@@ -25,6 +25,11 @@ internal static class Program
         if (what is "all" or "pipeline")
         {
             PipelineBenchmark.Run();
+        }
+
+        if (what is "all" or "offloads")
+        {
+            OffloadBenchmark.Run();
         }
 
         return 0;
