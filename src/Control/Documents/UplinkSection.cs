@@ -15,4 +15,9 @@ public sealed record UplinkSection
 
     /// <summary>Default gateways, at most one a family.</summary>
     public IReadOnlyList<string>? Gateways { get; set; }
+
+    /// <summary>
+    /// on, off, or those that the link has, of checksum, tso4, tso6, ecn, uso4 and uso6, with commas between: what it lacks is done in software.
+    /// </summary>
+    public string Offloads { get; set; } = "on";
 }

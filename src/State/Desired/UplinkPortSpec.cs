@@ -3,4 +3,8 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.State.Desired;
 
 /// <summary>The TAP towards the node network; <paramref name="Mac"/> is the node's address there.</summary>
-public sealed record UplinkPortSpec(string Namespace, string Interface, string? Bridge, MacAddress Mac, IReadOnlyList<IpAddress> Gateways);
+public sealed record UplinkPortSpec(string Namespace, string Interface, string? Bridge, MacAddress Mac, IReadOnlyList<IpAddress> Gateways)
+{
+    /// <summary>What may pass without being cut or completed.</summary>
+    public TapOffloads Offloads { get; init; } = TapOffloads.All;
+}
