@@ -98,7 +98,10 @@ public static class ChangeTranslator
         MacAddress mac = document.Mac is null
             ? DerivedMac.OfEndpoint(local.Cluster, local.Name, name)
             : ValueParser.Mac(document.Mac, place.Field("mac"));
-        return new EndpointSpec(name, ns, port, mac, EndpointAddresses(document.Addresses ?? [], local, place.Field("addresses")), place.Source);
+        return new EndpointSpec(name, ns, port, mac, EndpointAddresses(document.Addresses ?? [], local, place.Field("addresses")), place.Source)
+        {
+            Offloads = OffloadText.Parse(document.Offloads, place.Field("offloads")),
+        };
     }
 
     private static List<IpAddress> EndpointAddresses(IReadOnlyList<string> texts, LocalNodeSpec local, Place place)

@@ -61,6 +61,7 @@ public static class DocumentWriter
         Interface = host.Interface,
         Mac = host.Mac.ToString(),
         InstallRoutes = host.InstallRoutes,
+        Offloads = OffloadText.Write(host.Offloads),
     };
 
     private static UplinkSection Uplink(UplinkPortSpec uplink) => new()
@@ -71,6 +72,7 @@ public static class DocumentWriter
         Mac = uplink.Mac.ToString(),
         Gateways = Texts(uplink.Gateways),
         SharedMemory = uplink.SharedMemory,
+        Offloads = OffloadText.Write(uplink.Offloads),
     };
 
     // Several CIDRs of a family come from the pod CIDRs only, and do so again when the field is absent.
@@ -96,6 +98,7 @@ public static class DocumentWriter
         Interface = endpoint.Interface,
         Mac = endpoint.Mac.ToString(),
         Addresses = Texts(endpoint.Addresses),
+        Offloads = OffloadText.Write(endpoint.Offloads),
     };
 
     private static RemoteNodeDocument Node(NodeSpec node) => new()

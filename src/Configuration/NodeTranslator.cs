@@ -203,7 +203,10 @@ internal static class NodeTranslator
         ValueParser.Namespace(host.Namespace, place.Field("namespace")),
         ValueParser.Interface(host.Interface, place.Field("interface")),
         host.Mac is null ? DerivedMac.OfHost(cluster, node) : ValueParser.Mac(host.Mac, place.Field("mac")),
-        host.InstallRoutes);
+        host.InstallRoutes)
+    {
+        Offloads = OffloadText.Parse(host.Offloads, place.Field("offloads")),
+    };
 
     private static UplinkPortSpec Uplink(UplinkSection uplink, string cluster, string node, List<InterfaceAddress> addresses, Place place)
     {
@@ -217,8 +220,11 @@ internal static class NodeTranslator
             ValueParser.Interface(uplink.Interface, place.Field("interface")),
             uplink.Bridge is null ? null : ValueParser.Interface(uplink.Bridge, place.Field("bridge")),
             uplink.Mac is null ? DerivedMac.OfUplink(cluster, node) : ValueParser.Mac(uplink.Mac, place.Field("mac")),
-            Gateways(uplink.Gateways ?? [], addresses, place.Field("gateways")),
-            uplink.SharedMemory is null ? null : Directory(uplink.SharedMemory, place.Field("sharedMemory")));
+            Gateways(uplink.Gateways ?? [], addresses, place.Field("gateways")))
+        {
+            Offloads = OffloadText.Parse(uplink.Offloads, place.Field("offloads")),
+            SharedMemory = uplink.SharedMemory is null ? null : Directory(uplink.SharedMemory, place.Field("sharedMemory")),
+        };
     }
 
     /// <summary>A socket's path has 107 bytes (unix(7)), of which the name of a node needs some.</summary>

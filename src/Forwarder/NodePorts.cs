@@ -12,6 +12,7 @@ internal static class NodePorts
         new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.Mtu)
         {
             Mac = endpoint.Mac,
+            Offloads = endpoint.Offloads,
             WithLoopback = true,
             Addresses = [.. endpoint.Addresses.Select(TapAddress.Host)],
             Routes = [.. local.RouterAddresses.Where(r => endpoint.Addresses.Any(a => a.IsIpv4 == r.IsIpv4)).SelectMany(TapRoute.ThroughRouter)],
@@ -22,6 +23,7 @@ internal static class NodePorts
         new TapSettings("host", local.Host!.Namespace, local.Host.Interface, local.Mtu)
         {
             Mac = local.Host.Mac,
+            Offloads = local.Host.Offloads,
             WithLoopback = true,
             Addresses =
             [
@@ -37,5 +39,9 @@ internal static class NodePorts
 
     /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
     public static TapPort OpenUplink(LocalNodeSpec local) => TapDevice.Create(
-        new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu) { Bridge = local.Uplink.Bridge });
+        new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
+        {
+            Bridge = local.Uplink.Bridge,
+            Offloads = local.Uplink.Offloads,
+        });
 }

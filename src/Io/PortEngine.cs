@@ -15,6 +15,7 @@ public abstract class PortEngine : IDisposable
     private readonly LinkSet _links;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
+    private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestFrame, pinned: true);
     private int _attachedCount;
     private int _mostAttachedCount;
     private bool _isWoken;
@@ -213,20 +214,27 @@ public abstract class PortEngine : IDisposable
                 return;
             }
 
-            if (_ports[frame.EgressPort] is { } port)
+            if (_ports[frame.EgressPort] is not { } port)
+            {
+                CountSent(frame.EgressPort, length, PortStatus.Gone);
+            }
+            else if (port.Offloads != TapOffloads.All && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
+            {
+                Flush();
+                SendSegments(frame.EgressPort, port, Buffers.BufferOf(frame.Buffer).Slice(start, length));
+            }
+            else
             {
                 Send(frame.EgressPort, port, frame.Buffer, start, length);
                 return;
             }
-
-            CountSent(frame.EgressPort, length, PortStatus.Gone);
         }
 
         Release(frame.Buffer);
     }
 
     /// <summary>Sends a frame that is no part of the burst, virtio header first, behind all that was completed before.</summary>
-    public void Transmit(int id, ReadOnlySpan<byte> frame)
+    public void Transmit(int id, Span<byte> frame)
     {
         if (_links.Count > 0 && _links.TrySend(id, frame))
         {
@@ -234,7 +242,14 @@ public abstract class PortEngine : IDisposable
         }
 
         Flush();
-        CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone);
+        if (_ports[id] is { } port && Segmenter.IsNeeded(frame, port.Offloads))
+        {
+            SendSegments(id, port, frame);
+        }
+        else
+        {
+            CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone);
+        }
     }
 
     /// <summary>Hands over all that was completed.</summary>
@@ -298,6 +313,22 @@ public abstract class PortEngine : IDisposable
         else
         {
             _links.GiveBack(buffer);
+        }
+    }
+
+    /// <summary>Makes of a packet what the port can take.</summary>
+    private void SendSegments(int id, TapPort port, Span<byte> packet)
+    {
+        var segmenter = new Segmenter(packet, port.Offloads);
+        int count = 0;
+        for (; segmenter.TryNext(_segment, out int length); count++)
+        {
+            CountSent(id, length, port.TryTransmit(_segment.AsSpan(0, length)));
+        }
+
+        if (count == 0)
+        {
+            CountSent(id, packet.Length, PortStatus.Refused);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Text;
 using ClusterMesh.Datapath.Io.Native;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Io;
 

@@ -22,6 +22,7 @@ public sealed class TapPort : IDisposable
         Interface = settings.Interface;
         InterfaceIndex = link.Index;
         Mac = link.Mac;
+        Offloads = settings.Offloads;
         NamespaceInode = namespaceInode;
         _tun = tun;
     }
@@ -40,6 +41,11 @@ public sealed class TapPort : IDisposable
 
     /// <summary>MAC of the kernel's side, the one the pod sends from: as asked for, or the kernel's random choice.</summary>
     public MacAddress Mac { get; }
+
+    /// <summary>
+    /// What may pass without being cut or completed, in both directions: the kernel keeps to it in what it hands over, we in what we send.
+    /// </summary>
+    public TapOffloads Offloads { get; }
 
     internal TunFile Tun => _tun;
 

@@ -23,6 +23,7 @@ public sealed class Worker : IDisposable
     private readonly Housekeeping _housekeeping;
     private readonly PortEngine _engine;
     private readonly SpinPolicy _spin;
+    private readonly Coalescer _coalescer = new();
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
@@ -178,6 +179,11 @@ public sealed class Worker : IDisposable
 
     private void Forward(Burst burst, Snapshot snapshot, MonoTime now)
     {
+        if (burst.Count > 1)
+        {
+            _coalescer.Run(burst);
+        }
+
         int completed = 0;
         while (completed < burst.Count)
         {
@@ -193,7 +199,7 @@ public sealed class Worker : IDisposable
 
     private void FlushOutbox()
     {
-        while (_live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> frame))
+        while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
             _engine.Transmit(port, frame);
         }

@@ -18,6 +18,7 @@ public sealed class PacketPipeline(LiveTables live)
         for (int i = from; i < frames.Length; i++)
         {
             ref BurstFrame frame = ref frames[i];
+            if (frame.Verdict == Verdict.Joined) continue;
             var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
             frame.Verdict = Process(ref p, s, now);
             live.Counters.CountVerdict(p, frame.Verdict, frame.Length);

@@ -17,4 +17,7 @@ public enum Verdict
 
     /// <summary>It was for the datapath itself (an ARP reply) and needs no answer.</summary>
     Consumed,
+
+    /// <summary>It is part of an earlier frame of its burst now.</summary>
+    Joined,
 }

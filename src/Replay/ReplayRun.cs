@@ -224,7 +224,7 @@ public sealed class ReplayRun
     /// <summary>Sends what the datapath has ready beside the packet in hand, and lets the neighbours answer what it asks.</summary>
     private void Flush()
     {
-        while (_live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> taken))
+        while (_live.Outbox.TryTake(out int port, out Span<byte> taken))
         {
             byte[] frame = taken[VirtioNetHeader.Length..].ToArray();
             ReplayRecord? held = _held.Claim(frame);

@@ -14,18 +14,18 @@ public readonly ref struct IpHeader
     /// <summary>Bytes of the fixed IPv6 header.</summary>
     public const int Ipv6Length = 40;
 
-    private const int Ipv4TotalLengthOffset = 2;
-    private const int Ipv4IdOffset = 4;
-    private const int Ipv4FragmentOffset = 6;
+    internal const int Ipv4TotalLengthOffset = 2;
+    internal const int Ipv4IdOffset = 4;
+    internal const int Ipv4FragmentOffset = 6;
     private const int Ipv4TtlOffset = 8;
-    private const int Ipv4ProtocolOffset = 9;
-    private const int Ipv4ChecksumOffset = 10;
-    private const int Ipv4SourceOffset = 12;
+    internal const int Ipv4ProtocolOffset = 9;
+    internal const int Ipv4ChecksumOffset = 10;
+    internal const int Ipv4SourceOffset = 12;
     private const int Ipv4DestinationOffset = 16;
-    private const int Ipv6PayloadLengthOffset = 4;
-    private const int Ipv6NextHeaderOffset = 6;
+    internal const int Ipv6PayloadLengthOffset = 4;
+    internal const int Ipv6NextHeaderOffset = 6;
     private const int Ipv6HopLimitOffset = 7;
-    private const int Ipv6SourceOffset = 8;
+    internal const int Ipv6SourceOffset = 8;
     private const int Ipv6DestinationOffset = 24;
     private const int Ipv6FragmentHeaderLength = 8;
     private const ushort Ipv4MoreFragments = 0x2000;

@@ -10,14 +10,14 @@ public readonly ref struct TransportHeader
 {
     private const int DestinationPortOffset = 2;
     private const int EchoIdOffset = 4;
-    private const int TcpDataOffset = 12;
-    private const int TcpFlagsOffset = 13;
-    private const int TcpChecksumOffset = 16;
-    private const int UdpLengthOffset = 4;
-    private const int UdpChecksumOffset = 6;
+    internal const int TcpDataOffset = 12;
+    internal const int TcpFlagsOffset = 13;
+    internal const int TcpChecksumOffset = 16;
+    internal const int UdpLengthOffset = 4;
+    internal const int UdpChecksumOffset = 6;
     private const int IcmpChecksumOffset = 2;
-    private const int TcpLength = 20;
-    private const int UdpLength = 8;
+    internal const int TcpLength = 20;
+    internal const int UdpLength = 8;
     private const int SctpLength = 12;
 
     /// <summary>Bytes of an ICMP header; the packet that an error quotes begins behind it.</summary>

@@ -8,9 +8,9 @@ internal static class Program
     public static int Main(string[] arguments)
     {
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables"))
+        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads]");
             return 2;
         }
 
@@ -32,6 +32,11 @@ internal static class Program
         if (what is "all" or "tables")
         {
             TableBenchmark.Run();
+        }
+
+        if (what is "all" or "offloads")
+        {
+            OffloadBenchmark.Run();
         }
 
         return 0;

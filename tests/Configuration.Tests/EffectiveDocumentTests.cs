@@ -9,9 +9,9 @@ public sealed class EffectiveDocumentTests
 {
     private const string BothFamilies = """
         node: {name: n, cluster: c, addresses: [172.18.0.5/16, 'fd18::5/64'], podCIDRs: [10.0.1.0/24, 10.0.2.0/24, 'fd00:1::/64']}
-        uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1']}
+        uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1'], offloads: off}
         masquerade: {enabled: false, masqLinkLocal: true, masqLinkLocalIPv6: true, nonMasqueradeCIDRs: ['::/0', 0.0.0.0/0]}
-        endpoints: [{name: '1', namespace: 'true', interface: 'null', addresses: ['fd00:1::9']}]
+        endpoints: [{name: '1', namespace: 'true', interface: 'null', addresses: ['fd00:1::9'], offloads: 'tso4, checksum'}]
         services: [{name: yes, protocol: SCTP, frontends: [{type: NodePort, port: 30000}]}]
         """;
 

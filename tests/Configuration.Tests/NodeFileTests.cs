@@ -34,6 +34,24 @@ public sealed class NodeFileTests
         Assert.Equal([IpAddress.Parse("172.18.0.1")], uplink.Gateways);
     }
 
+    [Theory]
+    [InlineData("on", TapOffloads.All)]
+    [InlineData("off", TapOffloads.None)]
+    [InlineData("checksum", TapOffloads.Checksum)]
+    [InlineData("checksum, tso4, ecn", TapOffloads.Checksum | TapOffloads.TcpIpv4 | TapOffloads.TcpEcn)]
+    [InlineData("uso6,uso4,ecn,tso6,tso4,checksum", TapOffloads.All)]
+    public void Offloads_of_each_port(string text, TapOffloads wanted)
+    {
+        string yaml = Sample.WestWorker
+            .Replace("  bridge: br0", $"  bridge: br0\n  offloads: {text}", StringComparison.Ordinal)
+            .Replace("host:\n", $"host:\n  offloads: {text}\n", StringComparison.Ordinal)
+            .Replace("    namespace: west-curl-pod", $"    namespace: west-curl-pod\n    offloads: {text}", StringComparison.Ordinal);
+        NodeFile file = NodeFile.Parse("x.yaml", yaml);
+        Assert.Equal((wanted, wanted), (file.Local.Host!.Offloads, file.Local.Uplink!.Offloads));
+        Assert.Equal([wanted, TapOffloads.All], file.Initial.Endpoints!.Select(e => e.Offloads));
+        Assert.Equal((TapOffloads.All, TapOffloads.All), (_file.Local.Host!.Offloads, _file.Local.Uplink!.Offloads));
+    }
+
     [Fact]
     public void Endpoints()
     {

@@ -87,7 +87,7 @@ public sealed class FramingTests
         ChangeDocument change = JsonSerializer.Deserialize("""{"endpoints":[{"name":"a"}]}""", ControlJson.Default.ChangeDocument)!;
         Assert.Equal("eth0", change.Endpoints![0].Interface);
         Assert.Equal(
-            """{"endpoints":[{"name":"a","namespace":"","interface":"eth0","addresses":[]}]}""",
+            """{"endpoints":[{"name":"a","namespace":"","interface":"eth0","addresses":[],"offloads":"on"}]}""",
             JsonSerializer.Serialize(change, ControlJson.Default.ChangeDocument));
     }
 }

@@ -29,7 +29,7 @@ public sealed class FenceTests
     private static readonly Dictionary<string, string[]> s_hotIo = new()
     {
         ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox"],
-        ["src/Io/PortEngine.cs"] = ["Receive", "ReceiveSpinning", "Complete", "Transmit", "FrameOf", "CountSent"],
+        ["src/Io/PortEngine.cs"] = ["Receive", "ReceiveSpinning", "Complete", "Transmit", "SendSegments", "FrameOf", "CountSent"],
         ["src/Io/RingEngine.cs"] = ["Collect", "RequestReads", "Enter", "Harvest", "TakeFrame", "Send"],
         ["src/Io/ReadinessEngine.cs"] = ["Collect", "TryReceive", "Send"],
     };
@@ -95,7 +95,7 @@ public sealed class FenceTests
                 select $"{hot.Key} has no {name} any more: mend the list of {nameof(FenceTests)}."));
 
     private static IEnumerable<SourceFile> HotFiles() => Tree.Sources("src/Pipeline")
-        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|PacketPipeline\.cs)") && !s_writers.ContainsKey(f.Path))
+        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Offloads/|PacketPipeline\.cs)") && !s_writers.ContainsKey(f.Path))
         .Concat(s_hotIo.Keys.Select(path => new SourceFile(path, Tree.Read(path))));
 
     /// <summary>Constructors and initializers run at start; of the worker and its engines only the per-frame methods count.</summary>

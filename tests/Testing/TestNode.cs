@@ -198,7 +198,7 @@ public sealed class TestNode
     private List<OutboxFrame> TakeOutbox()
     {
         var frames = new List<OutboxFrame>();
-        while (Live.Outbox.TryTake(out int port, out ReadOnlySpan<byte> frame))
+        while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
             frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
         }

@@ -15,4 +15,9 @@ public sealed record EndpointDocument
 
     /// <summary>At most one a family, inside the node's pod CIDRs.</summary>
     public IReadOnlyList<string> Addresses { get; set; } = [];
+
+    /// <summary>
+    /// on, off, or those that the link has, of checksum, tso4, tso6, ecn, uso4 and uso6, with commas between: what it lacks is done in software.
+    /// </summary>
+    public string Offloads { get; set; } = "on";
 }

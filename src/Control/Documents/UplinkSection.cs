@@ -18,4 +18,9 @@ public sealed record UplinkSection
 
     /// <summary>Directory where forwarders of this machine meet to exchange frames through memory; none when absent.</summary>
     public string? SharedMemory { get; set; }
+
+    /// <summary>
+    /// on, off, or those that the link has, of checksum, tso4, tso6, ecn, uso4 and uso6, with commas between: what it lacks is done in software.
+    /// </summary>
+    public string Offloads { get; set; } = "on";
 }

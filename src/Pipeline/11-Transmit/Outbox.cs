@@ -144,7 +144,7 @@ public sealed class Outbox
     }
 
     /// <summary>The oldest frame that can leave, with its virtio header; the span is good until the next call on the outbox.</summary>
-    public bool TryTake(out int port, out ReadOnlySpan<byte> frame)
+    public bool TryTake(out int port, out Span<byte> frame)
     {
         int oldest = -1;
         for (int i = 0; ReadyCount > 0 && i < _slots.Length; i++)

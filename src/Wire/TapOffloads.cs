@@ -1,4 +1,4 @@
-namespace ClusterMesh.Datapath.Io;
+namespace ClusterMesh.Datapath.Wire;
 
 /// <summary>
 /// What the reader of a TAP can take (TUN_F_* of linux/if_tun.h): the kernel may then hand over partial checksums and super-packets.
