@@ -1,14 +1,24 @@
+using ClusterMesh.Datapath.Benchmarks.Report;
+
 namespace ClusterMesh.Datapath.Benchmarks;
 
-/// <summary>Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>.</summary>
+/// <summary>
+/// Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>. <c>report</c>
+/// is the last step of ./run-lab.sh bench.
+/// </summary>
 internal static class Program
 {
     public static int Main(string[] arguments)
     {
+        if (arguments is ["report", string plan, string directory])
+        {
+            return ReportCommand.Run(plan, directory);
+        }
+
         string what = arguments.Length == 0 ? "all" : arguments[0];
         if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline] | benchmarks report PLAN DIRECTORY");
             return 2;
         }
 
