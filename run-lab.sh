@@ -25,6 +25,14 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-traffic.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
+# shellcheck source=lab/bench-worlds.sh
+source "$ROOT/lab/bench-worlds.sh"
+# shellcheck source=lab/bench-kernel.sh
+source "$ROOT/lab/bench-kernel.sh"
+# shellcheck source=lab/bench-measures.sh
+source "$ROOT/lab/bench-measures.sh"
+# shellcheck source=lab/bench.sh
+source "$ROOT/lab/bench.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

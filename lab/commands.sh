@@ -5,7 +5,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | scale | exec | status | down | acceptance) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | scale | exec | status | down | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -21,10 +21,11 @@ command_help() {
 ./run-lab.sh status                     what is up
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
+./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for up, connect, exec, scale, status and down;
-a random one for the whole job and for acceptance.
+a random one for the whole job, for acceptance and for bench.
 END
 }
 

@@ -9,12 +9,12 @@ LAB_COMMANDS=(ip:iproute2 ping:iputils-ping curl:curl tcpdump:tcpdump nginx:ngin
 
 need_root() { (( EUID == 0 )) || die 2 "$1 makes network namespaces and needs root: run it with sudo"; }
 
-# install_missing <command:package...>: asks apt only for packages whose command is not there.
+# install_missing <command:package...>: asks apt only for packages whose command, or file by its path, is not there.
 install_missing() {
     local pair
     local -a packages=()
     for pair; do
-        command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+        [[ $pair == /* && -e ${pair%%:*} ]] || command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
     done
     has_libpcap || packages+=(libpcap0.8)
     (( ${#packages[@]} )) || return 0

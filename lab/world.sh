@@ -36,6 +36,8 @@ choose_world() {
     STATE=/run/cmesh-lab-$LAB_ID
     export CMESH_RUN_DIR=/run/cmesh-$LAB_ID
     if [[ $LAB_ID == lab ]]; then CMESH_RUN_DIR=/run/cmesh; fi
+    # One that another command made may have other places, such as a benchmark's.
+    if [[ -s $STATE/places ]]; then mapfile -t PLACES <"$STATE/places"; fi
 }
 
 random_id() { tr -d - </proc/sys/kernel/random/uuid | cut -c1-6 | sed 's/^/t/'; }
@@ -60,6 +62,7 @@ claim() {
     [[ ${CLAIMED:-} ]] || die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
     mkdir "$STATE"/{pid,log,nodes,servers}
     printf '%s\n' $$ >"$STATE/owner"
+    printf '%s\n' "${PLACES[@]}" >"$STATE/places"
 }
 
 trap_signals() {

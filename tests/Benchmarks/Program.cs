@@ -1,16 +1,25 @@
+using ClusterMesh.Datapath.Benchmarks.Report;
 using ClusterMesh.Datapath.Benchmarks.Tables;
 
 namespace ClusterMesh.Datapath.Benchmarks;
 
-/// <summary>Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>.</summary>
+/// <summary>
+/// Prints the figures of tables and pipeline that the documents give: <c>dotnet run -c Release --project tests/Benchmarks</c>. <c>report</c>
+/// is the last step of ./run-lab.sh bench.
+/// </summary>
 internal static class Program
 {
     public static int Main(string[] arguments)
     {
+        if (arguments is ["report", string plan, string directory])
+        {
+            return ReportCommand.Run(plan, directory);
+        }
+
         string what = arguments.Length == 0 ? "all" : arguments[0];
         if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads] | benchmarks report PLAN DIRECTORY");
             return 2;
         }
 
