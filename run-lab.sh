@@ -25,6 +25,8 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-traffic.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
+# shellcheck source=lab/offloads.sh
+source "$ROOT/lab/offloads.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 
