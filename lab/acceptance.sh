@@ -7,10 +7,12 @@ acceptance() {
         # 5,000 over four leaves each 1,250 with a standard deviation of 31: 10 % is four of them.
         many_connections 5000 10
         long_stream 5
+        offload_pairs 4
     else
         # Here 5 % is nine standard deviations.
         many_connections 100000 5
         long_stream 60
+        offload_pairs 64
     fi
     idle_processor 10
     second_forwarder

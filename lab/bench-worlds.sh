@@ -145,12 +145,13 @@ add_services() { "add_services_${KIND[$1]}" "$@"; }
 add_services_null() { :; }
 
 start_datapath() {
-    local side entries=$(( 2 * FLOWS + 500000 ))
+    local side uplink entries=$(( 2 * FLOWS + 500000 ))
     local -a flags
     read -ra flags <<<"${FLAGS[$1]}"
     for side in west east; do
         {
-            sed "s|@LAB@|$LAB_ID|g; s|@WORLD@|$1|g; s|@STATE@|$STATE|; s|@ENTRIES@|$entries|" "$ROOT/lab/bench/$side.yaml"
+            uplink=$(jq -r --arg name "$1" '.worlds[] | select(.name == $name) | .uplink // ""' "$PLAN")
+            sed "s|@UPLINK@|$uplink|; s|@LAB@|$LAB_ID|g; s|@WORLD@|$1|g; s|@STATE@|$STATE|g; s|@ENTRIES@|$entries|" "$ROOT/lab/bench/$side.yaml"
             jq -r --arg name "$1" '.worlds[] | select(.name == $name) | .nodeFile // ""' "$PLAN"
             cat "$STATE/services/few.yaml"
         } >"$STATE/nodes/$1-$side.yaml"

@@ -14,12 +14,12 @@ answering_forwarder() {
     [[ -S $(socket_directory "$1")/control.sock ]] && json "$1" .processId status 2>/dev/null
 }
 
-# start_forwarders <node...>: all at once, then wait for each.
+# start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given.
 start_forwarders() {
     local node
     progress "forwarders: $*"
     for node; do
-        sed "s|@LAB@|$LAB_ID|g" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
+        sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
         start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml"
     done
     for node; do

@@ -129,6 +129,11 @@ public static class TapDevice
         }
 
         netlink.SetMtu(link, settings.Mtu);
+        if (settings.QueueLength is { } length)
+        {
+            netlink.SetQueueLength(link, length);
+        }
+
         if (settings.Bridge is { } bridge)
         {
             Link master = netlink.FindLink(bridge) ?? throw new DeviceException(

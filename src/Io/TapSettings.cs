@@ -22,6 +22,9 @@ public sealed record TapSettings(string Name, string Namespace, string Interface
 
     public TapOffloads Offloads { get; init; } = TapOffloads.All;
 
+    /// <summary>Frames that may wait for us to read them, beyond which the kernel drops; null keeps its 1,000.</summary>
+    public int? QueueLength { get; init; }
+
     /// <summary>Brings lo up too, which a new namespace has down: a pod wants 127.0.0.1.</summary>
     public bool WithLoopback { get; init; }
 }

@@ -48,6 +48,16 @@ public sealed class TapDeviceTests
         Assert.False(port.Mac.IsGroup);
     }
 
+    [Theory]
+    [InlineData(null, 1000)]
+    [InlineData(8192, 8192)]
+    public void The_queue_is_as_long_as_asked_for(int? asked, int shown)
+    {
+        using var ns = new TestNamespace();
+        using TapPort port = TapDevice.Create(new TapSettings("host", ns.Name, "eth0", 1500) { QueueLength = asked });
+        Assert.Equal(shown, Command.Json("ip", $"-j -n {ns.Name} link show dev eth0")[0].GetProperty("txqlen").GetInt32());
+    }
+
     [Fact]
     public void Onlink_prefix_and_protocol_of_routes_are_kept()
     {

@@ -53,6 +53,14 @@ internal sealed class RtNetlink : IDisposable
         Finish(message, $"interface {link.Name}: set MTU {mtu}");
     }
 
+    /// <summary>Frames that may wait for the reader of a TAP.</summary>
+    public void SetQueueLength(Link link, int length)
+    {
+        NetlinkMessage message = BeginLink(link, default);
+        message.AddAttribute(LinkQueueLength, (uint)length);
+        Finish(message, $"interface {link.Name}: set queue length {length}");
+    }
+
     public void SetMaster(Link link, Link master)
     {
         NetlinkMessage message = BeginLink(link, default);

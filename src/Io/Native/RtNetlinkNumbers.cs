@@ -27,6 +27,7 @@ internal static class RtNetlinkNumbers
     public const ushort LinkName = 3; // IFLA_IFNAME
     public const ushort LinkMtu = 4; // IFLA_MTU
     public const ushort LinkMaster = 10; // IFLA_MASTER
+    public const ushort LinkQueueLength = 13; // IFLA_TXQLEN
     public const ushort LinkOperationalState = 16; // IFLA_OPERSTATE
     public const ushort LinkInformation = 18; // IFLA_LINKINFO
     public const ushort InformationKind = 1; // IFLA_INFO_KIND
