@@ -40,10 +40,10 @@ measure_tcp() {
         return 1
     fi
     spent=$(( $(processor_milliseconds) - before ))
-    OUT=$(jq -c --argjson spent "$spent" '.end | {
+    OUT=$(jq -c --argjson spent "$spent" 'if (.end.sum_received.bytes // 0) == 0 then error("iperf3 received nothing") else .end | {
         gigabitsPerSecond: (.sum_received.bits_per_second / 1e9),
         retransmits: .sum_sent.retransmits,
-        processorMillisecondsPerGigabit: ($spent / (.sum_received.bytes * 8 / 1e9)) }' <<<"$OUT" 2>&1)
+        processorMillisecondsPerGigabit: ($spent / (.sum_received.bytes * 8 / 1e9)) } end' <<<"$OUT" 2>&1)
 }
 
 # A server whose client went away in the middle may take no other.

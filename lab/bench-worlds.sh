@@ -145,18 +145,21 @@ add_services() { "add_services_${KIND[$1]}" "$@"; }
 add_services_null() { :; }
 
 start_datapath() {
-    local side uplink entries=$(( 2 * FLOWS + 500000 ))
+    local side
     local -a flags
     read -ra flags <<<"${FLAGS[$1]}"
     for side in west east; do
-        {
-            uplink=$(jq -r --arg name "$1" '.worlds[] | select(.name == $name) | .uplink // ""' "$PLAN")
-            sed "s|@UPLINK@|$uplink|; s|@LAB@|$LAB_ID|g; s|@WORLD@|$1|g; s|@STATE@|$STATE|g; s|@ENTRIES@|$entries|" "$ROOT/lab/bench/$side.yaml"
-            jq -r --arg name "$1" '.worlds[] | select(.name == $name) | .nodeFile // ""' "$PLAN"
-            cat "$STATE/services/few.yaml"
-        } >"$STATE/nodes/$1-$side.yaml"
-        start "$1-$side-forwarder" - "$FORWARDER" --config "$STATE/nodes/$1-$side.yaml" "${flags[@]}"
+        node_file "$1" "$side" >"$STATE/nodes/$1-$side.json"
+        start "$1-$side-forwarder" - "$FORWARDER" --config "$STATE/nodes/$1-$side.json" "${flags[@]}"
     done
+}
+
+# node_file <world> <side>: with what the plan changes for this world, section by section. Tables have one length in all worlds.
+node_file() {
+    jq --arg name "$1" --argjson entries "$(( 2 * FLOWS + 500000 ))" --slurpfile plan "$PLAN" '
+        .tables.conntrackEntries = $entries
+        | . * ($plan[0].worlds[] | select(.name == $name) | .nodeFile // {})
+        | del(.[][]? | nulls)' "$ROOT/lab/bench/$2.json" | sed "s|@LAB@|$LAB_ID|g; s|@WORLD@|$1|g; s|@STATE@|$STATE|g"
 }
 
 wait_for_datapath() {
@@ -165,7 +168,7 @@ wait_for_datapath() {
         wait_for 30 datapath_is_ready_or_dead "$1-$side" || die 1 "the forwarder $1-$side is not ready after 30 s: $(last_words "$1-$side")"
         is_gone "$1-$side-forwarder" && die 1 "the forwarder $1-$side ended: $(last_words "$1-$side")"
     done
-    return 0
+    add_services "$1" few
 }
 
 datapath_is_ready_or_dead() {
@@ -179,7 +182,7 @@ cmesh_of() {
     timeout --foreground 60 "$CMESH" --socket "$STATE/nodes/$node.sock" "$@"
 }
 
-# add_services_datapath <world> <set> [node...]
+# add_services_datapath <world> <set>
 add_services_datapath() {
     local side answer
     for side in west east; do
