@@ -84,7 +84,7 @@ public sealed class FenceTests
             .Concat(s_hotWorker.Where(n => new SourceFile("", Tree.Read("src/Io/Worker.cs")).Members().All(m => m.Name != n)).Select(n => $"Worker has no {n} any more: mend the list of {nameof(FenceTests)}.")));
 
     private static IEnumerable<SourceFile> HotFiles() => Tree.Sources("src/Pipeline")
-        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|PacketPipeline\.cs)") && !s_writers.ContainsKey(f.Path))
+        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Shortcut/|PacketPipeline\.cs|FlowIndex\.cs|Prefetch\.cs)") && !s_writers.ContainsKey(f.Path))
         .Append(new SourceFile("src/Io/Worker.cs", Tree.Read("src/Io/Worker.cs")));
 
     /// <summary>Constructors and initializers run at start; of the worker only the per-frame methods count.</summary>
