@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Benchmarks.Micro;
 using ClusterMesh.Datapath.Benchmarks.Tables;
 
 namespace ClusterMesh.Datapath.Benchmarks;
@@ -8,10 +9,15 @@ internal static class Program
     public static int Main(string[] arguments)
     {
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables"))
+        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|micro [part of a name]]");
             return 2;
+        }
+
+        if (what == "micro")
+        {
+            MicroBenchmark.Run(arguments.ElementAtOrDefault(1) ?? "");
         }
 
         if (what is "all" or "routes")
