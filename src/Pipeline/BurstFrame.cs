@@ -28,4 +28,16 @@ public record struct BurstFrame
 
     /// <summary>Second number of the reason, 0 when it has none.</summary>
     public byte ReasonDetail { get; set; }
+
+    /// <summary>What the stages made of it.</summary>
+    public void Take(in PacketContext p, Verdict verdict)
+    {
+        Verdict = verdict;
+        Start = p.FrameStart;
+        Length = p.FrameLength;
+        Offload = p.Offload;
+        EgressPort = p.EgressPort;
+        Reason = p.Reason;
+        ReasonDetail = p.ReasonDetail;
+    }
 }

@@ -34,14 +34,17 @@ public sealed class DatapathCounters
     public ulong TxBytes(int port) => _txBytes[port];
 
     /// <summary>A packet came in and this became of it.</summary>
-    public void CountVerdict(in PacketContext p, Verdict verdict, int receivedLength)
+    public void CountVerdict(in PacketContext p, Verdict verdict, int receivedLength) => CountVerdict(p.IngressPort, verdict, p.Reason, receivedLength);
+
+    /// <summary>As <see cref="CountVerdict(in PacketContext, Verdict, int)"/>, without the context.</summary>
+    public void CountVerdict(int ingressPort, Verdict verdict, DropReason reason, int receivedLength)
     {
-        _rxPackets[p.IngressPort]++;
-        _rxBytes[p.IngressPort] += (uint)receivedLength;
+        _rxPackets[ingressPort]++;
+        _rxBytes[ingressPort] += (uint)receivedLength;
         switch (verdict)
         {
             case Verdict.Drop:
-                CountDrop(p.Reason, receivedLength);
+                CountDrop(reason, receivedLength);
                 break;
             case Verdict.Held:
                 HeldPackets++;

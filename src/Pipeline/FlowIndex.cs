@@ -22,6 +22,9 @@ public sealed class FlowIndex
     /// <summary>Where the search for a hash begins: hand the slot to <see cref="NextCandidate"/>.</summary>
     public int FirstSlot(ulong hash) => HomeOf((uint)(hash >> 32));
 
+    /// <summary>Asks for the memory in which the search for a hash begins.</summary>
+    public void PrefetchSlot(ulong hash) => Prefetch.Start(in _slots[FirstSlot(hash)]);
+
     /// <summary>
     /// The first candidate of each hash, or -1. All slots are loaded before the first is looked at: the loads do not wait for each other, and
     /// what follows finds them in the cache.
@@ -30,7 +33,7 @@ public sealed class FlowIndex
     {
         for (int i = 0; i < hashes.Length; i++)
         {
-            Prefetch.Item(in _slots[FirstSlot(hashes[i])]);
+            PrefetchSlot(hashes[i]);
         }
 
         for (int i = 0; i < hashes.Length; i++)
@@ -98,6 +101,8 @@ public sealed class FlowIndex
 
         _slots[hole] = 0;
     }
+
+    public void Clear() => Array.Clear(_slots);
 
     private int HomeOf(uint tag) => (int)((tag * (ulong)_slots.Length) >> 32);
 

@@ -32,9 +32,12 @@ public static class HeaderRewrite
         else
         {
             ChecksumDelta addresses = SetAddresses(ip, key, target);
+            p.AddressDelta += addresses;
             if (p.HasTransport && TransportHeader.TryParse(p.Datagram[p.TransportOffset..], key.Protocol, fragment: true, out TransportHeader transport))
             {
-                SetTransport(transport, key, target, addresses, IsPartial(p));
+                ChecksumDelta ports = SetPorts(transport, key, target);
+                p.PortDelta += ports;
+                SetTransport(transport, key.Protocol, ports, addresses, IsPartial(p));
             }
         }
 
@@ -63,7 +66,7 @@ public static class HeaderRewrite
         ChecksumDelta message16 = outer.IsIpv4 ? default : quotedAddresses;
         if (quoted.FragmentOffset == 0 && TransportHeader.TryParseQuoted(quotedBytes[quoted.HeaderLength..], key.Protocol, out TransportHeader transport))
         {
-            message16 += SetTransport(transport, quotedKey, quotedTarget, quotedAddresses, partial: false);
+            message16 += SetTransport(transport, key.Protocol, SetPorts(transport, quotedKey, quotedTarget), quotedAddresses, partial: false);
         }
 
         if (IsPartial(p))
@@ -100,16 +103,15 @@ public static class HeaderRewrite
     }
 
     /// <returns>By how much the sum of the transport's own bytes changed.</returns>
-    private static ChecksumDelta SetTransport(TransportHeader transport, in FlowKey key, in FlowKey target, ChecksumDelta addresses, bool partial)
+    private static ChecksumDelta SetTransport(TransportHeader transport, IpProtocol protocol, ChecksumDelta ports, ChecksumDelta addresses, bool partial)
     {
-        ChecksumDelta ports = SetPorts(transport, key, target);
         if (!transport.HasChecksum)
         {
             return ports;
         }
 
         ushort old = transport.Checksum;
-        if (key.Protocol == IpProtocol.Udp && old == 0 && !partial)
+        if (protocol == IpProtocol.Udp && old == 0 && !partial)
         {
             return ports; // RFC 768: the sender chose to send none.
         }
@@ -120,8 +122,8 @@ public static class HeaderRewrite
             return default;
         }
 
-        ushort repaired = (key.Protocol == IpProtocol.Icmp ? ports : ports + addresses).ApplyTo(old);
-        transport.Checksum = key.Protocol == IpProtocol.Udp && repaired == 0 ? (ushort)0xFFFF : repaired;
+        ushort repaired = (protocol == IpProtocol.Icmp ? ports : ports + addresses).ApplyTo(old);
+        transport.Checksum = protocol == IpProtocol.Udp && repaired == 0 ? (ushort)0xFFFF : repaired;
         return ports + ChecksumDelta.Between(old, transport.Checksum);
     }
 

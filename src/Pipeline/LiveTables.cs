@@ -8,7 +8,8 @@ public sealed class LiveTables
     private const int OutboxSlots = 64;
 
     /// <param name="seed">Of the hashes and the dice: from the system's entropy in production, fixed in tests and replays.</param>
-    public LiveTables(int conntrackCapacity, int snatCapacity, ulong seed)
+    /// <param name="hasShortcut">Established flows go round the stages; nobody can tell but by the time it takes.</param>
+    public LiveTables(int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true)
     {
         Random = new FlowRandom(seed);
         Conntrack = new ConntrackTable(conntrackCapacity, Random.Next());
@@ -16,6 +17,7 @@ public sealed class LiveTables
         Fragments = new FragmentTable(FragmentCapacity, Random.Next());
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next());
+        Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
     }
 
     public FlowRandom Random { get; }
@@ -27,6 +29,8 @@ public sealed class LiveTables
     public FragmentTable Fragments { get; }
 
     public NeighborTable Neighbors { get; }
+
+    public ShortcutTable Shortcuts { get; }
 
     public Outbox Outbox { get; }
 

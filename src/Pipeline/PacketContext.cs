@@ -92,6 +92,20 @@ public ref struct PacketContext
 
     public RouteTarget Route { get; set; }
 
+    /// <summary>Number of <see cref="Route"/> in the route table.</summary>
+    public int RouteTarget { get; set; }
+
+    /// <summary>Entry of the client's choice of backend, -1 when no frontend is concerned.</summary>
+    public int ChoiceIndex { get; set; }
+
+    /// <summary>The packet is the answer to a masqueraded flow and has got its destination back.</summary>
+    public bool IsRevSnat { get; set; }
+
+    /// <summary>What all translations together changed in the checksums: addresses here, ports in <see cref="PortDelta"/>.</summary>
+    public ChecksumDelta AddressDelta { get; set; }
+
+    public ChecksumDelta PortDelta { get; set; }
+
     public DropReason Reason { get; set; }
 
     /// <summary>Second number of the reason, 0 when it has none.</summary>

@@ -6,32 +6,34 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public sealed class PacketPipeline(LiveTables live)
 {
+    private readonly EstablishedShortcut _shortcut = new(live);
+
     /// <summary>
-    /// Takes the frames of a burst through the stages in order, and counts them. Stops behind a frame that left something in the outbox: what
-    /// waited there for a neighbour must leave before the next frame of its flow does.
+    /// Takes the frames of a burst through the stages in order, those of established flows by the shortcut, and counts them. Stops behind a frame
+    /// that left something in the outbox: what waited there for a neighbour must leave before the next frame of its flow does.
     /// </summary>
     /// <param name="from">The first frame to take.</param>
     /// <returns>The frame to go on with when the outbox is empty; the burst's count when none is left.</returns>
     public int ProcessBurst(Burst burst, int from, Snapshot s, MonoTime now)
     {
-        Span<BurstFrame> frames = burst.Frames;
-        for (int i = from; i < frames.Length; i++)
+        _shortcut.Prepare(burst, from, s);
+        for (int i = from; i < burst.Count; i++)
         {
-            ref BurstFrame frame = ref frames[i];
+            ref BurstFrame frame = ref burst.Frames[i];
             if (frame.Verdict == Verdict.Joined) continue;
-            var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
-            frame.Verdict = Process(ref p, s, now);
-            live.Counters.CountVerdict(p, frame.Verdict, frame.Length);
-            frame.Start = p.FrameStart;
-            frame.Length = p.FrameLength;
-            frame.Offload = p.Offload;
-            frame.EgressPort = p.EgressPort;
-            frame.Reason = p.Reason;
-            frame.ReasonDetail = p.ReasonDetail;
+            int receivedLength = frame.Length;
+            if (!_shortcut.TryTake(burst, i, s, now))
+            {
+                var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
+                frame.Take(p, Process(ref p, s, now));
+                _shortcut.Learn(i, p, frame.Verdict, s);
+            }
+
+            live.Counters.CountVerdict(frame.IngressPort, frame.Verdict, frame.Reason, receivedLength);
             if (live.Outbox.ReadyCount > 0) return i + 1;
         }
 
-        return frames.Length;
+        return burst.Count;
     }
 
     /// <summary>Takes a frame through the stages. The frame in the context's buffer is then the one that leaves, if the verdict is to transmit.</summary>

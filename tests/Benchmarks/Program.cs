@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Benchmarks.Micro;
 using ClusterMesh.Datapath.Benchmarks.Report;
 using ClusterMesh.Datapath.Benchmarks.Tables;
 
@@ -17,10 +18,15 @@ internal static class Program
         }
 
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > 1 || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads"))
+        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads] | benchmarks report PLAN DIRECTORY");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|micro [part of a name]] | benchmarks report PLAN DIRECTORY");
             return 2;
+        }
+
+        if (what == "micro")
+        {
+            MicroBenchmark.Run(arguments.ElementAtOrDefault(1) ?? "");
         }
 
         if (what is "all" or "routes")

@@ -19,18 +19,19 @@ internal static class SampleNode
         new UplinkPortSpec("net", "uplink", null, MacAddress.Parse("02:00:00:00:00:05"), [IpAddress.Parse("172.18.0.1")]),
         conntrackEntries, snatEntries, 30000, 32767, "benchmark");
 
-    public static DesiredChange Change(int serviceCount) => new()
+    /// <param name="backendNetwork">First three numbers of the backends' addresses: 10.1.1 are pods of the other cluster, others are masqueraded.</param>
+    public static DesiredChange Change(int serviceCount, string backendNetwork = "10.1.1") => new()
     {
         Replace = true,
         Masquerade = new MasqueradeSpec(true, [IpPrefix.Parse("10.1.0.0/16")]),
         Endpoints = [new EndpointSpec("default/curl-pod", "ns", "eth0", PodMac, [Pod], "benchmark")],
         Nodes = [new NodeSpec("east-worker", "east", [IpAddress.Parse("172.18.0.2")], [IpPrefix.Parse("10.1.1.0/24")], "benchmark")],
-        Services = [.. Enumerable.Range(0, serviceCount).Select(Service)],
+        Services = [.. Enumerable.Range(0, serviceCount).Select(i => Service(i, backendNetwork))],
     };
 
     public static IpAddress FrontendOf(int service) => IpAddress.FromIpv4(0x0A02_0000u + (uint)service);
 
-    private static ServiceSpec Service(int index) => new(
+    private static ServiceSpec Service(int index, string backendNetwork) => new(
         $"default/service-{index}", IpProtocol.Tcp, [new FrontendSpec(ServiceType.ClusterIP, FrontendOf(index), 80)],
-        [.. Enumerable.Range(2, 4).Select(i => new BackendSpec(IpAddress.Parse($"10.1.1.{i}"), (ushort)(8000 + (index % 1000)), "east", ""))], "benchmark");
+        [.. Enumerable.Range(2, 4).Select(i => new BackendSpec(IpAddress.Parse($"{backendNetwork}.{i}"), (ushort)(8000 + (index % 1000)), "east", ""))], "benchmark");
 }

@@ -72,7 +72,7 @@ internal static class Wanted
     /// <summary>What the route stage would find: kind, port's name and next hop; "none".</summary>
     public static string Look(this Snapshot snapshot, string destination)
     {
-        if (!snapshot.Routes.TryLookup(IpAddress.Parse(destination), out RouteTarget target))
+        if (!snapshot.Routes.TryLookup(IpAddress.Parse(destination), out RouteTarget target, out _))
         {
             return "none";
         }

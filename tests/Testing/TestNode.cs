@@ -20,16 +20,19 @@ public sealed class TestNode
     private const byte Dirt = 0xA5;
 
     /// <summary>Bytes behind a frame that must stay as they are, but for the few by which an advertisement may be longer than its question.</summary>
-    private const int Tailroom = 64;
+    private const int Tailroom = ArrayFrames.Tailroom;
 
+    private ArrayFrames _frames = new(0);
+    private Burst _burst = new(new ArrayFrames(0));
     private readonly PacketPipeline _pipeline;
     private readonly Housekeeping _housekeeping;
 
-    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null)
+    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null)
     {
+
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         State = new StateWriter(local is null ? spec : local(spec), seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut);
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);
@@ -43,6 +46,9 @@ public sealed class TestNode
             }
         }
     }
+
+    /// <summary>Whether established flows go round the stages; CMESH_SHORTCUT=off sends all packets through them.</summary>
+    public static bool HasShortcut { get; } = Environment.GetEnvironmentVariable("CMESH_SHORTCUT") != "off";
 
     public static MacAddress RouterMac => MacAddress.Parse("02:00:00:00:00:01");
 
@@ -137,18 +143,24 @@ public sealed class TestNode
 
     public Delivery Send(string port, TestPacket packet, VirtioNetHeader offload = default) => Send(port, Arriving(port, packet), offload);
 
-    public Delivery Send(string port, byte[] frame, VirtioNetHeader offload = default)
+    public Delivery Send(string port, byte[] frame, VirtioNetHeader offload = default) => SendBurst((port, frame, offload))[0];
+
+    /// <summary>Frames that come together. What leaves beside them is told with the frame behind which it left.</summary>
+    public IReadOnlyList<Delivery> SendBurst(params ReadOnlySpan<(string Port, byte[] Frame, VirtioNetHeader Offload)> frames)
     {
-        byte[] buffer = new byte[PacketContext.Headroom + frame.Length + Tailroom];
-        buffer.AsSpan().Fill(Dirt);
-        frame.CopyTo(buffer, PacketContext.Headroom);
-        var p = new PacketContext(buffer, PacketContext.Headroom, frame.Length, offload, State.Ports[port].Id);
-        Verdict verdict = _pipeline.Process(ref p, State.Current, Now);
-        Live.Counters.CountVerdict(p, verdict, frame.Length);
-        CheckCanaries(buffer, p, frame.Length);
-        bool leaves = verdict == Verdict.Transmit;
-        return new Delivery(
-            verdict, p.Reason, p.ReasonDetail, leaves ? NameOf(p.EgressPort) : null, leaves ? p.Frame.ToArray() : [], p.Offload, TakeOutbox());
+        Fill(frames);
+        var sent = new List<Delivery>();
+        for (int next = 0; next < frames.Length;)
+        {
+            int first = next;
+            next = _pipeline.ProcessBurst(_burst, first, State.Current, Now);
+            for (int i = first; i < next; i++)
+            {
+                sent.Add(Deliver(_burst.Frames[i], frames[i].Frame.Length, i == next - 1 ? TakeOutbox() : []));
+            }
+        }
+
+        return sent;
     }
 
     /// <summary>One round of housekeeping at this moment.</summary>
@@ -180,10 +192,54 @@ public sealed class TestNode
     private static EndpointSpec EndpointOf(string name, Func<Mesh, IpAddress> address) =>
         new(name, name, "eth0", new MacAddress(0x0200_0A00_0000 | (address(V4).Low & 0xFFFF)), Both(address), "TestNode");
 
-    /// <summary>No stage may write before the frame; behind it only an answer that is longer than its question may lie.</summary>
-    private static void CheckCanaries(ReadOnlySpan<byte> buffer, in PacketContext p, int receivedLength)
+    private void Fill(ReadOnlySpan<(string Port, byte[] Frame, VirtioNetHeader Offload)> frames)
     {
-        int end = PacketContext.Headroom + Math.Max(receivedLength, p.FrameLength);
+        if (_frames.Count < frames.Length)
+        {
+            _frames = new ArrayFrames(frames.Length);
+            _burst = new Burst(_frames);
+        }
+
+        _burst.Clear();
+        foreach ((string port, byte[] frame, VirtioNetHeader offload) in frames)
+        {
+            Span<byte> buffer = Around(_burst.Count, frame.Length);
+            buffer.Fill(Dirt);
+            frame.CopyTo(buffer[PacketContext.Headroom..]);
+            _burst.Add(new BurstFrame
+            {
+                Buffer = _burst.Count,
+                Start = PacketContext.Headroom,
+                Length = frame.Length,
+                Offload = offload,
+                IngressPort = State.Ports[port].Id,
+            });
+        }
+    }
+
+    private Delivery Deliver(in BurstFrame got, int receivedLength, IReadOnlyList<OutboxFrame> outbox)
+    {
+        Span<byte> buffer = Around(got.Buffer, receivedLength);
+        CheckCanaries(buffer, got, receivedLength);
+        bool leaves = got.Verdict == Verdict.Transmit;
+        return new Delivery(
+            got.Verdict,
+            got.Reason,
+            got.ReasonDetail,
+            leaves ? NameOf(got.EgressPort) : null,
+            leaves ? buffer.Slice(got.Start, got.Length).ToArray() : [],
+            got.Offload,
+            outbox);
+    }
+
+    /// <summary>A frame's place with what lies before and behind it.</summary>
+    private Span<byte> Around(int buffer, int frameLength) =>
+        _frames.RoomOf(buffer)[..(PacketContext.Headroom + frameLength + Tailroom)];
+
+    /// <summary>No stage may write before the frame; behind it only an answer that is longer than its question may lie.</summary>
+    private static void CheckCanaries(ReadOnlySpan<byte> buffer, in BurstFrame got, int receivedLength)
+    {
+        int end = PacketContext.Headroom + Math.Max(receivedLength, got.Length);
         if (buffer[..PacketContext.Headroom].ContainsAnyExcept(Dirt))
         {
             throw new InvalidOperationException("a stage wrote before the frame");

@@ -13,6 +13,7 @@ public static class ParseStage
         Port port = ports[p.IngressPort];
         p.IngressKind = port.Kind;
         p.FlowIndex = -1;
+        p.ChoiceIndex = -1;
         if (!EthernetHeader.TryParse(p.Frame, out EthernetHeader ethernet))
             return p.Drop(DropReason.InvalidPacket);
         if (ethernet.Destination != port.RouterMac && !ethernet.Destination.IsGroup)

@@ -18,6 +18,7 @@ public static class RevSnatStage
             return Verdict.Continue; // For the node itself, also on a port that a flow had which is over.
         }
 
+        p.IsRevSnat = true;
         return HeaderRewrite.Translate(ref p, snat[index].Forward.Reversed) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
 }

@@ -50,6 +50,7 @@ public static class ServiceStage
             ConntrackState.Update(ref conntrack[index], p.Key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
         }
 
+        p.ChoiceIndex = index;
         p.RevNat = frontend!.Id;
         p.BackendId = backend.Id;
         p.IsNodePort = frontend.Type == ServiceType.NodePort;

@@ -42,6 +42,6 @@ public record struct ConntrackEntry
     /// <summary>Identity of the client.</summary>
     public uint SourceIdentity;
 
-    /// <summary>Keeps the size a multiple of eight; a place for what policy will record.</summary>
-    public uint Reserved;
+    /// <summary>Another for each entry that ever lay here, and never 0: who remembers it can tell whether this is still the same one.</summary>
+    public uint Generation;
 }

@@ -12,6 +12,7 @@ public sealed class ConntrackTable
     private readonly FlowIndex _index;
     private readonly ulong _seed;
     private uint _firstFree;
+    private uint _generation;
     private int _sweepPosition;
 
     public ConntrackTable(int capacity, ulong seed)
@@ -29,6 +30,9 @@ public sealed class ConntrackTable
     }
 
     public int Count { get; private set; }
+
+    /// <summary>Counts up when generations begin anew, after four thousand million entries.</summary>
+    public uint Era { get; private set; }
 
     public int Capacity => _entries.Length;
 
@@ -98,7 +102,7 @@ public sealed class ConntrackTable
         {
             if (_entries[old].Key == key)
             {
-                _entries[old] = new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used };
+                _entries[old] = Fresh(key);
                 return old;
             }
         }
@@ -110,10 +114,23 @@ public sealed class ConntrackTable
 
         int index = (int)_firstFree - 1;
         _firstFree = _entries[index].BackendId;
-        _entries[index] = new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used };
+        _entries[index] = Fresh(key);
         _index.Add(hash, index);
         Count++;
         return index;
+    }
+
+    /// <summary>Whether the entry is the one that had this generation, and alive: then looking its key up finds it.</summary>
+    public bool IsAlive(int index, uint generation, MonoTime now) => _entries[index].Generation == generation && _entries[index].Expires > now.Seconds;
+
+    /// <summary>Asks for what a packet changes in an entry; -1 is none.</summary>
+    public void PrefetchState(int index)
+    {
+        if (index >= 0)
+        {
+            Prefetch.Start(in _entries[index].Expires);
+            Prefetch.Start(in _entries[index].Generation);
+        }
     }
 
     public void Remove(int index)
@@ -145,5 +162,16 @@ public sealed class ConntrackTable
         }
 
         return removed;
+    }
+
+    private ConntrackEntry Fresh(in FlowKey key)
+    {
+        if (++_generation == 0)
+        {
+            _generation = 1;
+            Era++;
+        }
+
+        return new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used, Generation = _generation };
     }
 }

@@ -9,12 +9,13 @@ public static class RouteStage
         if ((!p.IsIpv4 && p.Key.Destination.IsLinkLocal) || p.Key.Destination == ServiceStage.LoopbackIpv4)
             return p.Drop(DropReason.UnknownTarget);
 
-        if (!routes.TryLookup(p.Key.Destination, out RouteTarget target))
+        if (!routes.TryLookup(p.Key.Destination, out RouteTarget target, out int number))
             return p.Drop(DropReason.NoRoute, NoRouteDetail.NoPrefix);
         if (target.Kind == RouteKind.Unreachable)
             return p.Drop(DropReason.Unroutable);
 
         p.Route = target;
+        p.RouteTarget = number;
         p.EgressPort = target.Port;
         return Verdict.Continue;
     }

@@ -8,15 +8,14 @@ public sealed class RouteTable(PrefixMap prefixes, RouteTarget[] targets)
     /// <summary>Version of the prefixes, by which their writer knows which of its memory is still read.</summary>
     public long Version => prefixes.Version;
 
-    public bool TryLookup(IpAddress destination, out RouteTarget target)
-    {
-        if (prefixes.TryLookup(destination, out int value))
-        {
-            target = targets[value];
-            return true;
-        }
+    /// <summary>The target of a number that <see cref="TryLookup"/> gave.</summary>
+    public RouteTarget this[int number] => targets[number];
 
-        target = default;
-        return false;
+    /// <param name="number">Of the target, in this table.</param>
+    public bool TryLookup(IpAddress destination, out RouteTarget target, out int number)
+    {
+        bool isFound = prefixes.TryLookup(destination, out number);
+        target = isFound ? targets[number] : default;
+        return isFound;
     }
 }

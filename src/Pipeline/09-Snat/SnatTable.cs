@@ -33,6 +33,9 @@ public sealed class SnatTable
 
     public int Count { get; private set; }
 
+    /// <summary>Mappings that went by <see cref="Remove"/>. Those that are swept go after their flow, and are not counted.</summary>
+    public uint RemovalCount { get; private set; }
+
     public int Capacity => _entries.Length;
 
     /// <summary>Bytes held, all since construction.</summary>
@@ -100,14 +103,11 @@ public sealed class SnatTable
         return -1;
     }
 
+    /// <summary>Takes a mapping away while its flow may live on.</summary>
     public void Remove(int index)
     {
-        SnatEntry entry = _entries[index];
-        _forward.Remove(entry.Forward.Hash(_seed), index);
-        _reverse.Remove(entry.Translated.Hash(_seed), index);
-        _entries[index] = new SnatEntry { Created = _firstFree };
-        _firstFree = (uint)(index + 1);
-        Count--;
+        RemovalCount++;
+        Free(index);
     }
 
     /// <summary>Removes, among the next <paramref name="entryCount"/> entries, the mappings whose flow is over.</summary>
@@ -118,7 +118,7 @@ public sealed class SnatTable
         {
             if (_entries[_sweepPosition].IsUsed != 0 && !IsAlive(_sweepPosition, conntrack, now))
             {
-                Remove(_sweepPosition);
+                Free(_sweepPosition);
                 removed++;
             }
 
@@ -129,6 +129,16 @@ public sealed class SnatTable
         }
 
         return removed;
+    }
+
+    private void Free(int index)
+    {
+        SnatEntry entry = _entries[index];
+        _forward.Remove(entry.Forward.Hash(_seed), index);
+        _reverse.Remove(entry.Translated.Hash(_seed), index);
+        _entries[index] = new SnatEntry { Created = _firstFree };
+        _firstFree = (uint)(index + 1);
+        Count--;
     }
 
     private int FindTranslated(in FlowKey translated)

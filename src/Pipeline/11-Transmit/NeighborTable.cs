@@ -44,25 +44,14 @@ public sealed class NeighborTable
     public ref readonly NeighborEntry this[int index] => ref _entries[index];
 
     /// <summary>The MAC to use now. Using one that was not confirmed lately has it confirmed.</summary>
-    public bool TryResolve(IpAddress address, MonoTime now, out MacAddress mac)
-    {
-        int index = Find(address);
-        mac = index >= 0 ? _entries[index].Mac : default;
-        if (index < 0 || _entries[index].State is NeighborState.Incomplete or NeighborState.Failed)
-        {
-            return false;
-        }
+    public bool TryResolve(IpAddress address, MonoTime now, out MacAddress mac) => TryResolveAt(Find(address), now, out mac);
 
-        ref NeighborEntry entry = ref _entries[index];
-        if (entry.State != NeighborState.Probe && (entry.State == NeighborState.Stale || entry.Changed.PlusSeconds(ReachableSeconds).Nanoseconds <= now.Nanoseconds))
-        {
-            entry.State = NeighborState.Probe;
-            entry.Attempts = 0;
-            entry.Asked = default;
-        }
+    /// <summary>As <see cref="TryResolve(IpAddress, MonoTime, out MacAddress)"/>, for one who knows where the neighbour was lately.</summary>
+    public bool TryResolve(IpAddress address, int lately, MonoTime now, out MacAddress mac) =>
+        TryResolveAt(lately < Count && _entries[lately].Address == address ? lately : Find(address), now, out mac);
 
-        return true;
-    }
+    /// <summary>Where the neighbour is now, or -1.</summary>
+    public int IndexOf(IpAddress address) => Find(address);
 
     /// <summary>Asks for a neighbour that is not known, unless that is under way. False when the table is full of neighbours in use.</summary>
     public bool Solicit(IpAddress address, Port uplink, MonoTime now)
@@ -151,6 +140,25 @@ public sealed class NeighborTable
                 Forget(i);
             }
         }
+    }
+
+    private bool TryResolveAt(int index, MonoTime now, out MacAddress mac)
+    {
+        mac = index >= 0 ? _entries[index].Mac : default;
+        if (index < 0 || _entries[index].State is NeighborState.Incomplete or NeighborState.Failed)
+        {
+            return false;
+        }
+
+        ref NeighborEntry entry = ref _entries[index];
+        if (entry.State != NeighborState.Probe && (entry.State == NeighborState.Stale || entry.Changed.PlusSeconds(ReachableSeconds).Nanoseconds <= now.Nanoseconds))
+        {
+            entry.State = NeighborState.Probe;
+            entry.Attempts = 0;
+            entry.Asked = default;
+        }
+
+        return true;
     }
 
     private void Ask(ref NeighborEntry entry, Port uplink, MonoTime now)

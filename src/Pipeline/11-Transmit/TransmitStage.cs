@@ -27,7 +27,7 @@ public static class TransmitStage
             return Verdict.Transmit;
         }
 
-        IpAddress nextHop = p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
+        IpAddress nextHop = NextHop(p.Route, p.Key.Destination);
         if (neighbors.TryResolve(nextHop, now, out MacAddress mac))
         {
             ethernet.Destination = mac;
@@ -40,7 +40,14 @@ public static class TransmitStage
     }
 
     /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>
-    private static bool IsHop(PortKind ingress, PortKind egress) => egress != PortKind.Host && !(ingress == PortKind.Host && egress == PortKind.Uplink);
+    internal static bool IsHop(PortKind ingress, PortKind egress) => egress != PortKind.Host && !(ingress == PortKind.Host && egress == PortKind.Uplink);
+
+    /// <summary>Whose MAC address is needed for a packet with this destination.</summary>
+    internal static IpAddress NextHop(RouteTarget target, IpAddress destination) => target.NextHop == default ? destination : target.NextHop;
+
+    /// <summary>Of the longest packet that a device will make of one with so long headers: itself, or a segment of a super-packet.</summary>
+    internal static int DatagramLength(int whole, int headerLength, in VirtioNetHeader offload) =>
+        offload.IsSuperPacket ? Math.Min(whole, headerLength + offload.SegmentLength) : whole;
 
     /// <summary>Of the packet, or of the longest segment that a super-packet will be cut into.</summary>
     private static int DatagramLength(in PacketContext p)
@@ -53,6 +60,6 @@ public static class TransmitStage
         }
 
         // The offload's own header length is a hint (virtio 1.2 section 5.1.6.2): Linux puts the whole linear part of the packet there.
-        return Math.Min(whole, p.TransportOffset + transport.HeaderLength + p.Offload.SegmentLength);
+        return DatagramLength(whole, p.TransportOffset + transport.HeaderLength, p.Offload);
     }
 }

@@ -54,6 +54,7 @@ public sealed class FlowTableTwinTests
         var random = new Random(seed);
         var table = new ConntrackTable(Capacity, (ulong)seed);
         var twin = new Dictionary<FlowKey, (uint Packets, uint Expires)>();
+        var generations = new HashSet<uint> { 0 };
         uint now = 10;
         for (int step = 0; step < StepCount; step++)
         {
@@ -67,7 +68,8 @@ public sealed class FlowTableTwinTests
                     Assert.True(created >= 0 == hasRoom, where);
                     if (hasRoom)
                     {
-                        Assert.Equal(new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used }, table[created]);
+                        Assert.Equal(new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used, Generation = table[created].Generation }, table[created]);
+                        Assert.True(generations.Add(table[created].Generation), where);
                         table[created].Packets = (uint)step;
                         table[created].Expires = now + (uint)random.Next(1, 20);
                         twin[key] = ((uint)step, table[created].Expires);

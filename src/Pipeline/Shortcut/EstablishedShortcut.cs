@@ -1,0 +1,195 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// The way round the stages for packets of flows that are established: does to the packet, the flow's entries and the neighbour what the stages
+/// did to the packet before, and nothing that could be told from it (docs/decisions/0010). Whatever is not plain takes the stages: what begins or
+/// ends a flow, fragments, ICMP, options, faults, and every packet whose decision could have come out otherwise since.
+/// </summary>
+public sealed class EstablishedShortcut(LiveTables live)
+{
+    /// <summary>Instead of a candidate: the frame is no plain packet; its flow has no entry.</summary>
+    private const int NotPlain = -2;
+
+    private const int Unknown = -1;
+
+    private readonly PlainPacket[] _packets = new PlainPacket[Burst.MaxCount];
+    private readonly ulong[] _hashes = new ulong[Burst.MaxCount];
+    private readonly int[] _candidates = new int[Burst.MaxCount];
+
+    /// <summary>
+    /// Reads the rest of a burst and asks for all that its packets will need, one step for all packets before the next, so that their misses overlap.
+    /// </summary>
+    public void Prepare(Burst burst, int from, Snapshot s)
+    {
+        ShortcutTable table = live.Shortcuts;
+        if (!table.IsEnabled)
+        {
+            return;
+        }
+
+        table.Enter(s, live.Conntrack, live.Snat);
+        Span<BurstFrame> frames = burst.Frames;
+        for (int i = from; i < frames.Length; i++)
+        {
+            _candidates[i] = NotPlain;
+            ref BurstFrame frame = ref frames[i];
+            if (TryRead(burst.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), s.Ports[frame.IngressPort], ref _packets[i]))
+            {
+                _candidates[i] = Unknown;
+                _hashes[i] = table.HashOf(_packets[i].Key);
+                table.PrefetchSlot(_hashes[i]);
+            }
+        }
+
+        for (int i = from; i < frames.Length; i++)
+        {
+            if (_candidates[i] == Unknown)
+            {
+                _candidates[i] = table.Candidate(_hashes[i]);
+            }
+        }
+
+        for (int i = from; i < frames.Length; i++)
+        {
+            if (_candidates[i] >= 0)
+            {
+                ref readonly ShortcutEntry entry = ref table[_candidates[i]];
+                live.Conntrack.PrefetchState(entry.FlowIndex);
+                live.Conntrack.PrefetchState(entry.ChoiceIndex);
+            }
+        }
+    }
+
+    /// <summary>Sends a packet of the prepared burst on its flow's way. False when it must take the stages; nothing has happened then.</summary>
+    public bool TryTake(Burst burst, int number, Snapshot s, MonoTime now)
+    {
+        ShortcutTable table = live.Shortcuts;
+        ref PlainPacket packet = ref _packets[number];
+        if (!table.IsEnabled || _candidates[number] < 0 || !table.Holds(_candidates[number], packet.Key))
+        {
+            return false;
+        }
+
+        ref readonly ShortcutEntry entry = ref table[_candidates[number]];
+        ref BurstFrame frame = ref burst.Frames[number];
+        RouteTarget target = s.Routes[entry.Target];
+        Port egress = s.Ports[target.Port];
+        if (!IsAlive(entry, packet, now)
+            || ((entry.Flags & ShortcutFlags.Hop) != 0 && packet.HopLimit <= 1)
+            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > egress.Mtu)
+        {
+            return false;
+        }
+
+        MacAddress mac = egress.StationMac;
+        if (egress.Kind == PortKind.Uplink && !live.Neighbors.TryResolve(TransmitStage.NextHop(target, entry.Destination), entry.Neighbor, now, out mac))
+        {
+            return false;
+        }
+
+        // From here on it is sure to leave, and what the stages would note is noted.
+        int frameLength = EthernetHeader.Length + packet.Length;
+        bool isReply = (entry.Flags & ShortcutFlags.Reply) != 0;
+        if (entry.ChoiceIndex >= 0)
+        {
+            ConntrackState.Update(ref live.Conntrack[entry.ChoiceIndex], packet.Key.Protocol, packet.TcpFlags, isReply: false, frameLength, now);
+        }
+
+        ConntrackState.Update(ref live.Conntrack[entry.FlowIndex], packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
+        Rewrite(burst.BufferOf(frame.Buffer).Slice(frame.Start, frameLength), packet, entry, frame.Offload, egress.RouterMac, mac);
+        frame.Length = frameLength;
+        frame.EgressPort = egress.Id;
+        frame.Verdict = Verdict.Transmit;
+        frame.Reason = DropReason.None;
+        frame.ReasonDetail = 0;
+        table.TakenCount++;
+        return true;
+    }
+
+    /// <summary>Remembers what the stages did with a packet of the prepared burst, if its flow's next one can go the same way.</summary>
+    public void Learn(int number, in PacketContext p, Verdict verdict, Snapshot s)
+    {
+        if (!live.Shortcuts.IsEnabled || _candidates[number] == NotPlain || verdict != Verdict.Transmit
+            || p.FlowIndex < 0 || p.Status is not (ConntrackStatus.Established or ConntrackStatus.Reply))
+        {
+            return;
+        }
+
+        if (p.IsRevSnat && p.ChoiceIndex >= 0)
+        {
+            return; // The mapping then lives by another flow than the packet's.
+        }
+
+        FlowKey received = _packets[number].Key;
+        bool mayBeAnswer = p.IngressKind == PortKind.Uplink && s.Masquerade.IsOwn(received.Destination) && !p.IsRevSnat;
+        bool isTranslated = p.AddressDelta != default || p.PortDelta != default || (received with { Reserved = 0 }) != p.Key;
+        PortKind egress = s.Ports[p.EgressPort].Kind;
+        var entry = new ShortcutEntry
+        {
+            Key = received,
+            FlowIndex = p.FlowIndex,
+            FlowGeneration = live.Conntrack[p.FlowIndex].Generation,
+            ChoiceIndex = p.ChoiceIndex,
+            ChoiceGeneration = p.ChoiceIndex < 0 ? 0 : live.Conntrack[p.ChoiceIndex].Generation,
+            Target = p.RouteTarget,
+            Source = p.Key.Source,
+            Destination = p.Key.Destination,
+            SourcePort = p.Key.SourcePort,
+            DestinationPort = p.Key.DestinationPort,
+            AddressSum = (ushort)p.AddressDelta.Sum,
+            PortSum = (ushort)p.PortDelta.Sum,
+            Neighbor = egress == PortKind.Uplink ? (ushort)live.Neighbors.IndexOf(TransmitStage.NextHop(p.Route, p.Key.Destination)) : (ushort)0,
+            Flags = (p.IsReply ? ShortcutFlags.Reply : 0)
+                | (TransmitStage.IsHop(p.IngressKind, egress) ? ShortcutFlags.Hop : 0)
+                | (isTranslated ? ShortcutFlags.Translated : 0)
+                | (mayBeAnswer ? ShortcutFlags.MayBeAnswer : 0),
+        };
+        live.Shortcuts.Set(_hashes[number], entry);
+    }
+
+    private static bool TryRead(Span<byte> frame, Port port, ref PlainPacket packet)
+    {
+        if (!EthernetHeader.TryParse(frame, out EthernetHeader ethernet) || ethernet.Destination != port.RouterMac
+            || !PlainPacket.TryParse(frame[EthernetHeader.Length..], ethernet.Type, ref packet))
+        {
+            return false;
+        }
+
+        packet.Key = packet.Key with { Reserved = (ushort)port.Id };
+        return true;
+    }
+
+    /// <summary>The flow, and the choice if there is one, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
+    private bool IsAlive(in ShortcutEntry entry, in PlainPacket packet, MonoTime now)
+    {
+        if (!live.Conntrack.IsAlive(entry.FlowIndex, entry.FlowGeneration, now)
+            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now)))
+        {
+            return false;
+        }
+
+        return (entry.Flags & ShortcutFlags.MayBeAnswer) == 0 || live.Snat.FindReverse(packet.Key with { Reserved = 0 }) < 0;
+    }
+
+    private static void Rewrite(Span<byte> frame, in PlainPacket packet, in ShortcutEntry entry, in VirtioNetHeader offload, MacAddress source, MacAddress destination)
+    {
+        Span<byte> datagram = frame[EthernetHeader.Length..];
+        if ((entry.Flags & ShortcutFlags.Translated) != 0)
+        {
+            bool isPartial = offload.HasPartialChecksum && offload.ChecksumStart == EthernetHeader.Length + packet.TransportOffset;
+            packet.Rewrite(
+                datagram, entry.Source, entry.Destination, entry.SourcePort, entry.DestinationPort, new ChecksumDelta(entry.AddressSum), new ChecksumDelta(entry.PortSum), isPartial);
+        }
+
+        if ((entry.Flags & ShortcutFlags.Hop) != 0)
+        {
+            packet.DecrementHopLimit(datagram);
+        }
+
+        EthernetHeader ethernet = EthernetHeader.Of(frame);
+        ethernet.Source = source;
+        ethernet.Destination = destination;
+    }
+}
