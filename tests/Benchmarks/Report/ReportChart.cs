@@ -6,6 +6,7 @@ namespace ClusterMesh.Datapath.Benchmarks.Report;
 internal static class ReportChart
 {
     private const int Left = 330;
+    private const int LegendLeft = 40; // room for as many worlds as there can be
     private const int Plot = 460;
     private const int Right = 60;
     private const int Top = 74;
@@ -52,7 +53,7 @@ internal static class ReportChart
 
     private static void Legend(StringBuilder svg, string[] worlds)
     {
-        int x = Left;
+        int x = LegendLeft;
         foreach (string world in worlds)
         {
             svg.Append($"<rect class=\"{ClassOf(world, worlds)}\" x=\"{x}\" y=\"54\" width=\"10\" height=\"10\"/><text class=\"text\" x=\"{x + 15}\" y=\"63\">{Escape(world)}</text>\n");
