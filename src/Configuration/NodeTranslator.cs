@@ -65,7 +65,10 @@ internal static class NodeTranslator
             native, host, uplink,
             ValueParser.InRange(document.Tables.ConntrackEntries, LeastEntries, MostEntries, tables.Field("conntrackEntries"), "table size"),
             ValueParser.InRange(document.Tables.SnatEntries, LeastEntries, MostEntries, tables.Field("snatEntries"), "table size"),
-            first, last, node.Source);
+            first, last, node.Source)
+        {
+            Flows = FlowsTranslator.Translate(document.Flows, root.Field("flows")),
+        };
     }
 
     private static int ClusterId(int id, string cluster, Place place)

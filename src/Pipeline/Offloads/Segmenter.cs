@@ -24,9 +24,15 @@ public ref struct Segmenter
     /// <param name="packet">A virtio header and the frame behind it; read until the last segment is made, never changed.</param>
     /// <param name="output">What the port takes.</param>
     public Segmenter(Span<byte> packet, TapOffloads output)
+        : this(packet[VirtioNetHeader.Length..], VirtioNetHeader.Read(packet), output)
     {
-        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
-        _frame = packet[VirtioNetHeader.Length..];
+    }
+
+    /// <param name="frame">Read until the last segment is made, never changed.</param>
+    /// <param name="output">What the port takes.</param>
+    public Segmenter(Span<byte> frame, scoped in VirtioNetHeader offload, TapOffloads output)
+    {
+        _frame = frame;
         _output = output;
         if (!offload.IsSuperPacket)
         {

@@ -6,4 +6,7 @@ namespace ClusterMesh.Datapath.State.Desired;
 public sealed record LocalNodeSpec(
     string Name, string Cluster, int ClusterId, IReadOnlyList<InterfaceAddress> Addresses, IReadOnlyList<IpPrefix> PodCidrs,
     IReadOnlyList<IpAddress> RouterAddresses, MacAddress RouterMac, int Mtu, bool AutoDirectNodeRoutes, IReadOnlyList<IpPrefix> NativeRoutingCidrs,
-    HostPortSpec? Host, UplinkPortSpec? Uplink, int ConntrackEntries, int SnatEntries, ushort NodePortFirst, ushort NodePortLast, string Source);
+    HostPortSpec? Host, UplinkPortSpec? Uplink, int ConntrackEntries, int SnatEntries, ushort NodePortFirst, ushort NodePortLast, string Source)
+{
+    public FlowOptions Flows { get; init; } = new();
+}
