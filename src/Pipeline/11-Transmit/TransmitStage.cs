@@ -13,7 +13,11 @@ public static class TransmitStage
         if (isHop && ip.HopLimit <= 1)
             return p.Drop(DropReason.HopLimitExceeded);
         if (DatagramLength(p) > port.Mtu)
-            return p.Drop(DropReason.FragmentationNeeded);
+        {
+            if (!Fragmenter.CanCut(ip, port.Mtu))
+                return p.Drop(DropReason.FragmentationNeeded);
+            p.Offload = p.Offload.FragmentedTo(port.Mtu);
+        }
 
         // Only now: an ICMP answer quotes the packet as it came.
         if (isHop)

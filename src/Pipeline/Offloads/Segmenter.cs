@@ -33,10 +33,10 @@ public ref struct Segmenter
     public Segmenter(Span<byte> frame, scoped in VirtioNetHeader offload, TapOffloads output)
     {
         _frame = frame;
-        _output = output;
+        _output = offload.IsToBeFragmented ? TapOffloads.None : output; // a fragment's checksum cannot be left to the device
         if (!offload.IsSuperPacket)
         {
-            _offload = offload;
+            _offload = offload with { Flags = offload.Flags & ~VirtioNetFlags.Fragment };
             return;
         }
 
@@ -44,7 +44,7 @@ public ref struct Segmenter
         if (_isDone || _headers.PayloadLength <= offload.SegmentLength)
         {
             // Linux takes a super-packet of one segment for a plain packet (virtio_net_hdr_to_skb).
-            _offload = offload with { GsoType = VirtioGsoType.None, SegmentLength = 0, HeaderLength = 0 };
+            _offload = offload with { Flags = offload.Flags & ~VirtioNetFlags.Fragment, GsoType = VirtioGsoType.None, SegmentLength = 0, HeaderLength = 0 };
             return;
         }
 
@@ -58,12 +58,12 @@ public ref struct Segmenter
     /// <param name="packet">A virtio header and the frame behind it.</param>
     public static bool IsNeeded(Span<byte> packet, TapOffloads output)
     {
-        if (output == TapOffloads.All)
+        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
+        if (output == TapOffloads.All || offload.IsToBeFragmented)
         {
-            return false;
+            return offload.IsToBeFragmented;
         }
 
-        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
         TapOffloads needed = offload.HasPartialChecksum ? TapOffloads.Checksum : TapOffloads.None;
         if (offload.IsSuperPacket && EthernetHeader.TryParse(packet[VirtioNetHeader.Length..], out EthernetHeader ethernet))
         {

@@ -28,6 +28,21 @@ public sealed class Scenario(Family family, TestNode? node = null)
             got.Verdict == Verdict.Drop && got.Reason == reason && got.Detail == detail, $"wanted drop {reason} {detail} of {FrameText.Line(sent)}, but: {got}");
     }
 
+    /// <summary>The packet leaves in pieces, as these, one behind the other.</summary>
+    /// <param name="nextHop">The neighbour on the node network; anything for other ports.</param>
+    public void Fragments(string from, byte[] sent, VirtioNetHeader offload, string to, IpAddress nextHop, params TestPacket[] wanted)
+    {
+        Delivery got = Node.Send(from, sent, offload);
+        Assert.True(got.Verdict == Verdict.Transmit && got.Port == to && got.Offload.IsToBeFragmented, $"wanted fragments of {FrameText.Line(sent)} by {to}, but: {got}");
+        List<byte[]> pieces = Offload.Cut(got.Frame, got.Offload);
+        Assert.True(wanted.Length == pieces.Count, $"wanted {wanted.Length} fragments of {FrameText.Line(sent)}, got {pieces.Count}");
+        for (int i = 0; i < wanted.Length; i++)
+        {
+            string difference = FrameText.Difference(pieces[i], Node.Leaving(to, wanted[i], nextHop));
+            Assert.True(difference.Length == 0, $"fragment {i} of {FrameText.Line(sent)}{difference}");
+        }
+    }
+
     /// <summary>The packet is dropped, and this answer leaves by the port that it came by.</summary>
     public void Refuses(string from, TestPacket sent, DropReason reason, TestPacket answer) => Refuses(from, Node.Arriving(from, sent), default, reason, answer);
 
