@@ -31,9 +31,13 @@ public enum DropReason : byte
     [Description("Unsupported L3 protocol")]
     UnsupportedNetworkProtocol = 139,
 
-    /// <summary>An ICMPv4 error of a masqueraded flow has a code above 15, the last that is assigned.</summary>
+    /// <summary>An ICMPv4 error of a masqueraded flow has a code that is not assigned: destination unreachable above 15, time exceeded above 1.</summary>
     [Description("Unknown ICMPv4 code")]
     UnknownIcmpCode = 143,
+
+    /// <summary>An ICMPv6 error of a masqueraded flow has a code that is not assigned: destination unreachable above 6, time exceeded above 1.</summary>
+    [Description("Unknown ICMPv6 code")]
+    UnknownIcmpv6Code = 145,
 
     /// <summary>The destination names no host that can be routed to: multicast, broadcast, loopback, IPv6 link-local or unspecified.</summary>
     [Description("Unknown L3 target address")]

@@ -51,7 +51,7 @@ public sealed class PacketPipeline(LiveTables live)
         if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
         // Where does it go, and under whose name?
         if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes);
-        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Random, now);
+        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);

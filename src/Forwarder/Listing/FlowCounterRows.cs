@@ -15,5 +15,11 @@ internal static class FlowCounterRows
             yield return new CounterRow("icmp", name, "sent", live.Icmp.SentCount(kind));
             yield return new CounterRow("icmp", name, "limited", live.Icmp.LimitedCount(kind));
         }
+
+        yield return new CounterRow("table", "snat", "inserted", live.Snat.InsertedCount);
+        yield return new CounterRow("table", "snat", "collisions", live.Snat.CollisionCount);
+        yield return new CounterRow("table", "snat", "failures", live.Snat.FailureCount);
+        yield return new CounterRow("table", "snat", "expired", live.Snat.ExpiredCount);
+        yield return new CounterRow("table", "snat", "deleted", live.Snat.DeletedCount);
     }
 }

@@ -89,6 +89,7 @@ public static class ParseStage
         if (transport.IsIcmp)
         {
             p.IcmpKind = transport.IcmpKind;
+            p.IcmpType = transport.IcmpType;
             p.IcmpCode = transport.IcmpCode;
             return p.IcmpKind switch
             {

@@ -123,6 +123,9 @@ public sealed class ConntrackTable
     /// <summary>Whether the entry is the one that had this generation, and alive: then looking its key up finds it.</summary>
     public bool IsAlive(int index, uint generation, MonoTime now) => _entries[index].Generation == generation && _entries[index].Expires > now.Seconds;
 
+    /// <summary>What was remembered of the entry holds no more, for something beside it has changed; the flow goes on.</summary>
+    public void Renew(int index) => _entries[index].Generation = NextGeneration();
+
     /// <summary>Asks for what a packet changes in an entry; -1 is none.</summary>
     public void PrefetchState(int index)
     {
@@ -164,7 +167,9 @@ public sealed class ConntrackTable
         return removed;
     }
 
-    private ConntrackEntry Fresh(in FlowKey key)
+    private ConntrackEntry Fresh(in FlowKey key) => new() { Key = key, Flags = ConntrackFlags.Used, Generation = NextGeneration() };
+
+    private uint NextGeneration()
     {
         if (++_generation == 0)
         {
@@ -172,6 +177,6 @@ public sealed class ConntrackTable
             Era++;
         }
 
-        return new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used, Generation = _generation };
+        return _generation;
     }
 }
