@@ -15,7 +15,7 @@ public enum DropReason : byte
     [Description("Invalid source ip")]
     InvalidSource = 132,
 
-    /// <summary>Lengths, versions or a checksum do not fit each other, or an ICMP error quotes a packet that its receiver never sent.</summary>
+    /// <summary>Lengths, versions or a checksum do not fit each other, a fragment cannot be part of any datagram or is one of ICMP, or an ICMP error quotes a packet that its receiver never sent.</summary>
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
@@ -59,6 +59,10 @@ public enum DropReason : byte
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
+    /// <summary>The packet is a fragment, and the node is told not to follow them (flows.fragments: drop).</summary>
+    [Description("IP fragmentation not supported")]
+    FragmentsNotSupported = 157,
+
     /// <summary>The destination is a frontend whose service has no backend; by option (flows.serviceNoBackendResponse) its sender is told.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
@@ -83,7 +87,7 @@ public enum DropReason : byte
     [Description("Is a ClusterIP")]
     ClusterIp = 174,
 
-    /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago.</summary>
+    /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago, or did not come while the later one waited.</summary>
     [Description("First logical datagram fragment not found")]
     FirstFragmentMissing = 175,
 

@@ -15,7 +15,7 @@ public ref struct PacketContext
 
     /// <param name="buffer">The whole buffer; the frame lies at <paramref name="frameStart"/>.</param>
     /// <param name="offload">The virtio header that came with the frame.</param>
-    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, in VirtioNetHeader offload, int ingressPort)
+    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, scoped in VirtioNetHeader offload, int ingressPort)
     {
         Buffer = buffer;
         FrameStart = frameStart;

@@ -30,10 +30,25 @@ public sealed class PacketPipeline(LiveTables live)
             }
 
             live.Counters.CountVerdict(frame.IngressPort, frame.Verdict, frame.Reason, receivedLength);
-            if (live.Outbox.ReadyCount > 0) return i + 1;
+            if (live.Outbox.ReadyCount > 0 || live.Fragments.Hold is { ReleasedCount: > 0 }) return i + 1;
         }
 
         return burst.Count;
+    }
+
+    /// <summary>
+    /// Takes a fragment that had come before its first through the stages, and has it leave by the outbox. Behind <see cref="ProcessBurst"/>, when what
+    /// that left is on its way, as often as it says true.
+    /// </summary>
+    public bool ProcessReleased(Snapshot s, MonoTime now)
+    {
+        if (live.Fragments.Hold is not { } hold || !hold.TryTake(out PacketContext p)) return false;
+
+        int receivedLength = p.FrameLength;
+        Verdict verdict = s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
+        if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
+        if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
+        return true;
     }
 
     /// <summary>Takes a frame through the stages. The frame in the context's buffer is then the one that leaves, if the verdict is to transmit.</summary>

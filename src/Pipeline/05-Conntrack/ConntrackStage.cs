@@ -30,6 +30,7 @@ public static class ConntrackStage
             return Verdict.Continue;
         }
 
+        conntrack.FoundCount++;
         p.FlowIndex = index;
         p.IsReply = isReply;
         p.Status = p.IsIcmpError ? ConntrackStatus.Related : isReply ? ConntrackStatus.Reply : ConntrackStatus.Established;

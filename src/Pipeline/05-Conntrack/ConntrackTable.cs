@@ -14,6 +14,7 @@ public sealed class ConntrackTable
     private uint _firstFree;
     private uint _generation;
     private int _sweepPosition;
+    private bool _isSweepWanted;
 
     public ConntrackTable(int capacity, ulong seed)
     {
@@ -33,6 +34,21 @@ public sealed class ConntrackTable
 
     /// <summary>Counts up when generations begin anew, after four thousand million entries.</summary>
     public uint Era { get; private set; }
+
+    /// <summary>Packets that found their flow.</summary>
+    public ulong FoundCount { get; set; }
+
+    /// <summary>Entries made.</summary>
+    public ulong InsertedCount { get; private set; }
+
+    /// <summary>Entries that were removed after their time.</summary>
+    public ulong ExpiredCount { get; private set; }
+
+    /// <summary>Entries that were taken away before it.</summary>
+    public ulong DeletedCount { get; private set; }
+
+    /// <summary>Entries that found no room.</summary>
+    public ulong FailureCount { get; private set; }
 
     public int Capacity => _entries.Length;
 
@@ -102,6 +118,7 @@ public sealed class ConntrackTable
         {
             if (_entries[old].Key == key)
             {
+                InsertedCount++;
                 _entries[old] = Fresh(key);
                 return old;
             }
@@ -109,6 +126,8 @@ public sealed class ConntrackTable
 
         if (_firstFree == 0)
         {
+            FailureCount++;
+            _isSweepWanted = true;
             return -1;
         }
 
@@ -117,6 +136,7 @@ public sealed class ConntrackTable
         _entries[index] = Fresh(key);
         _index.Add(hash, index);
         Count++;
+        InsertedCount++;
         return index;
     }
 
@@ -136,7 +156,22 @@ public sealed class ConntrackTable
         }
     }
 
+    /// <summary>Takes an entry away before its time.</summary>
     public void Remove(int index)
+    {
+        DeletedCount++;
+        Free(index);
+    }
+
+    /// <summary>Whether an entry found no room since this was last asked.</summary>
+    public bool TakeSweepWanted()
+    {
+        bool isWanted = _isSweepWanted;
+        _isSweepWanted = false;
+        return isWanted;
+    }
+
+    private void Free(int index)
     {
         _index.Remove(_entries[index].Key.Hash(_seed), index);
         _entries[index] = new ConntrackEntry { BackendId = _firstFree };
@@ -154,7 +189,8 @@ public sealed class ConntrackTable
             ref ConntrackEntry entry = ref _entries[_sweepPosition];
             if ((entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
             {
-                Remove(_sweepPosition);
+                Free(_sweepPosition);
+                ExpiredCount++;
                 removed++;
             }
 

@@ -104,6 +104,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         frame.Verdict = Verdict.Transmit;
         frame.Reason = DropReason.None;
         frame.ReasonDetail = 0;
+        live.Conntrack.FoundCount++;
         table.TakenCount++;
         return true;
     }

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -28,6 +29,14 @@ public sealed class DropReasonTests
         {
             var v6 = new Mesh(Family.Ipv6);
             s.Drops(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 1, v6.Webpod1, 1) with { Extensions = [(60, [0, 200, 1, 4, 0, 0, 0, 0])] }, DropReason.InvalidExtensionHeader);
+        },
+        [DropReason.FragmentsNotSupported] = s =>
+        {
+            var other = new Scenario(s.Mesh.Family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Drop } }));
+            TestPacket whole = Udp(s) with { Payload = new byte[2000] };
+            other.Drops(TestNode.Curl, whole.Fragment(0, 1000), DropReason.FragmentsNotSupported);
+            other.Drops(TestNode.Curl, whole.Fragment(1000, 1008), DropReason.FragmentsNotSupported);
+            other.Forwards(TestNode.Curl, Udp(s), TestNode.Web1, Udp(s).Hopped());
         },
         [DropReason.NoBackend] = s =>
         {
@@ -93,7 +102,7 @@ public sealed class DropReasonTests
     {
         var s = new Scenario(family, reason == DropReason.ConntrackFull ? new TestNode(conntrackCapacity: 1) : null);
         s_provocations[reason](s);
-        if (reason != DropReason.NoRoute)
+        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported))
         {
             Assert.NotEqual(0u, s.Node.Live.Counters.DropPackets(reason));
         }
