@@ -65,7 +65,12 @@ internal static class NodeTranslator
             native, host, uplink,
             ValueParser.InRange(document.Tables.ConntrackEntries, LeastEntries, MostEntries, tables.Field("conntrackEntries"), "table size"),
             ValueParser.InRange(document.Tables.SnatEntries, LeastEntries, MostEntries, tables.Field("snatEntries"), "table size"),
-            first, last, node.Source);
+            first, last, node.Source)
+        {
+            Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
+            LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
+            AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
+        };
     }
 
     private static int ClusterId(int id, string cluster, Place place)

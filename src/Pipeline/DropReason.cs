@@ -55,7 +55,7 @@ public enum DropReason : byte
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
-    /// <summary>The destination is a frontend whose service has no backend.</summary>
+    /// <summary>The destination is a frontend whose service has no backend that takes new flows, or it is an address of services and none is at the port.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
 
@@ -86,6 +86,10 @@ public enum DropReason : byte
     /// <summary>A router message or redirect: the datapath is the pods' router and takes advice from nobody.</summary>
     [Description("Forbidden ICMPv6 message")]
     ForbiddenIcmpv6 = 176,
+
+    /// <summary>The client is not among those that the frontend's source ranges admit, or is among those that they deny.</summary>
+    [Description("Denied by LB src range check")]
+    SourceRange = 177,
 
     /// <summary>The frame has a VLAN tag.</summary>
     [Description("VLAN traffic disallowed by VLAN filter")]

@@ -40,7 +40,7 @@ public sealed class StateWriter
         Desired = DesiredState.For(local);
         Ports = LocalPorts(local).ToDictionary(p => p.Name);
         _masquerade = CompileMasquerade();
-        _current = Compile(1, ServiceTable.Empty);
+        _current = Compile(1, _services.Update(new KindDifference<ServiceSpec>()));
     }
 
     /// <summary>Counts up with every change that was one.</summary>
@@ -56,6 +56,9 @@ public sealed class StateWriter
     public int BackendCount => _services.BackendCount;
 
     public int FrontendCount => _services.FrontendCount;
+
+    /// <summary>The number that a backend of a configured service has.</summary>
+    public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _services.BackendIdOf(backend, protocol);
 
     /// <summary>What the workers run with now.</summary>
     public Snapshot Current => Volatile.Read(ref _current);
@@ -136,7 +139,7 @@ public sealed class StateWriter
 
     private StatePlan Plan(DesiredState next, DesiredDifference difference)
     {
-        DesiredRules.Check(next, difference);
+        DesiredRules.Check(next, difference, _services);
         return new StatePlan(Desired, next, difference, difference.Endpoints.IsEmpty ? Ports : AssignPorts(difference.Endpoints));
     }
 

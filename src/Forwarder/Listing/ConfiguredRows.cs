@@ -22,13 +22,13 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         writer.Desired.Masquerade.NonMasqueradeCidrs.Select(c => new MasqueradeRow(c.ToString())));
 
     public ListResult<ServiceRow> Services(string? cursor, int limit) => List(cursor, limit, ControlKinds.Service.Key, writer => writer.Desired.Services.Values
-        .SelectMany(s => writer.FrontendsOf(s.Name).Select(f => Service(s, f))));
+        .SelectMany(s => writer.FrontendsOf(s.Name).SelectMany(f => Services(s, f, node.Local.Cluster))));
 
     public ListResult<BackendRow> Backends(string? cursor, int limit) => List(cursor, limit, ControlKinds.Backend.Key, writer => writer.Desired.Services.Values
-        .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: IdOf(writer, s, b))))
-        .GroupBy(x => Name(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
+        .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: writer.BackendIdOf(b, s.Protocol))))
+        .GroupBy(x => ServiceNames.Of(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
         .Select(g => new BackendRow(
-            g.First().Id, g.Key, StateOf(g.First().Spec), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
+            g.First().Id, g.Key, ServiceNames.Of(g.First().Spec.State), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
 
     public ListResult<RouteRow> Routes(string? cursor, int limit)
     {
@@ -69,37 +69,28 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         return new RouteRow(prefix.ToString(), target.Kind.ToString().ToLowerInvariant(), target.NextHop == default ? "" : target.NextHop.ToString(), port, origin);
     }
 
-    private static ServiceRow Service(ServiceSpec service, Frontend frontend)
+    private static IEnumerable<ServiceRow> Services(ServiceSpec service, Frontend frontend, string localCluster)
     {
-        List<ServiceBackendRow> rows = [];
+        yield return Service(service, frontend, localCluster);
+        if (frontend.Internal is { } inner)
+        {
+            yield return Service(service, inner, localCluster);
+        }
+    }
+
+    private static ServiceRow Service(ServiceSpec service, Frontend frontend, string localCluster)
+    {
+        Dictionary<(IpAddress, ushort), BackendSpec> specs = service.Backends.ToDictionary(b => (b.Address, b.Port));
+        List<ServiceBackendRow> rows = new(frontend.Backends.Length);
         foreach (Backend backend in frontend.Backends)
         {
-            BackendSpec spec = service.Backends.First(b => b.Address == backend.Address && b.Port == backend.Port);
-            rows.Add(new ServiceBackendRow(rows.Count + 1, backend.Id, Name(spec.Address, spec.Port, service.Protocol), StateOf(spec), spec.Cluster, false));
+            BackendSpec spec = specs[(backend.Address, backend.Port)];
+            rows.Add(new ServiceBackendRow(
+                rows.Count + 1, backend.Id, ServiceNames.Of(spec.Address, spec.Port, service.Protocol), ServiceNames.Of(spec.State), spec.Cluster, service.IsPreferred(spec, localCluster)));
         }
 
-        return new ServiceRow(frontend.Id, Name(frontend.Address, frontend.Port, frontend.Protocol), frontend.Type.ToString(), service.Name, rows);
+        return new ServiceRow(frontend.Id, ServiceNames.Of(frontend), frontend.Type.ToString(), service.Name, rows);
     }
-
-    private static string StateOf(BackendSpec spec) => spec.State.ToString().ToLowerInvariant();
-
-    private static uint IdOf(StateWriter writer, ServiceSpec service, BackendSpec spec)
-    {
-        foreach (Frontend frontend in writer.FrontendsOf(service.Name))
-        {
-            foreach (Backend backend in frontend.Backends)
-            {
-                if (backend.Address == spec.Address && backend.Port == spec.Port)
-                {
-                    return backend.Id;
-                }
-            }
-        }
-
-        return 0;
-    }
-
-    private static string Name(IpAddress address, ushort port, IpProtocol protocol) => $"{FlowKey.Endpoint(address, port)}/{FlowKey.ProtocolName(protocol)}";
 
     private static string[] Texts<T>(IEnumerable<T> values)
         where T : struct => [.. values.Select(v => v.ToString()!)];
