@@ -27,12 +27,12 @@ public sealed class TestNode
     private readonly PacketPipeline _pipeline;
     private readonly Housekeeping _housekeeping;
 
-    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null)
+    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null, int affinityCapacity = 4096)
     {
 
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         State = new StateWriter(local is null ? spec : local(spec), seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, affinityCapacity);
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);
