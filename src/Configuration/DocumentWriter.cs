@@ -50,6 +50,7 @@ public static class DocumentWriter
                 AffinityEntries = local.AffinityEntries,
                 NodePortRange = string.Create(CultureInfo.InvariantCulture, $"{local.NodePortFirst}-{local.NodePortLast}"),
             },
+            Flows = FlowsTranslator.Write(local.Flows),
             Endpoints = [.. (current.Endpoints ?? []).Select(Endpoint)],
             Nodes = [.. (current.Nodes ?? []).Select(Node)],
             Routes = [.. (current.Routes ?? []).Select(r => new RouteDocument { Prefix = r.Prefix.ToString(), Via = r.Via.ToString() })],

@@ -70,6 +70,7 @@ internal static class NodeTranslator
             Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
             LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
             AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
+            Flows = FlowsTranslator.Translate(document.Flows, root.Field("flows")),
         };
     }
 

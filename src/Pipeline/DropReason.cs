@@ -19,7 +19,7 @@ public enum DropReason : byte
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
-    /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by.</summary>
+    /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by and may not be fragmented; its sender is told the MTU.</summary>
     [Description("Fragmentation needed")]
     FragmentationNeeded = 136,
 
@@ -55,7 +55,7 @@ public enum DropReason : byte
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
-    /// <summary>The destination is a frontend whose service has no backend that takes new flows, or it is an address of services and none is at the port.</summary>
+    /// <summary>The destination is a frontend whose service has no backend that takes new flows, of which by option (flows.serviceNoBackendResponse) its sender is told; or nobody is at this port of an address of services.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
 
@@ -95,7 +95,7 @@ public enum DropReason : byte
     [Description("VLAN traffic disallowed by VLAN filter")]
     Vlan = 182,
 
-    /// <summary>The packet has made its last hop before it got here.</summary>
+    /// <summary>The packet has made its last hop before it got here; its sender is told.</summary>
     [Description("TTL exceeded")]
     HopLimitExceeded = 196,
 

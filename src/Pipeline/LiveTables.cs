@@ -40,5 +40,7 @@ public sealed class LiveTables
 
     public Outbox Outbox { get; }
 
+    public IcmpLimiter Icmp { get; } = new();
+
     public DatapathCounters Counters { get; } = new();
 }

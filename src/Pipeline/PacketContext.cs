@@ -58,6 +58,9 @@ public ref struct PacketContext
     /// <summary>The flow as the stages have rewritten it so far; always what the headers say.</summary>
     public FlowKey Key { get; set; }
 
+    /// <summary>The flow as the packet came in, before any translation.</summary>
+    public FlowKey ReceivedKey { get; set; }
+
     public TcpFlags TcpFlags { get; set; }
 
     public IcmpKind IcmpKind { get; set; }

@@ -55,6 +55,8 @@ public sealed class PacketPipeline(LiveTables live)
         // It may go: remember its flow and hand it to the link.
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
+        // It goes no further: tell its sender, where a router would.
+        if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Icmp, live.Icmp, live.Outbox, now);
         return v;
     }
 }

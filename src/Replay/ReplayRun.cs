@@ -211,6 +211,7 @@ public sealed class ReplayRun
             After = leaves ? FrameTuple.Read(p.Frame) : null,
             Status = p.FlowKey == default ? null : p.Status,
             Length = frame.Length,
+            Offload = p.Offload,
             Sent = verdict == Verdict.Transmit ? p.Frame.ToArray() : default(ReadOnlyMemory<byte>),
         };
         if (verdict == Verdict.Held)
@@ -226,6 +227,7 @@ public sealed class ReplayRun
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> taken))
         {
+            VirtioNetHeader offload = VirtioNetHeader.Read(taken);
             byte[] frame = taken[VirtioNetHeader.Length..].ToArray();
             ReplayRecord? held = _held.Claim(frame);
             Tell(new ReplayRecord(held is null ? ReplayEvent.Emitted : ReplayEvent.Released, Time)
@@ -237,6 +239,7 @@ public sealed class ReplayRun
                 Verdict = Verdict.Transmit,
                 After = FrameTuple.Read(frame),
                 Length = frame.Length,
+                Offload = offload,
                 Sent = frame,
             });
             if (held is null && _resolveNeighbors && NeighborStandIn.Answer(frame) is { } answer)

@@ -28,6 +28,7 @@ public sealed class StateWriter
     private readonly ServiceCompiler _services;
     private readonly LocalNodeSpec _local;
     private readonly PrefixMap _nativeRouting;
+    private readonly IcmpRules _icmp;
     private MasqueradeRules _masquerade;
     private Snapshot _current;
 
@@ -36,6 +37,7 @@ public sealed class StateWriter
         _local = local;
         _services = new ServiceCompiler(local, seed);
         _nativeRouting = MapOf(local.NativeRoutingCidrs);
+        _icmp = CompileIcmp(local);
         _routes.AddLocal(local);
         Desired = DesiredState.For(local);
         Ports = LocalPorts(local).ToDictionary(p => p.Name);
@@ -181,8 +183,15 @@ public sealed class StateWriter
             ports[port.Id] = port;
         }
 
-        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade);
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade) { Icmp = _icmp };
     }
+
+    private static IcmpRules CompileIcmp(LocalNodeSpec local) => new(
+        local.Flows.RefusesNoBackend,
+        local.RouterAddresses.FirstOrDefault(a => a.IsIpv4),
+        local.RouterAddresses.FirstOrDefault(a => !a.IsIpv4),
+        local.Addresses.FirstOrDefault(a => a.Address.IsIpv4).Address,
+        local.Addresses.FirstOrDefault(a => !a.Address.IsIpv4).Address);
 
     private MasqueradeRules CompileMasquerade() => new(
         Desired.Masquerade.Enabled,

@@ -95,7 +95,7 @@ public sealed class FenceTests
                 select $"{hot.Key} has no {name} any more: mend the list of {nameof(FenceTests)}."));
 
     private static IEnumerable<SourceFile> HotFiles() => Tree.Sources("src/Pipeline")
-        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Offloads/|Shortcut/|PacketPipeline\.cs|FlowIndex\.cs|Prefetch\.cs)") && !s_writers.ContainsKey(f.Path))
+        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Answers/|Offloads/|Shortcut/|PacketPipeline\.cs|FlowIndex\.cs|Prefetch\.cs)") && !s_writers.ContainsKey(f.Path))
         .Concat(s_hotIo.Keys.Select(path => new SourceFile(path, Tree.Read(path))));
 
     /// <summary>Constructors and initializers run at start; of the worker and its engines only the per-frame methods count.</summary>

@@ -25,6 +25,8 @@ public sealed record NodeDocument
 
     public TablesSection Tables { get; set; } = new();
 
+    public FlowsSection Flows { get; set; } = new();
+
     public IReadOnlyList<EndpointDocument>? Endpoints { get; set; }
 
     /// <summary>The other nodes, of this cluster and of others: each gives routes to its pods.</summary>

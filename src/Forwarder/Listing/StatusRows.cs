@@ -79,6 +79,11 @@ internal static class StatusRows
         yield return new CounterRow("worker", "worker-0", "heldPackets", counters.HeldPackets);
         yield return new CounterRow("worker", "worker-0", "consumedPackets", counters.ConsumedPackets);
         yield return new CounterRow("worker", "worker-0", "allocatedBytes", (ulong)node.Worker.AllocatedBytes);
+        foreach (CounterRow row in FlowCounterRows.Of(node.Live))
+        {
+            yield return row;
+        }
+
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Live.Conntrack.Count);
         yield return new CounterRow("table", "snat", "entries", (ulong)node.Live.Snat.Count);
         yield return new CounterRow("table", "neighbor", "entries", (ulong)node.Live.Neighbors.Count);

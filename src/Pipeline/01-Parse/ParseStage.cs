@@ -57,7 +57,9 @@ public static class ParseStage
         if (ethernet.Destination.IsGroup)
             return p.Drop(DropReason.OtherStation); // RFC 1812 section 5.3.4: what was sent to everyone on a link is not forwarded.
 
-        return ReadTransport(ref p, ip, fragments, now);
+        Verdict verdict = ReadTransport(ref p, ip, fragments, now);
+        p.ReceivedKey = p.Key;
+        return verdict;
     }
 
     /// <summary>A pod sends under its own addresses only, the node network not under the node's; nobody under one that names no host.</summary>

@@ -18,4 +18,6 @@ public sealed record LocalNodeSpec(
 
     /// <summary>Where the node stands (topology.kubernetes.io/zone); empty when it is not known.</summary>
     public string Zone => Labels.GetValueOrDefault("topology.kubernetes.io/zone", "");
+
+    public FlowOptions Flows { get; init; } = new();
 }

@@ -10,7 +10,7 @@ public sealed class DropReasonTests
     {
         [DropReason.InvalidSource] = s => s.Drops(TestNode.Curl, Udp(s) with { Source = s.Mesh.Webpod1 }, DropReason.InvalidSource),
         [DropReason.InvalidPacket] = s => s.Drops(TestNode.Curl, s.Node.Arriving(TestNode.Curl, Udp(s))[..^1], DropReason.InvalidPacket),
-        [DropReason.FragmentationNeeded] = s => s.Drops(TestNode.Curl, Udp(s) with { Payload = new byte[1500] }, DropReason.FragmentationNeeded),
+        [DropReason.FragmentationNeeded] = s => s.Drops(TestNode.Curl, Udp(s) with { IsDontFragment = true, Payload = new byte[1500] }, DropReason.FragmentationNeeded),
         [DropReason.UnknownTransport] = s => s.Drops(TestNode.Curl, Udp(s) with { Protocol = (IpProtocol)47 }, DropReason.UnknownTransport),
         [DropReason.UnsupportedNetworkProtocol] = s => s.Drops(TestNode.Curl, Typed(s, 0x8847), DropReason.UnsupportedNetworkProtocol),
         [DropReason.UnknownIcmpCode] = UnknownIcmpCode,

@@ -1,0 +1,27 @@
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.State.Desired;
+
+namespace ClusterMesh.Datapath.Configuration;
+
+/// <summary>The section flows of a node document -> <see cref="FlowOptions"/>, and back.</summary>
+internal static class FlowsTranslator
+{
+    private const string Reject = "reject";
+    private const string Drop = "drop";
+
+    public static FlowOptions Translate(FlowsSection section, Place place) => new()
+    {
+        RefusesNoBackend = section.ServiceNoBackendResponse switch
+        {
+            Reject => true,
+            Drop => false,
+            string other => throw place.Field("serviceNoBackendResponse").Refuse($"expected reject or drop, found {ValueText.Quote(other)}"),
+            null => throw place.Field("serviceNoBackendResponse").Refuse("expected reject or drop"),
+        },
+    };
+
+    public static FlowsSection Write(FlowOptions options) => new()
+    {
+        ServiceNoBackendResponse = options.RefusesNoBackend ? Reject : Drop,
+    };
+}
