@@ -112,6 +112,10 @@ public sealed class StateWriter
 
     public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Routes() => _routes.Enumerate();
 
+    /// <summary>The Maglev table that a frontend's candidates have at a size, whether or not it is in use.</summary>
+    /// <param name="tableSize">One of <see cref="LoadBalancerSpec.MaglevTableSizes"/>.</param>
+    public MaglevTable MaglevOf(ServiceSpec service, Frontend frontend, int tableSize) => _services.MaglevOf(service, frontend, tableSize);
+
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _services.FrontendsOf(service);
 
     private static IEnumerable<Port> LocalPorts(LocalNodeSpec local)

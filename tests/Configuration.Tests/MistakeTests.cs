@@ -149,6 +149,48 @@ public sealed class MistakeTests
         { "cluster: east, node: east-worker", "node: 'east worker'", "62: services[0].backends[2].node: 'east worker' is no node name; use letters, digits and . _ - only, a letter or digit first, 253 at most" },
     };
 
+    /// <summary>A service of one line with something wrong in it, in the second line.</summary>
+    public static TheoryData<string, string> Services => new()
+    {
+        { "sessionAffinity: Cookie", "sessionAffinity: 'Cookie' is no session affinity; use None or ClientIP" },
+        { "sessionAffinity: ClientIP, sessionAffinityTimeoutSeconds: 86401", "sessionAffinityTimeoutSeconds: 86401 is no timeout in seconds; use 1 to 86400" },
+        { "sessionAffinityTimeoutSeconds: 10", "sessionAffinityTimeoutSeconds: there is no session affinity that it could end; add sessionAffinity: ClientIP or remove it" },
+        { "externalTrafficPolicy: local", "externalTrafficPolicy: 'local' is no traffic policy; use Cluster or Local" },
+        { "internalTrafficPolicy: Node", "internalTrafficPolicy: 'Node' is no traffic policy; use Cluster or Local" },
+        { "loadBalancerSourceRanges: [10.0.0.0/8, here]", "loadBalancerSourceRanges[1]: expected a CIDR such as 10.0.0.0/24, found 'here'" },
+        { "trafficDistribution: PreferFar", "trafficDistribution: 'PreferFar' is no traffic distribution; use PreferClose or leave it out" },
+        { "headless: true", "frontends: a headless service has no frontends; remove them, or headless" },
+        { "annotations: [a]", "annotations: expected names with values such as 'name: value', found a list" },
+        { "annotations: {a: b, a: c}", "annotations.a: the name is given twice; keep one" },
+        { "annotations: {a: [b]}", "annotations.a: expected text, found a list" },
+        { "annotations: {service.cilium.io/glabal: 'true'}", "annotations: unknown annotation 'service.cilium.io/glabal'; did you mean 'service.cilium.io/global'?" },
+        { "annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: near}", "annotations.service.cilium.io/affinity: 'near' is no affinity; use none, local or remote" },
+        { "annotations: {service.cilium.io/lb-algorithm: dice}", "annotations.service.cilium.io/lb-algorithm: 'dice' is no algorithm; use random or maglev" },
+        { "annotations: {service.cilium.io/type: 'ClusterIP,NodePort'}", "annotations.service.cilium.io/type: 'ClusterIP,NodePort' is no type that can stand alone; use exactly one of ClusterIP, NodePort and LoadBalancer" },
+        { "annotations: {service.cilium.io/src-ranges-policy: no}", "annotations.service.cilium.io/src-ranges-policy: 'no' is no policy; use allow or deny" },
+        { "annotations: {service.cilium.io/node-selector: 'a in b'}", "annotations.service.cilium.io/node-selector: 'a in b' is no label selector; write one such as 'service.cilium.io/node in (a,b)'" },
+        { "backends: [{address: 10.0.0.1, port: 1, weight: 0}]", "backends[0].weight: 0 is no weight; use 1 to 65535" },
+        { "backends: [{address: 10.0.0.1, port: 1, forZones: ['a b']}]", "backends[0].forZones[0]: 'a b' is no zone; use letters, digits and . _ -" },
+    };
+
+    /// <summary>A loadBalancer section with something wrong in it.</summary>
+    public static TheoryData<string, string> LoadBalancers => new()
+    {
+        { "algorithm: roundrobin", "algorithm: 'roundrobin' is no algorithm; use random or maglev" },
+        { "maglevTableSize: 1000", "maglevTableSize: 1000 is no size of a Maglev table; use one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071" },
+        { "maglevHashSeed: abc", "maglevHashSeed: 'abc' is no seed; give 12 bytes as base64, such as JLfvgnHc2kaSUFaI (head -c12 /dev/urandom | base64)" },
+        { "serviceLoopbackIPv4: 'fe80::2'", "serviceLoopbackIPv4: fe80::2 is no IPv4 address; use one such as 169.254.42.1" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void In_a_service(string fields, string sentence) =>
+        Refused($"node: {{name: a}}\nservices: [{{name: s, frontends: [{{address: 10.2.0.1, port: 80}}], {fields}}}]", $"2: services[0].{sentence}");
+
+    [Theory]
+    [MemberData(nameof(LoadBalancers))]
+    public void In_the_load_balancer(string fields, string sentence) => Refused($"node: {{name: a}}\nloadBalancer: {{{fields}}}", $"2: loadBalancer.{sentence}");
+
     /// <summary>Whole texts.</summary>
     public static TheoryData<string, string> WholeTexts => new()
     {

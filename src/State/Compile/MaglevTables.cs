@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.State.Compile;
 
@@ -14,7 +15,7 @@ internal sealed class MaglevTables(LoadBalancerSpec options)
     /// <param name="candidates">In slot order.</param>
     public MaglevTable For(ServiceSpec service, BackendSpec[] candidates)
     {
-        string[] texts = Array.ConvertAll(candidates, c => MaglevPopulation.TextOf(c, service.Protocol));
+        string[] texts = TextsOf(candidates, service.Protocol);
         ushort[] weights = Array.ConvertAll(candidates, c => c.Weight);
         if (!_known.TryGetValue(service.Name, out List<Known>? known))
         {
@@ -25,12 +26,16 @@ internal sealed class MaglevTables(LoadBalancerSpec options)
         if (found < 0)
         {
             found = known.Count;
-            known.Add(new Known(texts, weights, new MaglevTable(MaglevPopulation.Fill(texts, weights, options.MaglevTableSize, options.MaglevSeed.Permutation), options.MaglevSeed)));
+            known.Add(new Known(texts, weights, Fill(texts, weights, options.MaglevTableSize, options.MaglevSeed)));
         }
 
         known[found].IsUsed = true;
         return known[found].Table;
     }
+
+    /// <summary>A table of any size, kept by nobody.</summary>
+    public static MaglevTable Fill(BackendSpec[] candidates, IpProtocol protocol, int size, MaglevSeed seed) =>
+        Fill(TextsOf(candidates, protocol), Array.ConvertAll(candidates, c => c.Weight), size, seed);
 
     /// <summary>Forgets what the service, as it was compiled now, does not use.</summary>
     public void EndService(string service)
@@ -47,6 +52,10 @@ internal sealed class MaglevTables(LoadBalancerSpec options)
             _known.Remove(service);
         }
     }
+
+    private static MaglevTable Fill(string[] texts, ushort[] weights, int size, MaglevSeed seed) => new(MaglevPopulation.Fill(texts, weights, size, seed.Permutation), seed);
+
+    private static string[] TextsOf(BackendSpec[] candidates, IpProtocol protocol) => Array.ConvertAll(candidates, c => MaglevPopulation.TextOf(c, protocol));
 
     private sealed class Known(string[] texts, ushort[] weights, MaglevTable table)
     {

@@ -38,6 +38,18 @@ internal sealed class ServiceCompiler
     /// <summary>The service that has a frontend now; null for none.</summary>
     public string? OwnerOf(FrontendKey key) => _ids.OwnerOf(key);
 
+    public MaglevTable MaglevOf(ServiceSpec service, Frontend frontend, int tableSize)
+    {
+        if (frontend.Set.Maglev is { } used && used.Size == tableSize)
+        {
+            return used;
+        }
+
+        Dictionary<(IpAddress, ushort), BackendSpec> specs = service.Backends.ToDictionary(b => (b.Address, b.Port));
+        IEnumerable<Backend> candidates = Enumerable.Range(0, frontend.Set.CandidateCount).Select(frontend.Set.Candidate);
+        return MaglevTables.Fill([.. candidates.Select(b => specs[(b.Address, b.Port)])], service.Protocol, tableSize, _local.LoadBalancer.MaglevSeed);
+    }
+
     public ServiceTable Update(KindDifference<ServiceSpec> difference)
     {
         foreach (ServiceSpec service in difference.Gone)
