@@ -47,6 +47,13 @@ internal static class ServiceAnnotations
             }
         }
 
+        if (Value(annotations, "forwarding-mode") is { } mode && mode != "snat")
+        {
+            throw place.Field(Prefix + "forwarding-mode").Refuse(mode == "dsr"
+                ? "dsr does not exist here yet; use snat or leave it out"
+                : $"{ValueText.Quote(mode)} is no forwarding mode; use snat");
+        }
+
         bool isGlobal = string.Equals(Value(annotations, "global"), "true", StringComparison.OrdinalIgnoreCase);
         return spec with
         {

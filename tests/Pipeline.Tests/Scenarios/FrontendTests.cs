@@ -267,6 +267,27 @@ public sealed class FrontendTests
         s.Drops(TestNode.Curl, TestPacket.Tcp(m.CurlPod, 1, seen, 2), DropReason.UnknownTarget);
     }
 
+    /// <summary>Who finds no backend at all is told so; who is kept from those of other nodes, or asks for a port that nobody has, is not.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Who_is_told_that_there_is_no_backend(Family family)
+    {
+        Scenario s = With(family, TestNode.Balanced());
+        Mesh m = s.Mesh;
+        TestPacket outside = TestPacket.Tcp(m.Outside, Client, m.BalancerIp, 80, TcpFlags.Syn);
+        TestPacket inside = TestPacket.Tcp(m.CurlPod, Client, m.ClusterIp, 80, TcpFlags.Syn);
+        Assert.Equal([1, 1, 0], new[] { (TestNode.Uplink, outside), (TestNode.Curl, inside), (TestNode.Uplink, outside with { DestinationPort = 81 }) }.Select(sent => Answers(s, sent.Item1, sent.Item2)));
+        s.Node.Apply(new() { Services = [OnNodes(TestNode.Balanced(x => x.WestPod)) with { IsExternalLocal = true, IsInternalLocal = true }] });
+        Assert.Equal([0, 0], new[] { (TestNode.Uplink, outside), (TestNode.Curl, inside) }.Select(sent => Answers(s, sent.Item1, sent.Item2)));
+    }
+
+    private static int Answers(Scenario s, string port, TestPacket packet)
+    {
+        Delivery got = s.Node.Send(port, packet);
+        Assert.Equal((Verdict.Drop, DropReason.NoBackend), (got.Verdict, got.Reason));
+        return got.Outbox.Count;
+    }
+
     private static Scenario With(Family family, ServiceSpec service, LoadBalancerSpec? options = null)
     {
         var s = new Scenario(family, new TestNode(local: local => local with { LoadBalancer = options ?? LoadBalancerSpec.Default }));
