@@ -1,4 +1,5 @@
 using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
 
 namespace ClusterMesh.Datapath.Configuration;
@@ -8,6 +9,8 @@ internal static class FlowsTranslator
 {
     private const string Reject = "reject";
     private const string Drop = "drop";
+    private const string Follow = "follow";
+    private const string Hold = "hold";
 
     public static FlowOptions Translate(FlowsSection section, Place place) => new()
     {
@@ -18,10 +21,24 @@ internal static class FlowsTranslator
             string other => throw place.Field("serviceNoBackendResponse").Refuse($"expected reject or drop, found {ValueText.Quote(other)}"),
             null => throw place.Field("serviceNoBackendResponse").Refuse("expected reject or drop"),
         },
+        Fragments = section.Fragments switch
+        {
+            Follow => FragmentMode.Follow,
+            Hold => FragmentMode.Hold,
+            Drop => FragmentMode.Drop,
+            string other => throw place.Field("fragments").Refuse($"expected follow, hold or drop, found {ValueText.Quote(other)}"),
+            null => throw place.Field("fragments").Refuse("expected follow, hold or drop"),
+        },
     };
 
     public static FlowsSection Write(FlowOptions options) => new()
     {
         ServiceNoBackendResponse = options.RefusesNoBackend ? Reject : Drop,
+        Fragments = options.Fragments switch
+        {
+            FragmentMode.Hold => Hold,
+            FragmentMode.Drop => Drop,
+            _ => Follow,
+        },
     };
 }

@@ -12,12 +12,15 @@ public sealed class LiveTables
 
     /// <param name="seed">Of the hashes and the dice: from the system's entropy in production, fixed in tests and replays.</param>
     /// <param name="hasShortcut">Established flows go round the stages; nobody can tell but by the time it takes.</param>
-    public LiveTables(int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, int affinityCapacity = DefaultAffinityCapacity)
+    /// <param name="fragments">What becomes of fragments.</param>
+    public LiveTables(
+        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity)
     {
         Random = new FlowRandom(seed);
         Conntrack = new ConntrackTable(conntrackCapacity, Random.Next());
         Snat = new SnatTable(snatCapacity, Random.Next());
-        Fragments = new FragmentTable(FragmentCapacity, Random.Next());
+        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments);
+        Garbage = new GarbageCollection(Conntrack, Snat);
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next());
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
@@ -33,6 +36,8 @@ public sealed class LiveTables
     public AffinityTable Affinities { get; }
 
     public FragmentTable Fragments { get; }
+
+    public GarbageCollection Garbage { get; }
 
     public NeighborTable Neighbors { get; }
 

@@ -15,7 +15,7 @@ public ref struct PacketContext
 
     /// <param name="buffer">The whole buffer; the frame lies at <paramref name="frameStart"/>.</param>
     /// <param name="offload">The virtio header that came with the frame.</param>
-    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, in VirtioNetHeader offload, int ingressPort)
+    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, scoped in VirtioNetHeader offload, int ingressPort)
     {
         Buffer = buffer;
         FrameStart = frameStart;
@@ -65,6 +65,9 @@ public ref struct PacketContext
 
     public IcmpKind IcmpKind { get; set; }
 
+    /// <summary>Type of the ICMP message.</summary>
+    public byte IcmpType { get; set; }
+
     /// <summary>Code of the ICMP message, whatever its type.</summary>
     public byte IcmpCode { get; set; }
 
@@ -106,6 +109,9 @@ public ref struct PacketContext
 
     /// <summary>The packet is the answer to a masqueraded flow and has got its destination back.</summary>
     public bool IsRevSnat { get; set; }
+
+    /// <summary>The conntrack entry of that flow: the packet's own, unless Service translates it once more.</summary>
+    public int RevSnatFlow { get; set; }
 
     /// <summary>What all translations together changed in the checksums: addresses here, ports in <see cref="PortDelta"/>.</summary>
     public ChecksumDelta AddressDelta { get; set; }

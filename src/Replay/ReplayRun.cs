@@ -49,7 +49,7 @@ public sealed class ReplayRun
         _resolveNeighbors = resolveNeighbors;
         _writer = new StateWriter(node.Local, seed);
         _snapshot = _writer.Commit(_writer.Plan(node.Initial));
-        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, affinityCapacity: node.Local.AffinityEntries);
+        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinityCapacity: node.Local.AffinityEntries);
         _pipeline = new PacketPipeline(_live);
         _housekeeping = new Housekeeping(_live);
         Ports = [.. _writer.Ports.Values.OrderBy(p => p.Id).Select(p => p.Name)];
@@ -146,7 +146,7 @@ public sealed class ReplayRun
             }
         }
 
-        return _live.Conntrack.Count == 0 && _live.Snat.Count == 0;
+        return _live.Conntrack.Count == 0 && _live.Snat.Count == 0 && _live.Fragments.Hold is not { WaitingCount: > 0 };
     }
 
     private void KeepHouse()
@@ -187,7 +187,11 @@ public sealed class ReplayRun
         }
 
         Tell(Process(frame.Bytes.Span, port.Id, ReplayEvent.Entered, Summary.PacketCount, frame.Number));
-        Flush();
+        do
+        {
+            Flush();
+        }
+        while (_pipeline.ProcessReleased(_snapshot, _now));
         KeepHouse();
     }
 

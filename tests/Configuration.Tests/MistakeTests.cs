@@ -98,6 +98,7 @@ public sealed class MistakeTests
         { "10.0.0.0/16", "fd00::/16", "20: routing.ipv4NativeRoutingCIDR: fd00::/16 is not IPv4; move it to ipv6NativeRoutingCIDR" },
         { "routes:", "tables: {conntrackEntries: 1000}\nroutes:", "47: tables.conntrackEntries: 1000 is no table size; use 1024 to 67108864" },
         { "routes:", "tables: {snatEntries: 67108865}\nroutes:", "47: tables.snatEntries: 67108865 is no table size; use 1024 to 67108864" },
+        { "routes:", "flows: {fragments: reassemble}\nroutes:", "47: flows.fragments: expected follow, hold or drop, found 'reassemble'" },
         { "routes:", "flows: {serviceNoBackendResponse: rejekt}\nroutes:", "47: flows.serviceNoBackendResponse: expected reject or drop, found 'rejekt'" },
         { "routes:", "tables: {nodePortRange: 30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '30000'" },
         { "routes:", "tables: {nodePortRange: 32767-30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '32767-30000'" },

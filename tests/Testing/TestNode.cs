@@ -31,8 +31,9 @@ public sealed class TestNode
     {
 
         LocalNodeSpec spec = LocalSpec(nodePortLast);
-        State = new StateWriter(local is null ? spec : local(spec), seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, affinityCapacity);
+        spec = local is null ? spec : local(spec);
+        State = new StateWriter(spec, seed);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity);
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);
@@ -270,10 +271,14 @@ public sealed class TestNode
     private List<OutboxFrame> TakeOutbox()
     {
         var frames = new List<OutboxFrame>();
-        while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
+        do
         {
-            frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+            while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
+            {
+                frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+            }
         }
+        while (_pipeline.ProcessReleased(State.Current, Now));
 
         return frames;
     }

@@ -5,4 +5,7 @@ public sealed record FlowsSection
 {
     /// <summary><c>reject</c> answers a packet for a service without backends by ICMP, <c>drop</c> does not.</summary>
     public string ServiceNoBackendResponse { get; set; } = "reject";
+
+    /// <summary><c>follow</c>: later fragments follow the first; <c>hold</c>: those that come before it wait; <c>drop</c>: none passes.</summary>
+    public string Fragments { get; set; } = "follow";
 }

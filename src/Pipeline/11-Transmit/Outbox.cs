@@ -143,6 +143,20 @@ public sealed class Outbox
         return true;
     }
 
+    /// <summary>Takes a copy of a packet that leaves at once. False when no slot is free.</summary>
+    public bool TryAdd(in PacketContext p)
+    {
+        if (!TryReserve(out int slot, out Span<byte> buffer))
+        {
+            return false;
+        }
+
+        p.Offload.WriteTo(buffer);
+        p.Frame.CopyTo(buffer[VirtioNetHeader.Length..]);
+        Ready(slot, p.EgressPort, p.FrameLength);
+        return true;
+    }
+
     /// <summary>A free slot for a frame that leaves at once, to be written and then handed in by <see cref="Ready"/>. False when none is free.</summary>
     /// <param name="buffer">The whole slot: room for a virtio header and any frame.</param>
     public bool TryReserve(out int slot, out Span<byte> buffer)

@@ -29,7 +29,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             return;
         }
 
-        table.Enter(s, live.Conntrack, live.Snat);
+        table.Enter(s, live.Conntrack);
         Span<BurstFrame> frames = burst.Frames;
         for (int i = from; i < frames.Length; i++)
         {
@@ -108,6 +108,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         frame.Verdict = Verdict.Transmit;
         frame.Reason = DropReason.None;
         frame.ReasonDetail = 0;
+        live.Conntrack.FoundCount++;
         table.TakenCount++;
         return true;
     }

@@ -140,7 +140,7 @@ public sealed class EdgeTests
         Mesh m = s.Mesh;
         TestPacket request = TestPacket.Udp(m.CurlPod, Client, m.Outside, 53);
         s.Sends(TestNode.Curl, request);
-        s.Node.Live.Snat.Remove(s.Node.Live.Snat.FindForward(new FlowKey(m.CurlPod, m.Outside, Client, 53, IpProtocol.Udp)));
+        s.Node.Live.Snat.Remove(s.Node.Live.Snat.FindForward(new FlowKey(m.CurlPod, m.Outside, Client, 53, IpProtocol.Udp)), s.Node.Live.Conntrack, s.Node.Now);
         s.Drops(TestNode.Curl, TestPacket.Error(m.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(m.Outside, 53, m.CurlPod, Client)), DropReason.NoSnatMapping);
         s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
         Assert.Equal(1, s.Node.Live.Snat.Count);

@@ -218,7 +218,7 @@ internal sealed class TwinHistory(TwinNodes twins)
             }
             else if (!isFlow && node.Live.Snat[mapping].IsUsed != 0)
             {
-                node.Live.Snat.Remove(mapping);
+                node.Live.Snat.Remove(mapping, node.Live.Conntrack, node.Now);
             }
         });
     }
