@@ -71,6 +71,9 @@ internal static class NodeTranslator
             ValueParser.InRange(document.Tables.SnatEntries, LeastEntries, MostEntries, tables.Field("snatEntries"), "table size"),
             first, last, node.Source)
         {
+            Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
+            LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
+            AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
             Flows = flows,
         };
     }

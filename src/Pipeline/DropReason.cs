@@ -63,7 +63,7 @@ public enum DropReason : byte
     [Description("IP fragmentation not supported")]
     FragmentsNotSupported = 157,
 
-    /// <summary>The destination is a frontend whose service has no backend; by option (flows.serviceNoBackendResponse) its sender is told.</summary>
+    /// <summary>The destination is a frontend whose service has no backend that takes new flows, of which by option (flows.serviceNoBackendResponse) its sender is told; or nobody is at this port of an address of services.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
 
@@ -94,6 +94,10 @@ public enum DropReason : byte
     /// <summary>A router message or redirect: the datapath is the pods' router and takes advice from nobody.</summary>
     [Description("Forbidden ICMPv6 message")]
     ForbiddenIcmpv6 = 176,
+
+    /// <summary>The client is not among those that the frontend's source ranges admit, or is among those that they deny.</summary>
+    [Description("Denied by LB src range check")]
+    SourceRange = 177,
 
     /// <summary>The frame has a VLAN tag.</summary>
     [Description("VLAN traffic disallowed by VLAN filter")]

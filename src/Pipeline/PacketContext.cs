@@ -90,7 +90,7 @@ public ref struct PacketContext
     /// <summary>A pod reached itself through its service and got the loopback address as its source.</summary>
     public bool IsHairpin { get; set; }
 
-    /// <summary>The frontend was a NodePort.</summary>
+    /// <summary>The packet came from the node network to a frontend, and its answer must go back that way.</summary>
     public bool IsNodePort { get; set; }
 
     /// <summary>The flow's source is translated by this node.</summary>
@@ -103,6 +103,9 @@ public ref struct PacketContext
 
     /// <summary>Entry of the client's choice of backend, -1 when no frontend is concerned.</summary>
     public int ChoiceIndex { get; set; }
+
+    /// <summary>Entry of the client's session, -1 when the frontend has no session affinity.</summary>
+    public int AffinityIndex { get; set; }
 
     /// <summary>The packet is the answer to a masqueraded flow and has got its destination back.</summary>
     public bool IsRevSnat { get; set; }

@@ -60,12 +60,12 @@ public sealed class PacketPipeline(LiveTables live)
         Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
         // Whom is it really for?
         if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
-        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Random, now);
+        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
         if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
         // Where does it go, and under whose name?
-        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes);
+        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
         if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);

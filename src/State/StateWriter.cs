@@ -42,7 +42,7 @@ public sealed class StateWriter
         Desired = DesiredState.For(local);
         Ports = LocalPorts(local).ToDictionary(p => p.Name);
         _masquerade = CompileMasquerade();
-        _current = Compile(1, ServiceTable.Empty);
+        _current = Compile(1, _services.Update(new KindDifference<ServiceSpec>()));
     }
 
     /// <summary>Counts up with every change that was one.</summary>
@@ -58,6 +58,9 @@ public sealed class StateWriter
     public int BackendCount => _services.BackendCount;
 
     public int FrontendCount => _services.FrontendCount;
+
+    /// <summary>The number that a backend of a configured service has.</summary>
+    public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _services.BackendIdOf(backend, protocol);
 
     /// <summary>What the workers run with now.</summary>
     public Snapshot Current => Volatile.Read(ref _current);
@@ -109,6 +112,10 @@ public sealed class StateWriter
 
     public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Routes() => _routes.Enumerate();
 
+    /// <summary>The Maglev table that a frontend's candidates have at a size, whether or not it is in use.</summary>
+    /// <param name="tableSize">One of <see cref="LoadBalancerSpec.MaglevTableSizes"/>.</param>
+    public MaglevTable MaglevOf(ServiceSpec service, Frontend frontend, int tableSize) => _services.MaglevOf(service, frontend, tableSize);
+
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _services.FrontendsOf(service);
 
     private static IEnumerable<Port> LocalPorts(LocalNodeSpec local)
@@ -138,7 +145,7 @@ public sealed class StateWriter
 
     private StatePlan Plan(DesiredState next, DesiredDifference difference)
     {
-        DesiredRules.Check(next, difference);
+        DesiredRules.Check(next, difference, _services);
         return new StatePlan(Desired, next, difference, difference.Endpoints.IsEmpty ? Ports : AssignPorts(difference.Endpoints));
     }
 

@@ -14,7 +14,7 @@ public sealed class FenceTests
     /// <summary>Files of the stages' folders in which only the configuration's writer or a listing runs, never a packet.</summary>
     private static readonly Dictionary<string, string> s_writers = new()
     {
-        ["src/Pipeline/04-Service/ServiceTable.cs"] = "WithBackends makes the next table",
+        ["src/Pipeline/04-Service/ServiceTableWriter.cs"] = "makes the next table",
         ["src/Pipeline/08-Route/IndexSet.cs"] = "free blocks of the writer",
         ["src/Pipeline/08-Route/PrefixFamily.cs"] = "the writer's side of the prefixes",
         ["src/Pipeline/08-Route/PrefixLeaves.cs"] = "the writer's side of the prefixes",

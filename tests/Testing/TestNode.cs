@@ -27,13 +27,13 @@ public sealed class TestNode
     private readonly PacketPipeline _pipeline;
     private readonly Housekeeping _housekeeping;
 
-    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null)
+    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null, int affinityCapacity = 4096)
     {
 
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         spec = local is null ? spec : local(spec);
         State = new StateWriter(spec, seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity);
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);
@@ -96,6 +96,22 @@ public sealed class TestNode
 
     /// <summary>The service of the walk-through for TCP with the backends that a scenario needs, behind ClusterIP:80 and NodePort 30080.</summary>
     public static ServiceSpec Webpod(params Func<Mesh, IpAddress>[] backends) => Service("default/webpod", IpProtocol.Tcp, 80, 30080, 80, backends);
+
+    /// <summary>webpod once more, behind every type of frontend: ClusterIP, NodePort 30080, LoadBalancer, ExternalIPs and HostPort 8080.</summary>
+    public static ServiceSpec Balanced(params Func<Mesh, IpAddress>[] backends)
+    {
+        ServiceSpec webpod = Webpod(backends);
+        return webpod with
+        {
+            Frontends =
+            [
+                .. webpod.Frontends,
+                .. Both(m => m.BalancerIp).Select(a => new FrontendSpec(ServiceType.LoadBalancer, a, 80)),
+                .. Both(m => m.ExternalIp).Select(a => new FrontendSpec(ServiceType.ExternalIPs, a, 80)),
+                new FrontendSpec(ServiceType.HostPort, null, 8080),
+            ],
+        };
+    }
 
     public static ServiceSpec Service(string name, IpProtocol protocol, ushort port, ushort nodePort, ushort backendPort, params Func<Mesh, IpAddress>[] backends) => new(
         name,

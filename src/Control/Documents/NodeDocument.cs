@@ -19,6 +19,8 @@ public sealed record NodeDocument
 
     public RoutingSection Routing { get; set; } = new();
 
+    public LoadBalancerSection LoadBalancer { get; set; } = new();
+
     public MasqueradeSection? Masquerade { get; set; }
 
     public TablesSection Tables { get; set; } = new();

@@ -14,6 +14,7 @@ public static class ParseStage
         p.IngressKind = port.Kind;
         p.FlowIndex = -1;
         p.ChoiceIndex = -1;
+        p.AffinityIndex = -1;
         if (!EthernetHeader.TryParse(p.Frame, out EthernetHeader ethernet))
             return p.Drop(DropReason.InvalidPacket);
         if (ethernet.Destination != port.RouterMac && !ethernet.Destination.IsGroup)

@@ -44,6 +44,11 @@ public sealed class DropReasonTests
             s.Drops(TestNode.Curl, TestPacket.Tcp(s.Mesh.CurlPod, 1024, s.Mesh.ClusterIp, 80), DropReason.NoBackend);
         },
         [DropReason.ClusterIp] = s => s.Drops(TestNode.Uplink, TestPacket.Tcp(s.Mesh.Outside, 1024, s.Mesh.ClusterIp, 80), DropReason.ClusterIp),
+        [DropReason.SourceRange] = s =>
+        {
+            s.Node.Apply(new() { Services = [TestNode.Balanced(m => m.Webpod1) with { SourceRanges = [s.Mesh.Prefix("192.0.2.0/24")] }] });
+            s.Drops(TestNode.Uplink, TestPacket.Tcp(s.Mesh.Outside, 1024, s.Mesh.BalancerIp, 80), DropReason.SourceRange);
+        },
         [DropReason.UnsupportedLinkProtocol] = s => s.Drops(TestNode.Curl, Typed(s, 0x05DC), DropReason.UnsupportedLinkProtocol),
         [DropReason.NoSnatMapping] = s =>
             s.Drops(TestNode.Curl, TestPacket.Error(s.Mesh.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(s.Mesh.Outside, 1, s.Mesh.CurlPod, 2)), DropReason.NoSnatMapping),
