@@ -17,6 +17,7 @@ acceptance() {
         overload 600
     fi
     services_told
+    paths
     idle_processor 10
     second_forwarder
     bad_node_file

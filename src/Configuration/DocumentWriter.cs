@@ -86,13 +86,15 @@ public static class DocumentWriter
     }
 
     // The list holds the link-local CIDRs already; the two switches say whether they were put there.
-    private static MasqueradeSection Masquerade(MasqueradeSpec masquerade, LocalNodeSpec local) => new()
-    {
-        Enabled = masquerade.Enabled,
-        NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
-        MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
-        MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
-    };
+    private static MasqueradeSection Masquerade(MasqueradeSpec masquerade, LocalNodeSpec local) => local.Flows.IpMasqAgentConfigPath is not null
+        ? new() { Enabled = masquerade.Enabled }
+        : new()
+        {
+            Enabled = masquerade.Enabled,
+            NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
+            MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
+            MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
+        };
 
     private static EndpointDocument Endpoint(EndpointSpec endpoint) => new()
     {

@@ -21,6 +21,10 @@ internal static class FlowsTranslator
             string other => throw place.Field("serviceNoBackendResponse").Refuse($"expected reject or drop, found {ValueText.Quote(other)}"),
             null => throw place.Field("serviceNoBackendResponse").Refuse("expected reject or drop"),
         },
+        IpMasqAgentConfigPath = section.IpMasqAgentConfigPath is null || Path.IsPathRooted(section.IpMasqAgentConfigPath)
+            ? section.IpMasqAgentConfigPath
+            : throw place.Field("ipMasqAgentConfigPath").Refuse($"expected a path from / on such as /etc/config/ip-masq-agent, found {ValueText.Quote(section.IpMasqAgentConfigPath)}"),
+        MasqueradesRemoteNodes = section.EnableRemoteNodeMasquerade,
         Fragments = section.Fragments switch
         {
             Follow => FragmentMode.Follow,
@@ -34,6 +38,8 @@ internal static class FlowsTranslator
     public static FlowsSection Write(FlowOptions options) => new()
     {
         ServiceNoBackendResponse = options.RefusesNoBackend ? Reject : Drop,
+        IpMasqAgentConfigPath = options.IpMasqAgentConfigPath,
+        EnableRemoteNodeMasquerade = options.MasqueradesRemoteNodes,
         Fragments = options.Fragments switch
         {
             FragmentMode.Hold => Hold,

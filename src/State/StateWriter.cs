@@ -205,5 +205,8 @@ public sealed class StateWriter
         MapOf(Desired.Masquerade.NonMasqueradeCidrs),
         MapOf(Desired.Nodes.Values.SelectMany(n => n.Addresses).Select(IpPrefix.Host)),
         (ushort)(_local.NodePortLast + 1),
-        ushort.MaxValue);
+        ushort.MaxValue)
+    {
+        IncludesRemoteNodes = _local.Flows.MasqueradesRemoteNodes,
+    };
 }

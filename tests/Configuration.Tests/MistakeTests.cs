@@ -99,6 +99,7 @@ public sealed class MistakeTests
         { "routes:", "tables: {conntrackEntries: 1000}\nroutes:", "47: tables.conntrackEntries: 1000 is no table size; use 1024 to 67108864" },
         { "routes:", "tables: {snatEntries: 67108865}\nroutes:", "47: tables.snatEntries: 67108865 is no table size; use 1024 to 67108864" },
         { "routes:", "flows: {fragments: reassemble}\nroutes:", "47: flows.fragments: expected follow, hold or drop, found 'reassemble'" },
+        { "routes:", "flows: {ipMasqAgentConfigPath: etc/masq}\nroutes:", "47: flows.ipMasqAgentConfigPath: expected a path from / on such as /etc/config/ip-masq-agent, found 'etc/masq'" },
         { "routes:", "flows: {serviceNoBackendResponse: rejekt}\nroutes:", "47: flows.serviceNoBackendResponse: expected reject or drop, found 'rejekt'" },
         { "routes:", "tables: {nodePortRange: 30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '30000'" },
         { "routes:", "tables: {nodePortRange: 32767-30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '32767-30000'" },

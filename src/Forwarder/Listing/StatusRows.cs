@@ -15,7 +15,7 @@ internal static class StatusRows
         LiveTables live = node.Live;
         DesiredState desired = writer.Desired;
         string masquerading = desired.Masquerade.Enabled
-            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt]"
+            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
             : "disabled";
         return new StatusReport(
             Program.Version, node.Local.Name, node.Local.Cluster, node.Local.ClusterId, Environment.ProcessId,

@@ -79,7 +79,7 @@ public static class SnatStage
             || p.IngressKind != PortKind.Endpoint
             || rules.NativeRouting.TryLookup(destination, out _)
             || rules.NonMasquerade.TryLookup(destination, out _)
-            || rules.RemoteNodes.TryLookup(destination, out _)
+            || (!rules.IncludesRemoteNodes && rules.RemoteNodes.TryLookup(destination, out _))
                 ? Decision.Exempt
                 : Decision.Masquerade;
     }

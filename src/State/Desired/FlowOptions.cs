@@ -8,5 +8,11 @@ public sealed record FlowOptions
     /// <summary>Cilium's service-no-backend-response: reject by ICMP, else drop in silence.</summary>
     public bool RefusesNoBackend { get; init; } = true;
 
+    /// <summary>File of ip-masq-agent, which then says alone what is exempt from masquerading; null for none.</summary>
+    public string? IpMasqAgentConfigPath { get; init; }
+
+    /// <summary>Cilium's enable-remote-node-masquerade: pods reach other nodes' addresses under the node's.</summary>
+    public bool MasqueradesRemoteNodes { get; init; }
+
     public FragmentMode Fragments { get; init; } = FragmentMode.Follow;
 }
