@@ -102,11 +102,12 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
     }
 
     /// <summary>Sends a frame to the linked forwarder that it is for; false when it must take the port.</summary>
-    /// <param name="buffer">Given away, if true.</param>
     /// <param name="start">Of the virtio header.</param>
     /// <param name="length">Virtio header included.</param>
-    public bool TrySend(int port, int buffer, int start, int length)
+    /// <param name="isGivenAway">The buffer is the peer's for now; else it is needed no longer.</param>
+    public bool TrySend(int port, int buffer, int start, int length, out bool isGivenAway)
     {
+        isGivenAway = false;
         Span<byte> frame = buffers.BufferOf(buffer).Slice(start, length);
         if (Find(port, frame) is not { } link)
         {
@@ -116,11 +117,10 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         if (buffer >= FrameBuffers.MostCount)
         {
             Copy(link, frame); // What was lent to us cannot be lent on.
-            GiveBack(buffer);
         }
-        else if (!Lend(link, buffer, start, length))
+        else
         {
-            buffers.Return(buffer);
+            isGivenAway = Lend(link, buffer, start, length);
         }
 
         return true;

@@ -13,6 +13,7 @@ public abstract class PortEngine : IDisposable
     private readonly DatapathCounters _counters;
     private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
     private readonly LinkSet _links;
+    private readonly MemoryPaths _paths;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
     private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestFrame, pinned: true);
@@ -25,6 +26,7 @@ public abstract class PortEngine : IDisposable
         _counters = counters;
         Burst = new Burst(Buffers);
         _links = new LinkSet(Buffers, counters);
+        _paths = new MemoryPaths(Buffers, _links);
     }
 
     /// <summary>As the option says it: io_uring or readiness.</summary>
@@ -74,9 +76,9 @@ public abstract class PortEngine : IDisposable
     public void Receive(int timeoutMilliseconds, SpinPolicy spin)
     {
         Burst.Clear();
-        if (_links.Count > 0)
+        if (_paths.IsAny)
         {
-            _links.Exchange(Burst);
+            _paths.Exchange(Burst);
             timeoutMilliseconds = Burst.Count > 0 ? 0 : timeoutMilliseconds;
         }
 
@@ -105,9 +107,9 @@ public abstract class PortEngine : IDisposable
             spin.BeginGap();
             while (Burst.Count == 0 && !Volatile.Read(ref _isWoken) && spin.TryContinue())
             {
-                if (_links.HasFrames)
+                if (_paths.IsAny && _paths.HasFrames)
                 {
-                    _links.Exchange(Burst);
+                    _paths.Exchange(Burst);
                 }
 
                 if (HasWork)
@@ -129,18 +131,18 @@ public abstract class PortEngine : IDisposable
         spin.EndGap(Burst.Count > 0);
     }
 
-    /// <summary>Collects, and lets linked forwarders know when it sleeps over that.</summary>
+    /// <summary>Collects, and lets linked forwarders and the workers beside this one know when it sleeps over that.</summary>
     private void Wait(int timeoutMilliseconds)
     {
-        if (_links.Count == 0 || timeoutMilliseconds == 0)
+        if (!_paths.IsAny || timeoutMilliseconds == 0)
         {
             Collect(timeoutMilliseconds);
             return;
         }
 
-        Collect(_links.FallAsleep() ? timeoutMilliseconds : 0);
-        _links.WakeUp();
-        _links.Exchange(Burst);
+        Collect(_paths.FallAsleep() ? timeoutMilliseconds : 0);
+        _paths.WakeUp();
+        _paths.Exchange(Burst);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -209,8 +211,13 @@ public abstract class PortEngine : IDisposable
             int start = frame.Start - VirtioNetHeader.Length;
             int length = frame.Length + VirtioNetHeader.Length;
             frame.Offload.WriteTo(Buffers.BufferOf(frame.Buffer).Slice(start, length));
-            if (_links.Count > 0 && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
+            if (_links.Count > 0 && _links.TrySend(frame.EgressPort, frame.Buffer, start, length, out bool isGivenAway))
             {
+                if (!isGivenAway)
+                {
+                    Release(frame.Buffer);
+                }
+
                 return;
             }
 
@@ -228,6 +235,11 @@ public abstract class PortEngine : IDisposable
                 Send(frame.EgressPort, port, frame.Buffer, start, length);
                 return;
             }
+        }
+
+        else if (frame.Verdict == Verdict.HandedOver && _paths.Siblings!.HandOver(frame))
+        {
+            return;
         }
 
         Release(frame.Buffer);
@@ -256,14 +268,27 @@ public abstract class PortEngine : IDisposable
     public abstract void Flush();
 
     /// <summary>Begins to exchange frames with another forwarder, instead of sending them by a port; the engine closes the link in the end.</summary>
-    internal void AttachLink(MemoryLink link, FileDescriptor peerBuffers, int port) => _links.Add(link, peerBuffers, port);
+    internal void AttachLink(MemoryLink link, FileDescriptor peerBuffers, int port)
+    {
+        _links.Add(link, peerBuffers, port);
+        _paths.Look();
+    }
 
     /// <summary>Ends the exchange; frames for the peer leave by the port again. No error for a link that is none any more.</summary>
     internal void DetachLink(MemoryLink link)
     {
         Settle(); // Frames of the peer that are being sent have gone.
         _links.Remove(link);
+        _paths.Look();
     }
+
+    /// <summary>The paths to the workers beside this one; null where there are none.</summary>
+    internal WorkerLinks? Siblings => _paths.Siblings;
+
+    /// <summary>Joins the engines of all workers of a process; before any of them starts.</summary>
+    internal static void Connect(IReadOnlyList<PortEngine> engines) => WorkerLinks.Connect(
+        [.. engines.Select(e => (e.Buffers, e._counters, new WorkerBed(e.WakeCounter)))],
+        (i, links) => engines[i]._paths.Siblings = links);
 
     /// <summary>Memory of our buffers and our wake, for a forwarder that is to be linked.</summary>
     internal FileDescriptor BufferFile => Buffers.File;
@@ -299,7 +324,7 @@ public abstract class PortEngine : IDisposable
             _ports[id]?.Dispose();
         }
 
-        _links.Dispose();
+        _paths.Dispose();
         Buffers.Dispose();
     }
 
@@ -312,7 +337,7 @@ public abstract class PortEngine : IDisposable
         }
         else
         {
-            _links.GiveBack(buffer);
+            _paths.Release(buffer);
         }
     }
 

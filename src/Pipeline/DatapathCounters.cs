@@ -21,6 +21,9 @@ public sealed class DatapathCounters
 
     public ulong ConsumedPackets { get; private set; }
 
+    /// <summary>Frames that came in here and went to the worker of their flow, which counts them as received.</summary>
+    public ulong HandedOverPackets { get; private set; }
+
     public ulong DropPackets(DropReason reason) => _dropPackets[(int)reason];
 
     public ulong DropBytes(DropReason reason) => _dropBytes[(int)reason];
@@ -56,6 +59,8 @@ public sealed class DatapathCounters
                 break;
         }
     }
+
+    public void CountHandedOver() => HandedOverPackets++;
 
     public void CountDrop(DropReason reason, int length)
     {

@@ -4,7 +4,8 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// A packet's whole life, in order: each line is a stage, each stage a folder of the same number, with the tables that it reads or
 /// writes named in its call. docs/a-packets-life.md walks one packet through these lines.
 /// </summary>
-public sealed class PacketPipeline(LiveTables live)
+/// <param name="steering">Null where there is one worker: every packet is its own.</param>
+public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = null)
 {
     private readonly EstablishedShortcut _shortcut = new(live);
 
@@ -24,6 +25,7 @@ public sealed class PacketPipeline(LiveTables live)
             int receivedLength = frame.Length;
             if (!_shortcut.TryTake(burst, i, s, now))
             {
+                if (steering is not null && !steering.IsOurs(burst, ref frame, s, now)) continue;
                 var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
                 frame.Take(p, Process(ref p, s, now));
                 _shortcut.Learn(i, p, frame.Verdict, s);

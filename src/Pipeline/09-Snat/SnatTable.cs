@@ -15,11 +15,17 @@ public sealed class SnatTable
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
+    private readonly FlowHomes? _homes;
+    private readonly int _worker;
     private uint _firstFree;
     private int _sweepPosition;
 
-    public SnatTable(int capacity, ulong seed)
+    /// <param name="homes">Null where there is one worker, which gives away every port.</param>
+    /// <param name="worker">Whose table this is: only its own ports are given away.</param>
+    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0)
     {
+        _homes = homes;
+        _worker = worker;
         _entries = new SnatEntry[capacity];
         _forward = new FlowIndex(capacity);
         _reverse = new FlowIndex(capacity);
@@ -83,12 +89,12 @@ public sealed class SnatTable
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
         uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
-        if (port < low || port > low + rangeLength - 1)
+        if (port < low || port > low + rangeLength - 1 || !IsOwn(port))
         {
-            port = low + random.Below(rangeLength);
+            port = Draw(random, low, rangeLength);
         }
 
-        for (int attempt = 0; attempt < MaxTries; attempt++)
+        for (int attempt = 0; attempt < MaxTries && IsOwn(port); attempt++)
         {
             var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, NatPort = (ushort)port, Created = now.Seconds, IsUsed = 1 };
             if (FindTranslated(candidate.Translated) < 0)
@@ -97,7 +103,7 @@ public sealed class SnatTable
             }
 
             // The first collision throws the dice again, the following ones walk on.
-            port = attempt == 0 ? low + random.Below(rangeLength) : port == low + rangeLength - 1 ? low : port + 1;
+            port = attempt == 0 ? Draw(random, low, rangeLength) : NextOwn(port + 1, low, rangeLength);
         }
 
         return -1;
@@ -129,6 +135,22 @@ public sealed class SnatTable
         }
 
         return removed;
+    }
+
+    private bool IsOwn(uint port) => _homes is null || _homes.OfPort((ushort)port) == _worker;
+
+    private uint Draw(FlowRandom random, uint low, uint rangeLength) => NextOwn(low + random.Below(rangeLength), low, rangeLength);
+
+    /// <summary>The next port of the range that this worker may give away, from a port on and round; another's where it has none in so short a range.</summary>
+    private uint NextOwn(uint port, uint low, uint rangeLength)
+    {
+        port = port == low + rangeLength ? low : port;
+        for (uint i = 0; i < rangeLength && !IsOwn(port); i++)
+        {
+            port = port == low + rangeLength - 1 ? low : port + 1;
+        }
+
+        return port;
     }
 
     private void Free(int index)
