@@ -133,8 +133,9 @@ internal sealed class SteeringHistory
 
     private SteeringFlow Echo(Mesh m, string pod, IpAddress address)
     {
-        int id = _random.Next(4) == 0 ? _random.Next(2) * 65535 : _nextPort++;
-        return _random.Next(4) switch
+        int number = _random.Next(4);
+        int id = number < 2 && _random.Next(4) == 0 ? _random.Next(2) * 65535 : _nextPort++;
+        return number switch
         {
             0 => new("echo, pod to world", pod, TestPacket.EchoRequest(address, m.Outside, id)),
             1 => new("echo, pod to pod", TestNode.Curl, TestPacket.EchoRequest(m.CurlPod, m.Webpod2, id)),
@@ -163,7 +164,7 @@ internal sealed class SteeringHistory
 
     private void SendAnswer(SteeringFlow flow)
     {
-        if (flow.To is { } to)
+        if (flow.To is { } to && !IsOver(flow))
         {
             int length = _random.Next(200);
             Delivery[] got = Both(flow, "answer", to, node => flow.Answer(node, length));
@@ -174,7 +175,7 @@ internal sealed class SteeringHistory
     /// <summary>The server, or a router before it, complains of the client's packet; or the client of the server's.</summary>
     private void SendError(SteeringFlow flow)
     {
-        if (flow.To is not { } to)
+        if (flow.To is not { } to || IsOver(flow))
         {
             return;
         }
@@ -184,14 +185,14 @@ internal sealed class SteeringHistory
         var m = new Mesh(flow.First.IsIpv4 ? Family.Ipv4 : Family.Ipv6);
         if (_random.Next(3) > 0)
         {
-            Both(flow, "error about the request", to, node => TestPacket.Error(fromRouter ? m.RouterOnTheWay : flow.Seen[node].Destination, trouble, flow.Got(node)));
+            Both(flow, "error about the request", to, node => TestPacket.Error(fromRouter ? m.RouterOnTheWay : flow.Seen[node].Destination, trouble, flow.Got(node)), isError: true);
         }
         else if (flow.IsAnswered)
         {
             TestPacket answer = flow.IsEcho
                 ? TestPacket.EchoReply(flow.First.Destination, flow.First.Source, (int)(flow.First.IcmpRest >> 16))
                 : TestPacket.Of(flow.First.Protocol, flow.First.Destination, flow.First.DestinationPort, flow.First.Source, flow.First.SourcePort);
-            Both(flow, "error about the answer", flow.From, _ => TestPacket.Error(flow.First.Source, trouble, answer));
+            Both(flow, "error about the answer", flow.From, _ => TestPacket.Error(flow.First.Source, trouble, answer), isError: true);
         }
     }
 
@@ -203,7 +204,7 @@ internal sealed class SteeringHistory
             return;
         }
 
-        bool isAnswer = flow.To is not null && _random.Next(2) == 0;
+        bool isAnswer = flow.To is not null && !IsOver(flow) && _random.Next(2) == 0;
         ushort id = ++_datagram;
         int[] pieces = [0, 1, 2];
         _random.Shuffle(pieces);
@@ -258,7 +259,10 @@ internal sealed class SteeringHistory
         }
     }
 
-    private Delivery[] Both(SteeringFlow flow, string what, string port, Func<int, TestPacket> packetOf)
+    /// <summary>Nobody knows it any more: its next packet begins another flow, and the port it had from SNAT, which no two nodes choose alike, may be anybody's.</summary>
+    private bool IsOver(SteeringFlow flow) => flow.LastPacket.PlusSeconds(LeastLifeSeconds).Nanoseconds <= _nodes[Single].Now.Nanoseconds;
+
+    private Delivery[] Both(SteeringFlow flow, string what, string port, Func<int, TestPacket> packetOf, bool isError = false)
     {
         var got = new Delivery[2];
         for (int node = 0; node < 2; node++)
@@ -274,10 +278,9 @@ internal sealed class SteeringHistory
         if (got[Several].Verdict == Verdict.Transmit)
         {
             _transmitted++;
-            bool isOver = flow.LastPacket.PlusSeconds(LeastLifeSeconds).Nanoseconds <= _nodes[Single].Now.Nanoseconds; // What follows is another flow.
-            flow.LastPacket = _nodes[Single].Now;
-            Assert.True(flow.Worker < 0 || isOver || flow.Worker == worker, $"the flow was worker {flow.Worker}'s; {Story()}");
+            Assert.True(flow.Worker < 0 || IsOver(flow) || flow.Worker == worker, $"the flow was worker {flow.Worker}'s; {Story()}");
             flow.Worker = worker;
+            flow.LastPacket = isError ? flow.LastPacket : _nodes[Single].Now;
             _workers.Add(worker);
         }
 

@@ -33,7 +33,7 @@ public sealed class SteeringTests
             var data = new TheoryData<int, ulong>();
             foreach (int workerCount in (int[])[2, 3, 4, 16])
             {
-                for (ulong seed = 1; seed <= 4; seed++)
+                for (ulong seed = 1; seed <= 8; seed++)
                 {
                     data.Add(workerCount, seed);
                 }
