@@ -22,6 +22,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
     private readonly NamespaceWatch _namespaces;
+    private readonly QuietCollector _collector;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
@@ -43,6 +44,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
+        _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
         ControlMethods.Map(_server, this);
     }
 
@@ -132,6 +134,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         await _server.DisposeAsync();
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
+        _collector.Dispose();
         _workers.Dispose();
         _hostRoutes?.Dispose();
     }
