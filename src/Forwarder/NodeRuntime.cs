@@ -182,7 +182,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         if (Local.Uplink?.SharedMemory is { } directory)
         {
             var settings = new SharedMemoryUplink.Settings(directory, $"{Local.Cluster}/{Local.Name}", Local.Uplink.Mac, StateWriter.UplinkPort);
-            _sharedMemory = new SharedMemoryUplink(settings, _workers.First, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
+            _sharedMemory = new SharedMemoryUplink(settings, _workers, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
         }
     }
 

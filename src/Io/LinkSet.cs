@@ -18,10 +18,15 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
     private readonly MemoryLink?[] _byNumber = new MemoryLink?[FrameBuffers.MaxLinkCount + 1];
     private readonly MemoryLink[] _links = new MemoryLink[FrameBuffers.MaxLinkCount];
+    private WorkerLinks? _siblings;
+    private MacAddress[] _peersOfFirst = [];
     private int _port = -1;
     private bool _hasGrown;
 
     public int Count { get; private set; }
+
+    /// <summary>There is one whom frames can be sent to, by this worker or by the first.</summary>
+    public bool CanSend { get; private set; }
 
     public bool HasFrames
     {
@@ -53,6 +58,16 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         buffers.Map(link.Number, peerBuffers);
         _byNumber[link.Number] = link;
         _links[Count++] = link;
+        CanSend = true;
+    }
+
+    /// <summary>For a worker that is not the first: whom the first is linked to. Frames for them are handed over to it as they leave.</summary>
+    public void SendByFirst(WorkerLinks siblings, MacAddress[] peers, int port)
+    {
+        _siblings = siblings;
+        _peersOfFirst = peers;
+        _port = port;
+        CanSend = peers.Length > 0;
     }
 
     /// <summary>Nothing of the link may be on its way any more.</summary>
@@ -71,6 +86,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
         _byNumber[link.Number] = null;
         _links[index] = _links[--Count];
+        CanSend = Count > 0;
         buffers.Unmap(link.Number);
         link.Dispose();
     }
@@ -109,6 +125,11 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
     {
         isGivenAway = false;
         Span<byte> frame = buffers.BufferOf(buffer).Slice(start, length);
+        if (_peersOfFirst.Length > 0)
+        {
+            return IsForPeerOfFirst(port, frame) && HandToFirst(port, buffer, start, length, out isGivenAway);
+        }
+
         if (Find(port, frame) is not { } link)
         {
             return false;
@@ -184,6 +205,33 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         }
 
         return null;
+    }
+
+    private bool IsForPeerOfFirst(int port, ReadOnlySpan<byte> frame)
+    {
+        bool isFound = false;
+        MacAddress destination = MacAddress.FromBytes(frame[VirtioNetHeader.Length..]);
+        for (int i = 0; i < _peersOfFirst.Length && port == _port; i++)
+        {
+            isFound |= _peersOfFirst[i] == destination;
+        }
+
+        return isFound;
+    }
+
+    private bool HandToFirst(int port, int buffer, int start, int length, out bool isGivenAway)
+    {
+        isGivenAway = _siblings!.HandOver(new BurstFrame
+        {
+            Buffer = buffer,
+            Start = start + VirtioNetHeader.Length,
+            Length = length - VirtioNetHeader.Length,
+            IngressPort = port,
+            Offload = VirtioNetHeader.Read(buffers.BufferOf(buffer)[start..]),
+            Verdict = Verdict.Transmit,
+            EgressPort = port,
+        });
+        return true;
     }
 
     private void Copy(MemoryLink link, ReadOnlySpan<byte> frame)

@@ -10,21 +10,21 @@ internal sealed class MemoryPaths(FrameBuffers buffers, LinkSet links) : IDispos
 {
     private WorkerLinks? _siblings;
 
-    /// <summary>Null where there is one worker. Set before it runs.</summary>
-    public WorkerLinks? Siblings
-    {
-        get => _siblings;
-        set
-        {
-            _siblings = value;
-            Look();
-        }
-    }
+    /// <summary>Null where there is one worker.</summary>
+    public WorkerLinks? Siblings => _siblings;
 
     /// <summary>There is one at least.</summary>
     public bool IsAny { get; private set; }
 
     public bool HasFrames => (links.Count > 0 && links.HasFrames) || _siblings is { HasFrames: true };
+
+    /// <summary>There are workers beside this one, whose engine is told; before it runs.</summary>
+    public void Join(WorkerLinks siblings, PortEngine engine)
+    {
+        _siblings = siblings;
+        siblings.Send = frame => engine.Complete(frame);
+        Look();
+    }
 
     /// <summary>A link was added or removed.</summary>
     public void Look() => IsAny = links.Count > 0 || _siblings is not null;

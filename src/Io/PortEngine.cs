@@ -211,7 +211,7 @@ public abstract class PortEngine : IDisposable
             int start = frame.Start - VirtioNetHeader.Length;
             int length = frame.Length + VirtioNetHeader.Length;
             frame.Offload.WriteTo(Buffers.BufferOf(frame.Buffer).Slice(start, length));
-            if (_links.Count > 0 && _links.TrySend(frame.EgressPort, frame.Buffer, start, length, out bool isGivenAway))
+            if (_links.CanSend && _links.TrySend(frame.EgressPort, frame.Buffer, start, length, out bool isGivenAway))
             {
                 if (!isGivenAway)
                 {
@@ -287,8 +287,10 @@ public abstract class PortEngine : IDisposable
 
     /// <summary>Joins the engines of all workers of a process; before any of them starts.</summary>
     internal static void Connect(IReadOnlyList<PortEngine> engines) => WorkerLinks.Connect(
-        [.. engines.Select(e => (e.Buffers, e._counters, new WorkerBed(e.WakeCounter)))],
-        (i, links) => engines[i]._paths.Siblings = links);
+        [.. engines.Select(e => (e.Buffers, e._counters, new WorkerBed(e.WakeCounter)))], (i, links) => engines[i]._paths.Join(links, engines[i]));
+
+    /// <summary>Which forwarders the first worker is linked to, for another worker: their frames leave by the first.</summary>
+    internal void SendByFirst(MacAddress[] peers, int port) => _links.SendByFirst(_paths.Siblings!, peers, port);
 
     /// <summary>Memory of our buffers and our wake, for a forwarder that is to be linked.</summary>
     internal FileDescriptor BufferFile => Buffers.File;

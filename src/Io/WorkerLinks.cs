@@ -45,6 +45,9 @@ internal sealed class WorkerLinks
     /// <summary>The ports that this worker knows, by id: a frame of one that has gone since it was handed over is given back.</summary>
     public Port?[] Ports { get; set; } = [];
 
+    /// <summary>What the first worker does with frames that others want sent by it.</summary>
+    public Action<BurstFrame>? Send { get; set; }
+
     /// <summary>A frame, or news, waits here.</summary>
     public bool HasFrames
     {
@@ -100,7 +103,10 @@ internal sealed class WorkerLinks
     /// <summary>Whether the buffer is of a worker beside us.</summary>
     public static bool IsBorrowed(int buffer) => buffer >= FirstNumber * FrameBuffers.MostCount;
 
-    /// <summary>Hands a frame over to the worker that its note names. A frame that finds no room is dropped and counted.</summary>
+    /// <summary>
+    /// Hands a frame over to the worker that its note names; one whose verdict is to transmit goes to the first worker, who sends it. A frame that
+    /// finds no room is dropped and counted.
+    /// </summary>
     /// <returns>The frame's buffer is given away; else it is the engine's again.</returns>
     public bool HandOver(BurstFrame frame)
     {
@@ -109,14 +115,18 @@ internal sealed class WorkerLinks
         bool isOwn = frame.Buffer < FrameBuffers.MostCount;
         if (path.LentCount == HandoverPath.MaxLentCount || (!isOwn && _buffers.FreeCount == 0))
         {
-            _counters.CountVerdict(frame.IngressPort, Verdict.Drop, DropReason.WorkerBusy, frame.Length);
+            CountDrop(frame);
             return false;
         }
 
-        frame.Verdict = Verdict.Continue;
+        if (frame.Verdict != Verdict.Transmit)
+        {
+            frame.Verdict = Verdict.Continue;
+            _counters.CountHandedOver();
+        }
+
         path.Frames.TryAdd(isOwn ? frame : CopyOf(frame)); // It has as many places as can be lent.
         path.LentCount++;
-        _counters.CountHandedOver();
         _hasSent[to] = true;
         _hasToTell = true;
         return isOwn;
@@ -172,7 +182,11 @@ internal sealed class WorkerLinks
             {
                 int buffer = ((FirstNumber + other) * FrameBuffers.MostCount) + frame.Buffer;
                 room--;
-                if (frame.IngressPort < Ports.Length && Ports[frame.IngressPort] is not null)
+                if (frame.Verdict == Verdict.Transmit)
+                {
+                    Send!(frame with { Buffer = buffer });
+                }
+                else if (frame.IngressPort < Ports.Length && Ports[frame.IngressPort] is not null)
                 {
                     burst.Add(frame with { Buffer = buffer });
                 }
@@ -205,6 +219,18 @@ internal sealed class WorkerLinks
     }
 
     public void WakeUp() => _beds[_worker].Say(PeerSleep.Awake);
+
+    private void CountDrop(in BurstFrame frame)
+    {
+        if (frame.Verdict == Verdict.Transmit)
+        {
+            _counters.CountDrop(DropReason.WorkerBusy, frame.Length); // It was counted when it came in.
+        }
+        else
+        {
+            _counters.CountVerdict(frame.IngressPort, Verdict.Drop, DropReason.WorkerBusy, frame.Length);
+        }
+    }
 
     private void Notify()
     {
