@@ -141,6 +141,22 @@ public sealed class WorkersTests
             await ForwarderProcess.RunAsync(world, $"--config {world.NodeFile()} --workers {count}"));
     }
 
+    /// <summary>What these tests say of traffic, devices, offloads and links holds however many workers there are.</summary>
+    [Fact]
+    public async Task The_tests_of_traffic_pass_with_two_workers()
+    {
+        Assert.SkipUnless(ForwarderProcess.Workers == "1", "this is the process with several workers");
+        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(
+            new System.Diagnostics.ProcessStartInfo(Environment.ProcessPath!, "-class \"*.TrafficTests\" -class \"*.DeviceLossTests\" -class \"*.OffloadTests\" -class \"*.SharedMemoryUplinkTests\"")
+            {
+                RedirectStandardOutput = true,
+                Environment = { ["CMESH_WORKERS"] = "2" },
+            })!;
+        string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.True(process.ExitCode == 0 && output.Contains("Failed: 0", StringComparison.Ordinal), output);
+    }
+
     private static Task<ForwarderProcess> StartAsync(World world, string options) =>
         ForwarderProcess.StartAsync(world, $"--config {world.NodeFile()} {options}", world.SocketPath);
 }

@@ -140,7 +140,7 @@ public sealed class SteeringTests
     {
         Assert.SkipUnless(TestNode.WorkerCount == 1, "this is the process with several workers");
         using System.Diagnostics.Process process = System.Diagnostics.Process.Start(
-            new System.Diagnostics.ProcessStartInfo(Environment.ProcessPath!, "-namespace \"*Scenarios\" " + string.Join(' ', s_others.Select(s => $"-method- \"*.{s}\"")))
+            new System.Diagnostics.ProcessStartInfo(Environment.ProcessPath!, "-namespace \"*Scenarios\" -namespace \"*Fuzz\" " + string.Join(' ', s_others.Select(s => $"-method- \"*.{s}\"")))
             {
                 RedirectStandardOutput = true,
                 Environment = { ["CMESH_WORKERS"] = workerCount },
