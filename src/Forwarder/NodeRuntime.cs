@@ -26,6 +26,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
+    private IpMasqAgentWatch? _ipMasqAgent;
     private bool _isStopping;
 
     private NodeRuntime(NodeFile file, ForwarderOptions options)
@@ -34,12 +35,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
         int count = options.WorkerCount;
-        FlowHomes? homes = count > 1 ? new FlowHomes(count, _writer.Current.Masquerade.FirstPort, ~seed) : null;
+        FlowHomes? homes = count > 1 ? new FlowHomes(count, file.Local.PodCidrs, _writer.Current.Masquerade.FirstPort, ~seed) : null;
         _backends = count > 1 ? new KnownBackends(seed) : null;
         LiveTables[] live =
         [
             .. Enumerable.Range(0, count).Select(i => new LiveTables(
-                Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, homes: homes, worker: i)),
+                Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, fragments: file.Local.Flows.Fragments,
+                affinityCapacity: Share(file.Local.AffinityEntries, count), homes: homes, worker: i)),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
@@ -85,6 +87,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             }
 
             runtime.OpenSharedMemory();
+            runtime.WatchIpMasqAgent();
 
             return runtime;
         }
@@ -108,6 +111,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
     public ChangeResult Apply(ChangeDocument change, bool replace) => Change(writer =>
     {
         DesiredChange desired = ChangeTranslator.Translate(change, replace, Local, DocumentOrigin.Request);
+        if (_ipMasqAgent is not null && desired.Masquerade is not null)
+        {
+            desired = desired with { Masquerade = desired.Masquerade with { NonMasqueradeCidrs = writer.Desired.Masquerade.NonMasqueradeCidrs } };
+        }
+
         return (writer.Plan(desired), (desired.Endpoints ?? []).Select(e => e.Name));
     });
 
@@ -132,6 +140,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
@@ -183,6 +192,15 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             var settings = new SharedMemoryUplink.Settings(directory, $"{Local.Cluster}/{Local.Name}", Local.Uplink.Mac, StateWriter.UplinkPort);
             _sharedMemory = new SharedMemoryUplink(settings, _workers, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
+        }
+    }
+
+    private void WatchIpMasqAgent()
+    {
+        if (Local.Flows.IpMasqAgentConfigPath is { } path)
+        {
+            _ipMasqAgent = new IpMasqAgentWatch(path, Local, _file.Initial.Masquerade!.NonMasqueradeCidrs, cidrs => Change(writer =>
+                (writer.Plan(new DesiredChange { Masquerade = writer.Desired.Masquerade with { NonMasqueradeCidrs = cidrs } }), [])));
         }
     }
 
@@ -371,7 +389,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             foreach (BackendSpec backend in service.Backends)
             {
-                _backends!.Add(backend.Address, backend.Port, service.Protocol);
+                _backends!.Add(backend.Address, backend.Port, service.Protocol, hasSessions: service.AffinitySeconds > 0);
             }
         }
     }

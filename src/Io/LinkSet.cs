@@ -25,6 +25,9 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
     public int Count { get; private set; }
 
+    /// <summary>What is done with a borrowed buffer, of a peer or of a worker beside this one, that is needed no longer.</summary>
+    public Action<int>? Release { get; set; }
+
     /// <summary>There is one whom frames can be sent to, by this worker or by the first.</summary>
     public bool CanSend { get; private set; }
 
@@ -111,23 +114,22 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
                     IngressPort = _port,
                     Start = start + VirtioNetHeader.Length,
                     Length = length - VirtioNetHeader.Length,
-                    Offload = VirtioNetHeader.Read(buffers.BufferOf(buffer)[start..]),
+                    Offload = VirtioNetHeader.ReadReceived(buffers.BufferOf(buffer)[start..]),
                 });
             }
         }
     }
 
     /// <summary>Sends a frame to the linked forwarder that it is for; false when it must take the port.</summary>
+    /// <param name="buffer">Given away, if true.</param>
     /// <param name="start">Of the virtio header.</param>
     /// <param name="length">Virtio header included.</param>
-    /// <param name="isGivenAway">The buffer is the peer's for now; else it is needed no longer.</param>
-    public bool TrySend(int port, int buffer, int start, int length, out bool isGivenAway)
+    public bool TrySend(int port, int buffer, int start, int length)
     {
-        isGivenAway = false;
         Span<byte> frame = buffers.BufferOf(buffer).Slice(start, length);
         if (_peersOfFirst.Length > 0)
         {
-            return IsForPeerOfFirst(port, frame) && HandToFirst(port, buffer, start, length, out isGivenAway);
+            return IsForPeerOfFirst(port, frame) && HandToFirst(port, buffer, start, length);
         }
 
         if (Find(port, frame) is not { } link)
@@ -138,10 +140,11 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         if (buffer >= FrameBuffers.MostCount)
         {
             Copy(link, frame); // What was lent to us cannot be lent on.
+            Release!(buffer);
         }
-        else
+        else if (!Lend(link, buffer, start, length))
         {
-            isGivenAway = Lend(link, buffer, start, length);
+            buffers.Return(buffer);
         }
 
         return true;
@@ -219,9 +222,9 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         return isFound;
     }
 
-    private bool HandToFirst(int port, int buffer, int start, int length, out bool isGivenAway)
+    private bool HandToFirst(int port, int buffer, int start, int length)
     {
-        isGivenAway = _siblings!.HandOver(new BurstFrame
+        bool isGivenAway = _siblings!.HandOver(new BurstFrame
         {
             Buffer = buffer,
             Start = start + VirtioNetHeader.Length,
@@ -231,6 +234,11 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
             Verdict = Verdict.Transmit,
             EgressPort = port,
         });
+        if (!isGivenAway)
+        {
+            Release!(buffer);
+        }
+
         return true;
     }
 

@@ -44,6 +44,11 @@ public sealed class Worker : IDisposable
         _spin = spin;
         _live = live;
         _pipeline = new PacketPipeline(live, steering);
+        if (steering is not null)
+        {
+            steering.Outlet = engine.Siblings!.HandOver;
+        }
+
         _housekeeping = new Housekeeping(live);
         _snapshot = snapshot;
         TellPorts(snapshot);
@@ -222,7 +227,11 @@ public sealed class Worker : IDisposable
                 _engine.Complete(burst.Frames[completed++]);
             }
 
-            FlushOutbox();
+            do
+            {
+                FlushOutbox();
+            }
+            while (_pipeline.ProcessReleased(snapshot, now));
         }
     }
 

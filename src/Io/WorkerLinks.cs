@@ -132,6 +132,20 @@ internal sealed class WorkerLinks
         return isOwn;
     }
 
+    /// <summary>The same for a frame that lies elsewhere, and was counted when it came in.</summary>
+    public void HandOver(in BurstFrame frame, ReadOnlySpan<byte> bytes)
+    {
+        int buffer = _buffers.FreeCount > 0 && _paths[_worker][frame.Note.Worker].LentCount < HandoverPath.MaxLentCount ? _buffers.Take() : -1;
+        if (buffer < 0)
+        {
+            _counters.CountDrop(DropReason.WorkerBusy, frame.Length);
+            return;
+        }
+
+        bytes.CopyTo(_buffers.BufferOf(buffer)[PacketContext.Headroom..]);
+        HandOver(frame with { Buffer = buffer, Start = PacketContext.Headroom });
+    }
+
     /// <summary>Tells the workers beside us what was learned of neighbours.</summary>
     public void Tell(ReadOnlySpan<NeighborNews> news)
     {

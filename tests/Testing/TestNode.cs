@@ -30,11 +30,14 @@ public sealed class TestNode
     /// <param name="workerCount">Null for as many as the run is made with. Each frame then comes in at any of them, and the capacities are each one's.</param>
     public TestNode(
         ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null,
-        bool? hasShortcut = null, int? workerCount = null)
+        bool? hasShortcut = null, int affinityCapacity = 4096, int? workerCount = null)
     {
         LocalNodeSpec spec = LocalSpec(nodePortLast);
-        State = new StateWriter(local is null ? spec : local(spec), seed);
-        _workers = new TestWorkers(workerCount ?? WorkerCount, State.Current.Masquerade.FirstPort, conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut);
+        spec = local is null ? spec : local(spec);
+        State = new StateWriter(spec, seed);
+        _workers = new TestWorkers(
+            workerCount ?? WorkerCount, spec.PodCidrs, State.Current.Masquerade.FirstPort,
+            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i), seed);
         Now = MonoTime.FromSeconds(1000);
         Apply(WalkThrough());
         foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
@@ -110,6 +113,22 @@ public sealed class TestNode
 
     /// <summary>The service of the walk-through for TCP with the backends that a scenario needs, behind ClusterIP:80 and NodePort 30080.</summary>
     public static ServiceSpec Webpod(params Func<Mesh, IpAddress>[] backends) => Service("default/webpod", IpProtocol.Tcp, 80, 30080, 80, backends);
+
+    /// <summary>webpod once more, behind every type of frontend: ClusterIP, NodePort 30080, LoadBalancer, ExternalIPs and HostPort 8080.</summary>
+    public static ServiceSpec Balanced(params Func<Mesh, IpAddress>[] backends)
+    {
+        ServiceSpec webpod = Webpod(backends);
+        return webpod with
+        {
+            Frontends =
+            [
+                .. webpod.Frontends,
+                .. Both(m => m.BalancerIp).Select(a => new FrontendSpec(ServiceType.LoadBalancer, a, 80)),
+                .. Both(m => m.ExternalIp).Select(a => new FrontendSpec(ServiceType.ExternalIPs, a, 80)),
+                new FrontendSpec(ServiceType.HostPort, null, 8080),
+            ],
+        };
+    }
 
     public static ServiceSpec Service(string name, IpProtocol protocol, ushort port, ushort nodePort, ushort backendPort, params Func<Mesh, IpAddress>[] backends) => new(
         name,
@@ -204,6 +223,8 @@ public sealed class TestNode
         }
     }
 
+    public ulong IcmpSentCount(IcmpAnswerKind kind) => AllLive.Aggregate(0ul, (sum, live) => sum + live.Icmp.SentCount(kind));
+
     public ulong DropPackets(DropReason reason) => AllLive.Aggregate(0ul, (sum, live) => sum + live.Counters.DropPackets(reason));
 
     public void Wait(double seconds) => Now = Now.PlusSeconds(seconds);
@@ -283,14 +304,23 @@ public sealed class TestNode
     private List<OutboxFrame> TakeOutbox()
     {
         var frames = new List<OutboxFrame>();
-        foreach (LiveTables live in AllLive)
+        do
         {
-            while (live.Outbox.TryTake(out int port, out Span<byte> frame))
+            foreach (LiveTables live in AllLive)
             {
-                frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+                Take(live.Outbox, frames);
             }
         }
+        while (_workers.ProcessReleased(State.Current, Now));
 
         return frames;
+    }
+
+    private void Take(Outbox outbox, List<OutboxFrame> frames)
+    {
+        while (outbox.TryTake(out int port, out Span<byte> frame))
+        {
+            frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+        }
     }
 }

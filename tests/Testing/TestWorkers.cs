@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Testing;
 
@@ -9,20 +10,21 @@ namespace ClusterMesh.Datapath.Testing;
 /// </summary>
 internal sealed class TestWorkers
 {
-    /// <summary>Received, fragments, first, second, settled.</summary>
-    private const int MostStations = 5;
+    /// <summary>Received, fragments, first, second, third, settled.</summary>
+    private const int MostStations = 6;
 
     private readonly PacketPipeline[] _pipelines;
     private readonly Housekeeping[] _housekeepings;
     private readonly KnownBackends _backends = new(seed: 5);
     private readonly FlowRandom _queues;
+    private readonly Queue<(BurstFrame Frame, byte[] Bytes)> _copied = [];
 
-    public TestWorkers(int count, ushort firstSharedPort, int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut)
+    public TestWorkers(int count, IReadOnlyList<IpPrefix> pods, ushort firstSharedPort, Func<FlowHomes?, int, LiveTables> tablesOf, ulong seed)
     {
-        FlowHomes? homes = count > 1 ? new FlowHomes(count, firstSharedPort, ~seed) : null;
+        FlowHomes? homes = count > 1 ? new FlowHomes(count, pods, firstSharedPort, ~seed) : null;
         _queues = new FlowRandom(seed + 77);
-        Live = [.. Enumerable.Range(0, count).Select(i => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut, homes, i))];
-        _pipelines = [.. Live.Select((live, i) => new PacketPipeline(live, homes is null ? null : new FlowSteering(i, homes, _backends, live)))];
+        Live = [.. Enumerable.Range(0, count).Select(i => tablesOf(homes, i))];
+        _pipelines = [.. Live.Select((live, i) => new PacketPipeline(live, homes is null ? null : Steering(i, homes, live)))];
         _housekeepings = [.. Live.Select(live => new Housekeeping(live))];
     }
 
@@ -37,7 +39,7 @@ internal sealed class TestWorkers
         {
             foreach (BackendSpec backend in service.Backends)
             {
-                _backends.Add(backend.Address, backend.Port, service.Protocol);
+                _backends.Add(backend.Address, backend.Port, service.Protocol, service.AffinitySeconds > 0);
             }
         }
     }
@@ -50,9 +52,45 @@ internal sealed class TestWorkers
             return _pipelines[0].ProcessBurst(burst, from, s, now);
         }
 
-        ref BurstFrame frame = ref burst.Frames[from];
+        burst.Frames[from] = Process(burst, burst.Frames[from], (int)_queues.Below((uint)Live.Length), s, now);
+        return from + 1;
+    }
+
+    /// <summary>As <see cref="PacketPipeline.ProcessReleased"/>, of any worker; what another worker takes on leaves by that one's outbox.</summary>
+    public bool ProcessReleased(Snapshot s, MonoTime now)
+    {
+        bool isDone = _pipelines.Aggregate(false, (any, pipeline) => any | pipeline.ProcessReleased(s, now));
+        while (_copied.TryDequeue(out (BurstFrame Frame, byte[] Bytes) copied))
+        {
+            var memory = new ArrayFrames(1);
+            copied.Bytes.CopyTo(memory.BufferOf(0)[PacketContext.Headroom..]);
+            BurstFrame left = Process(new Burst(memory), copied.Frame with { Buffer = 0, Start = PacketContext.Headroom }, copied.Frame.Note.Worker, s, now);
+            if (left.Verdict == Verdict.Transmit)
+            {
+                var p = new PacketContext(memory.BufferOf(0), left.Start, left.Length, left.Offload, left.IngressPort) { EgressPort = left.EgressPort };
+                Live[Last].Outbox.TryAdd(p);
+            }
+        }
+
+        return isDone;
+    }
+
+    public void KeepHouse(Snapshot s, MonoTime now)
+    {
+        foreach (Housekeeping housekeeping in _housekeepings)
+        {
+            housekeeping.Run(s, now);
+        }
+    }
+
+    private FlowSteering Steering(int worker, FlowHomes homes, LiveTables live) => new(worker, homes, _backends, live)
+    {
+        Outlet = (in BurstFrame frame, ReadOnlySpan<byte> bytes) => _copied.Enqueue((frame, bytes.ToArray())),
+    };
+
+    private BurstFrame Process(Burst burst, BurstFrame frame, int worker, Snapshot s, MonoTime now)
+    {
         var alone = new Burst(new BuffersOf(burst));
-        int worker = (int)_queues.Below((uint)Live.Length);
         for (int station = 0; ; station++)
         {
             alone.Clear();
@@ -63,7 +101,7 @@ internal sealed class TestWorkers
             if (frame.Verdict != Verdict.HandedOver)
             {
                 Last = worker;
-                return from + 1;
+                return frame;
             }
 
             if (station == MostStations || frame.Note.Worker == worker)
@@ -72,14 +110,6 @@ internal sealed class TestWorkers
             }
 
             worker = frame.Note.Worker;
-        }
-    }
-
-    public void KeepHouse(Snapshot s, MonoTime now)
-    {
-        foreach (Housekeeping housekeeping in _housekeepings)
-        {
-            housekeeping.Run(s, now);
         }
     }
 

@@ -20,13 +20,17 @@ internal sealed class LiveRows(NodeRuntime node)
     {
         uint now = Now().Seconds;
         return Collect(
-            cursor, limit, l => (l.Conntrack.Count, l.Conntrack.Capacity), (l, i) => l.Conntrack[i], e => (e.Flags & ConntrackFlags.Used) != 0 && e.Expires > now, Row);
+            cursor, limit, l => (l.Conntrack.Count, l.Conntrack.Capacity), (l, i) => l.Conntrack[i], (_, e) => (e.Flags & ConntrackFlags.Used) != 0 && e.Expires > now, Row);
     }
 
     public ListResult<SnatRow> Snat(string? cursor, int limit)
     {
         // A long list meets mappings made after it began: each row's age is counted from when it was copied.
-        return Collect(cursor, limit, l => (l.Snat.Count, l.Snat.Capacity), (l, i) => l.Snat[i], e => e.IsUsed != 0, e => Row(e, Now().Seconds));
+        // That of a flow which is over waits for the next sweep only.
+        MonoTime now = Now();
+        return Collect(
+            cursor, limit, l => (l.Snat.Count, l.Snat.Capacity), (l, i) => l.Snat[i],
+            (l, e) => e.IsUsed != 0 && l.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
     }
 
     public ListResult<NeighborRow> Neighbors(string? cursor, int limit)
@@ -99,7 +103,7 @@ internal sealed class LiveRows(NodeRuntime node)
         key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 ? key.SourcePort | key.DestinationPort : key.SourcePort;
 
     private ListResult<TRow> Collect<TEntry, TRow>(
-        string? cursor, int limit, Func<LiveTables, (int Count, int Capacity)> sizeOf, Func<LiveTables, int, TEntry> read, Func<TEntry, bool> isLive, Func<TEntry, TRow> toRow)
+        string? cursor, int limit, Func<LiveTables, (int Count, int Capacity)> sizeOf, Func<LiveTables, int, TEntry> read, Func<LiveTables, TEntry, bool> isLive, Func<TEntry, TRow> toRow)
         where TEntry : struct
     {
         int position = Page.EntryOf(cursor);
@@ -130,7 +134,7 @@ internal sealed class LiveRows(NodeRuntime node)
     /// <returns>How far in the worker's table the rows go now.</returns>
     private static int Copy<TEntry, TRow>(
         Worker worker, int position, int capacity, int limit, Func<LiveTables, (int Count, int Capacity)> sizeOf,
-        Func<LiveTables, int, TEntry> read, Func<TEntry, bool> isLive, Func<TEntry, TRow> toRow, List<TRow> rows)
+        Func<LiveTables, int, TEntry> read, Func<LiveTables, TEntry, bool> isLive, Func<TEntry, TRow> toRow, List<TRow> rows)
         where TEntry : struct
     {
         LiveTables live = worker.Live;
@@ -145,7 +149,7 @@ internal sealed class LiveRows(NodeRuntime node)
                 for (; position < end && copied.Count < room; position++)
                 {
                     TEntry entry = read(live, position);
-                    if (isLive(entry))
+                    if (isLive(live, entry))
                     {
                         copied.Add(entry);
                     }

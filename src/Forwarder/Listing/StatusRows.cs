@@ -16,7 +16,7 @@ internal static class StatusRows
         Worker[] workers = [.. node.Workers.Workers];
         DesiredState desired = writer.Desired;
         string masquerading = desired.Masquerade.Enabled
-            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt]"
+            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
             : "disabled";
         return new StatusReport(
             Program.Version, node.Local.Name, node.Local.Cluster, node.Local.ClusterId, Environment.ProcessId,
@@ -94,6 +94,11 @@ internal static class StatusRows
             yield return new CounterRow("worker", worker.Name, "consumedPackets", counters.ConsumedPackets);
             yield return new CounterRow("worker", worker.Name, "handedOverPackets", counters.HandedOverPackets);
             yield return new CounterRow("worker", worker.Name, "allocatedBytes", (ulong)worker.AllocatedBytes);
+        }
+
+        foreach (CounterRow row in FlowCounterRows.Of([.. node.Workers.Workers.Select(w => w.Live)]))
+        {
+            yield return row;
         }
 
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Conntrack.Count));

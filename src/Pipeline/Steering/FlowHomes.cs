@@ -17,12 +17,15 @@ public sealed class FlowHomes
     public const int MaxWorkerCount = 16;
 
     private readonly byte[] _workerOfPort = new byte[ushort.MaxValue + 1];
+    private readonly IpPrefix[] _pods;
     private readonly ushort _firstSharedPort;
     private readonly ulong _seed;
 
+    /// <param name="pods">Where the node's pods are.</param>
     /// <param name="firstSharedPort">First port of the range that SNAT takes from; see <see cref="MasqueradeRules.FirstPort"/>.</param>
-    public FlowHomes(int workerCount, ushort firstSharedPort, ulong seed)
+    public FlowHomes(int workerCount, IReadOnlyList<IpPrefix> pods, ushort firstSharedPort, ulong seed)
     {
+        _pods = [.. pods];
         ArgumentOutOfRangeException.ThrowIfNotEqual(workerCount is >= 1 and <= MaxWorkerCount, true);
         WorkerCount = workerCount;
         _firstSharedPort = firstSharedPort;
@@ -53,12 +56,23 @@ public sealed class FlowHomes
     /// <summary>Who has the flows of a client.</summary>
     public int OfClient(IpAddress address, ushort port) => IsShared(port) ? _workerOfPort[port] : Share(HashOf(address, port));
 
-    /// <summary>Who has a flow of which it is unknown which end is the client: the home of one end, the same in both directions. It is the client's where one end alone has a shared port.</summary>
+    /// <summary>Who has the flows of a client to services with session affinity: all of them, so that one table knows its session.</summary>
+    public int OfAddress(IpAddress address) => Share(HashOf(address, 0));
+
+    /// <summary>
+    /// Who has a flow of which it is unknown which end is the client: the home of one end, the same in both directions. Of the end that alone has a
+    /// shared port, which is a client's mostly; else of the one that alone is a pod of the node, so that SNAT can give it the same port to all; else
+    /// as the hashes have it.
+    /// </summary>
     public int OfEither(in FlowKey key)
     {
-        ulong source = HashOf(key.Source, key.SourcePort);
-        ulong destination = HashOf(key.Destination, key.DestinationPort);
-        bool isSource = IsShared(key.SourcePort) == IsShared(key.DestinationPort) ? source < destination : IsShared(key.SourcePort);
+        bool isSource = IsShared(key.SourcePort);
+        if (isSource == IsShared(key.DestinationPort))
+        {
+            isSource = IsPod(key.Source);
+            isSource = isSource == IsPod(key.Destination) ? HashOf(key.Source, key.SourcePort) < HashOf(key.Destination, key.DestinationPort) : isSource;
+        }
+
         return isSource ? OfClient(key.Source, key.SourcePort) : OfClient(key.Destination, key.DestinationPort);
     }
 
@@ -82,6 +96,17 @@ public sealed class FlowHomes
             row[i] = row[other];
             row[other] = (byte)i;
         }
+    }
+
+    private bool IsPod(IpAddress address)
+    {
+        bool isFound = false;
+        foreach (IpPrefix prefix in _pods)
+        {
+            isFound |= prefix.Contains(address);
+        }
+
+        return isFound;
     }
 
     private ulong HashOf(IpAddress address, ushort port) => new FlowKey(address, default, port, 0, 0).Hash(_seed);

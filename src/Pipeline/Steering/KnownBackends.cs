@@ -13,26 +13,35 @@ public sealed class KnownBackends(ulong seed)
 
     public int Count { get; private set; }
 
-    public bool Contains(IpAddress address, ushort port, IpProtocol protocol)
+    public KnownBackend Find(IpAddress address, ushort port, IpProtocol protocol)
     {
         Slot[] slots = Volatile.Read(ref _slots);
-        int mask = slots.Length - 1;
-        for (int i = Home(address, port, protocol, mask); Volatile.Read(ref slots[i].IsUsed) != 0; i = (i + 1) & mask)
-        {
-            if (slots[i].Address == address && slots[i].Port == port && slots[i].Protocol == protocol)
-            {
-                return true;
-            }
-        }
-
-        return false;
+        return (KnownBackend)Volatile.Read(ref slots[SlotOf(slots, address, port, protocol)].Known);
     }
 
     /// <summary>By the writer only.</summary>
-    public void Add(IpAddress address, ushort port, IpProtocol protocol)
+    /// <param name="hasSessions">Of a service with session affinity.</param>
+    public void Add(IpAddress address, ushort port, IpProtocol protocol, bool hasSessions)
     {
-        if (Contains(address, port, protocol))
+        KnownBackend known = hasSessions ? KnownBackend.WithSessions : KnownBackend.Plain;
+        if (protocol == ServiceTable.AnyProtocol)
         {
+            Add(address, port, IpProtocol.Tcp, known);
+            Add(address, port, IpProtocol.Udp, known);
+            Add(address, port, IpProtocol.Sctp, known);
+        }
+        else
+        {
+            Add(address, port, protocol, known);
+        }
+    }
+
+    private void Add(IpAddress address, ushort port, IpProtocol protocol, KnownBackend known)
+    {
+        ref Slot present = ref _slots[SlotOf(_slots, address, port, protocol)];
+        if (present.Known != 0)
+        {
+            Volatile.Write(ref present.Known, Math.Max(present.Known, (byte)known));
             return;
         }
 
@@ -41,32 +50,34 @@ public sealed class KnownBackends(ulong seed)
             var larger = new Slot[_slots.Length * 2];
             foreach (ref readonly Slot slot in _slots.AsSpan())
             {
-                if (slot.IsUsed != 0)
+                if (slot.Known != 0)
                 {
-                    Put(larger, slot.Address, slot.Port, slot.Protocol);
+                    larger[SlotOf(larger, slot.Address, slot.Port, slot.Protocol)] = slot;
                 }
             }
 
             Volatile.Write(ref _slots, larger);
         }
 
-        Put(_slots, address, port, protocol);
+        ref Slot free = ref _slots[SlotOf(_slots, address, port, protocol)];
+        free.Address = address;
+        free.Port = port;
+        free.Protocol = protocol;
+        Volatile.Write(ref free.Known, (byte)known); // Last: who sees it sees the rest.
         Count++;
     }
 
-    private void Put(Slot[] slots, IpAddress address, ushort port, IpProtocol protocol)
+    /// <summary>Where the end is, or where it would be.</summary>
+    private int SlotOf(Slot[] slots, IpAddress address, ushort port, IpProtocol protocol)
     {
         int mask = slots.Length - 1;
         int i = Home(address, port, protocol, mask);
-        while (slots[i].IsUsed != 0)
+        while (Volatile.Read(ref slots[i].Known) != 0 && (slots[i].Address != address || slots[i].Port != port || slots[i].Protocol != protocol))
         {
             i = (i + 1) & mask;
         }
 
-        slots[i].Address = address;
-        slots[i].Port = port;
-        slots[i].Protocol = protocol;
-        Volatile.Write(ref slots[i].IsUsed, 1); // Last: who sees it sees the rest.
+        return i;
     }
 
     private int Home(IpAddress address, ushort port, IpProtocol protocol, int mask) =>
@@ -77,6 +88,6 @@ public sealed class KnownBackends(ulong seed)
         public IpAddress Address;
         public ushort Port;
         public IpProtocol Protocol;
-        public byte IsUsed;
+        public byte Known;
     }
 }

@@ -1,14 +1,14 @@
 namespace ClusterMesh.Datapath.Pipeline;
 
-/// <summary>Whom a packet's flow may belong to.</summary>
-/// <param name="First">Who is asked first, and has it, known or not, when it is the same as <paramref name="Second"/>.</param>
-/// <param name="Second">Who is asked when the first does not know it.</param>
-/// <param name="Settled">Who takes it when neither does: one of the two.</param>
-/// <param name="ByMapping">The first knows it by an SNAT mapping, not by conntrack.</param>
-public readonly record struct SteeringCourse(int First, int Second, int Settled, bool ByMapping = false)
+/// <summary>Whom a packet's flow may belong to, in the order in which they are asked.</summary>
+/// <param name="First">Has it, known or not, when all three are the same.</param>
+/// <param name="Settled">Who takes it when none knows it: one of the three.</param>
+/// <param name="ByMapping">The first knows it also by an SNAT mapping.</param>
+/// <param name="ByFlow">The first knows it by conntrack, as the others do.</param>
+public readonly record struct SteeringCourse(int First, int Second, int Third, int Settled, bool ByMapping = false, bool ByFlow = true)
 {
-    /// <summary>Nobody but this worker can have it.</summary>
-    public static SteeringCourse To(int worker) => new(worker, worker, worker);
+    /// <summary>Nobody but one of them can have it.</summary>
+    public bool IsCertain => First == Second && First == Third;
 
-    public bool IsCertain => First == Second;
+    public static SteeringCourse To(int worker) => new(worker, worker, worker, worker);
 }

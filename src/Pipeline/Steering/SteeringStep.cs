@@ -12,8 +12,11 @@ public enum SteeringStep : byte
     /// <summary>It is at the first worker whose tables may know its flow.</summary>
     First,
 
-    /// <summary>The first did not know it; it is at the other one.</summary>
+    /// <summary>The first did not know it; it is at the next one.</summary>
     Second,
+
+    /// <summary>Nor did that; it is at the last one.</summary>
+    Third,
 
     /// <summary>It is where its flow lives, known or new.</summary>
     Settled,

@@ -247,7 +247,8 @@ internal sealed class SteeringHistory
                 Services =
                 [
                     .. Enumerable.Range(0, 3).SelectMany(i => ((IpProtocol[])[IpProtocol.Tcp, IpProtocol.Udp]).Select(p => TestNode.Service(
-                        p == IpProtocol.Tcp && i == 0 ? "default/webpod" : $"default/{p}-{i}", p, (ushort)(80 + i), (ushort)(30080 + i), (ushort)(8080 + (_services / 3)), backends[(i + _services) % 3]))),
+                        p == IpProtocol.Tcp && i == 0 ? "default/webpod" : $"default/{p}-{i}", p, (ushort)(80 + i), (ushort)(30080 + i), (ushort)(8080 + (_services / 3)), backends[(i + _services) % 3])
+                        with { AffinitySeconds = i == 1 ? 30u : 0 })),
                     .. ((IpProtocol[])[IpProtocol.Tcp, IpProtocol.Udp]).Select(p => TestNode.Service($"default/shared-{p}", p, ServicePort, 30091, 8090, m => m.Webpod2) with
                     {
                         Frontends = [.. Enum.GetValues<Family>().Select(f => new FrontendSpec(ServiceType.ClusterIP, new Mesh(f).Node, ServicePort))],
