@@ -254,7 +254,8 @@ internal sealed class SteeringHistory
                         Frontends = [.. Enum.GetValues<Family>().Select(f => new FrontendSpec(ServiceType.ClusterIP, new Mesh(f).Node, ServicePort))],
                     }),
                     .. ((IpProtocol[])[IpProtocol.Tcp, IpProtocol.Udp]).Select(p => TestNode.Service(
-                        $"default/host-{p}", p, 90, 30090, (ushort)(_services % 2 == 0 ? 6443 : 36443), m => m.Node)),
+                        $"default/host-{p}", p, 90, 30090, (ushort)(_services % 2 == 0 ? 6443 : 36443), m => m.Node)
+                        with { AffinitySeconds = p == IpProtocol.Udp ? 30u : 0 }),
                 ],
             });
         }
