@@ -35,6 +35,8 @@ source "$ROOT/lab/bench-kernel.sh"
 source "$ROOT/lab/bench-measures.sh"
 # shellcheck source=lab/bench.sh
 source "$ROOT/lab/bench.sh"
+# shellcheck source=lab/workers.sh
+source "$ROOT/lab/workers.sh"
 # shellcheck source=lab/offloads.sh
 source "$ROOT/lab/offloads.sh"
 # shellcheck source=lab/paths.sh

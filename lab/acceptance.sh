@@ -23,6 +23,7 @@ acceptance() {
     bad_node_file
     terminate_and_restart
     kill_and_restart
+    if [[ $1 == short ]]; then several_workers 2 5000 10 5; else several_workers 2 100000 5 60; fi
     lose_a_pod
 }
 
@@ -30,6 +31,7 @@ acceptance() {
 run_long() {
     local name=$1 place=$2 limit=$3 began=$SECONDS next=0; shift 3
     show_command "$place" "$@"
+    rm -f "$STATE/log/$name.log"
     start "$name" "$place" timeout -k 5 "$limit" "$@"
     local pid=$STARTED
     until is_gone "$name"; do

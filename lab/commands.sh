@@ -26,6 +26,7 @@ command_help() {
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for up, connect, exec, scale, status and down;
 a random one for the whole job, for acceptance and for bench.
+CMESH_WORKERS is the number of threads that each forwarder forwards with: 1 unless given.
 END
 }
 

@@ -14,13 +14,13 @@ answering_forwarder() {
     [[ -S $(socket_directory "$1")/control.sock ]] && json "$1" .processId status 2>/dev/null
 }
 
-# start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given.
+# start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given. CMESH_WORKERS: 1, if not given.
 start_forwarders() {
     local node
     progress "forwarders: $*"
     for node; do
         sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
-        start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml"
+        start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --workers "${CMESH_WORKERS:-1}"
     done
     for node; do
         wait_for 20 forwarder_is_ready_or_dead "$node" || die 1 "the forwarder of $node is not ready after 20 s: $(last_words "$node")"

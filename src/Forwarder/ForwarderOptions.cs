@@ -1,12 +1,14 @@
 using System.Globalization;
 using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.Pipeline;
 
 namespace ClusterMesh.Datapath.Forwarder;
 
 /// <summary>What the command line says: the node file, and how this machine is to run it.</summary>
 /// <param name="CheckOnly">Only check the file.</param>
 /// <param name="SpinMicroseconds">Longest spinning before a worker sleeps; 0 sleeps at once.</param>
-internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds)
+/// <param name="WorkerCount">Threads that forward.</param>
+internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds, int WorkerCount)
 {
     /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
     private const int MaxSpinMicroseconds = 10_000;
@@ -22,6 +24,8 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
           --engine auto|io_uring|readiness   how frames are moved; auto takes io_uring where the kernel has it
           --spin MICROSECONDS                look for frames so long before sleeping, while they come in gaps shorter than that;
                                              0 (the default) to 10000. Halves the latency of requests, costs processor time
+          --workers COUNT                    threads that forward, 1 (the default) to 16; each wants a processor, and has its share of the
+                                             flow tables and of the ports for masquerading
 
         Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
         """;
@@ -29,7 +33,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
     /// <param name="mistake">One sentence, when null is returned.</param>
     public static ForwarderOptions? Parse(ReadOnlySpan<string> arguments, out string mistake)
     {
-        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0);
+        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0, 1);
         HashSet<string> seen = [];
         while (arguments is [string option, .. ReadOnlySpan<string> rest])
         {
@@ -61,7 +65,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             case ("--check", _):
                 return this with { CheckOnly = true };
-            case ("--config" or "--engine" or "--spin", null):
+            case ("--config" or "--engine" or "--spin" or "--workers", null):
                 mistake = $"{option} wants a value";
                 return this;
             case ("--config", _):
@@ -79,6 +83,10 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                 bool isNumber = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int spin);
                 mistake = isNumber && spin <= MaxSpinMicroseconds ? "" : $"--spin {value}: give a number of microseconds from 0 to {MaxSpinMicroseconds}";
                 return this with { SpinMicroseconds = spin };
+            case ("--workers", _):
+                bool isCount = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= FlowHomes.MaxWorkerCount;
+                mistake = isCount ? "" : $"--workers {value}: give a number from 1 to {FlowHomes.MaxWorkerCount}";
+                return this with { WorkerCount = count };
             default:
                 mistake = $"unknown option '{option}'; see cmesh-forwarder --help";
                 return this;

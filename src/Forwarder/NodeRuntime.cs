@@ -18,7 +18,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
 {
     private readonly NodeFile _file;
     private readonly StateWriter _writer;
-    private readonly Worker _worker;
+    private readonly WorkerGroup _workers;
+    private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
     private readonly NamespaceWatch _namespaces;
     private readonly QuietCollector _collector;
@@ -33,11 +34,19 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _file = file;
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
-        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed, fragments: file.Local.Flows.Fragments, affinities: new AffinityTable(file.Local.AffinityEntries, seed));
-        _worker = new Worker(Live, _writer.Current, PortEngine.Open(options.Engine, Live.Counters), new SpinPolicy(options.SpinMicroseconds), WorkerDied);
+        int count = options.WorkerCount;
+        FlowHomes? homes = count > 1 ? new FlowHomes(count, file.Local.PodCidrs, _writer.Current.Masquerade.FirstPort, ~seed) : null;
+        _backends = count > 1 ? new KnownBackends(seed) : null;
+        LiveTables[] live =
+        [
+            .. Enumerable.Range(0, count).Select(i => new LiveTables(
+                Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, fragments: file.Local.Flows.Fragments,
+                affinityCapacity: Share(file.Local.AffinityEntries, count), homes: homes, worker: i)),
+        ];
+        _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
-        _collector = new QuietCollector(() => Live.Counters.ReceivedPackets);
+        _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
         ControlMethods.Map(_server, this);
     }
 
@@ -46,9 +55,10 @@ internal sealed class NodeRuntime : IAsyncDisposable
 
     public LocalNodeSpec Local => _file.Local;
 
-    public LiveTables Live { get; }
+    public WorkerGroup Workers => _workers;
 
-    public Worker Worker => _worker;
+    /// <summary>On what the workers run, and how many they are if not one.</summary>
+    public string EngineText => _workers.Workers.Count == 1 ? _workers.First.EngineName : $"{_workers.First.EngineName} with {_workers.Workers.Count} workers";
 
     /// <summary>Null when the node has none.</summary>
     public SharedMemoryUplink? SharedMemory => _sharedMemory;
@@ -72,7 +82,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             {
                 // The socket is taken first: it tells whether another forwarder serves this node. Its requests wait for the gate.
                 runtime._server.Start();
-                runtime._worker.Start();
+                runtime._workers.Start();
                 runtime.OpenNode();
             }
 
@@ -134,41 +144,44 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
-        _worker.Dispose();
+        _workers.Dispose();
         _hostRoutes?.Dispose();
     }
 
-    private static void WorkerDied(Exception e)
+    /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
+    private static int Share(int entryCount, int workerCount) => (entryCount + workerCount - 1) / workerCount;
+
+    private static void WorkerDied(string worker, Exception e)
     {
         // A dead worker is worse than a restart: whoever supervises us sees the exit.
-        Log.Write($"worker-0 died: {e}");
+        Log.Write($"{worker} died: {e}");
         Environment.Exit(3);
     }
 
     private void OpenNode()
     {
-        var opened = new List<(int Id, TapPort Port)>();
+        var opened = new List<(int Id, TapPort[] Queues)>();
         try
         {
             if (Local.Uplink is not null)
             {
                 _namespaces.Add(Local.Uplink.Namespace);
-                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local)));
+                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count)));
             }
 
             if (Local.Host is not null)
             {
                 _namespaces.Add(Local.Host.Namespace);
-                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local)));
+                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count)));
             }
         }
         catch
         {
-            opened.ForEach(o => o.Port.Dispose());
+            Close(opened);
             throw;
         }
 
-        _worker.Reconfigure(_writer.Current, [], opened);
+        _workers.Reconfigure(_writer.Current, [], opened);
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
         Carry(_writer.Plan(_file.Initial), []);
     }
@@ -178,7 +191,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         if (Local.Uplink?.SharedMemory is { } directory)
         {
             var settings = new SharedMemoryUplink.Settings(directory, $"{Local.Cluster}/{Local.Name}", Local.Uplink.Mac, StateWriter.UplinkPort);
-            _sharedMemory = new SharedMemoryUplink(settings, _worker, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
+            _sharedMemory = new SharedMemoryUplink(settings, _workers, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
         }
     }
 
@@ -233,7 +246,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             int[] ids = [.. PortNamespaces().Where(p => NamespaceWatch.PathOf(p.Namespace) == path && IsOrphaned(p.Id, p.Namespace)).Select(p => p.Id)];
             if (ids.Length > 0 && !_isStopping)
             {
-                _worker.Reconfigure(_writer.Current, ids, []);
+                _workers.Reconfigure(_writer.Current, ids, []);
                 string[] names = [.. _writer.Ports.Values.Where(p => ids.Contains(p.Id)).Select(p => p.Name)];
                 bool isOwn = ids.Any(id => id is StateWriter.HostPort or StateWriter.UplinkPort);
                 Log.Write($"namespace {path} is gone and with it {string.Join(", ", names)}; once it is back, {(isOwn ? "start the forwarder again" : "apply the endpoint again")}");
@@ -259,12 +272,12 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
     }
 
-    private bool NeedsReopening(int id, string ns) => !_worker.IsAttached(id) || IsOrphaned(id, ns);
+    private bool NeedsReopening(int id, string ns) => !_workers.IsAttached(id) || IsOrphaned(id, ns);
 
     /// <summary>Served, but by a device in a namespace that its name no longer stands for.</summary>
     private bool IsOrphaned(int id, string ns)
     {
-        ulong served = _worker.NamespaceInodeOf(id);
+        ulong served = _workers.NamespaceInodeOf(id);
         return served != 0 && served != NamespaceWatch.InodeOf(ns);
     }
 
@@ -284,19 +297,19 @@ internal sealed class NodeRuntime : IAsyncDisposable
         // A pod that comes back changed under the same interface needs the old TAP out of the way first.
         var needed = plan.Added.Select(e => (e.Namespace, e.Interface)).ToHashSet();
         EndpointSpec[] inTheWay = [.. plan.Removed.Where(e => needed.Contains((e.Namespace, e.Interface)))];
-        _worker.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
-        List<(int Id, TapPort Port)> opened = [];
+        _workers.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
+        List<(int Id, TapPort[] Queues)> opened = [];
         try
         {
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
                 _namespaces.Add(endpoint.Namespace);
-                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local)));
+                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count)));
             }
         }
         catch (DeviceException e)
         {
-            opened.ForEach(o => o.Port.Dispose());
+            Close(opened);
             string[] lost = Restore(inTheWay);
             if (lost.Length == 0)
             {
@@ -308,12 +321,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
+        Learn(plan.Difference.Services.Come);
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
-        _worker.Reconfigure(after, detached, opened);
+        _workers.Reconfigure(after, detached, opened);
         if (!ReferenceEquals(before, after))
         {
-            // The worker has answered from the new snapshot, so nobody reads older ones.
+            // Every worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
             SolicitNextHops(Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
@@ -330,7 +344,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             try
             {
-                _worker.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local))]);
+                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count))]);
             }
             catch (DeviceException e)
             {
@@ -351,19 +365,34 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         Port uplink = snapshot.Ports[snapshot.UplinkPort];
-        _worker.Invoke(() =>
+        _workers.Invoke(worker =>
         {
             var now = new MonoTime(MonotonicClock.Nanoseconds);
+            NeighborTable neighbors = worker.Live.Neighbors;
             foreach (NodeSpec node in nodes)
             {
                 foreach (Wire.IpAddress address in node.Addresses)
                 {
-                    if (!Live.Neighbors.TryResolve(address, now, out _))
+                    if (!neighbors.TryResolve(address, now, out _))
                     {
-                        Live.Neighbors.Solicit(address, uplink, now);
+                        neighbors.Solicit(address, uplink, now);
                     }
                 }
             }
         });
     }
+
+    /// <summary>Has the workers know a backend before any packet can be sent to it.</summary>
+    private void Learn(IReadOnlyList<ServiceSpec> services)
+    {
+        foreach (ServiceSpec service in _backends is null ? [] : services)
+        {
+            foreach (BackendSpec backend in service.Backends)
+            {
+                _backends!.Add(backend.Address, backend.Port, service.Protocol, hasSessions: service.AffinitySeconds > 0);
+            }
+        }
+    }
+
+    private static void Close(List<(int Id, TapPort[] Queues)> opened) => opened.ForEach(o => Array.ForEach(o.Queues, q => q.Dispose()));
 }

@@ -56,7 +56,7 @@ internal static class Program
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
-            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.Worker.EngineName}; control socket {file.SocketPath}");
+            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
             await stop.Task;
             return 0;
         }

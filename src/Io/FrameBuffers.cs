@@ -7,7 +7,7 @@ namespace ClusterMesh.Datapath.Io;
 /// <summary>
 /// The buffers of one worker's frames, in memory that is there before it is used and that other forwarders of the machine can map. The buffer
 /// given back last is taken next, since its lines are still in the cache. Behind its own the numbers go on with those of forwarders it is
-/// linked to. Owned by the worker's thread.
+/// linked to, then those of the workers beside this one. Owned by the worker's thread.
 /// </summary>
 internal sealed unsafe class FrameBuffers : FrameMemory, IDisposable
 {
@@ -39,7 +39,7 @@ internal sealed unsafe class FrameBuffers : FrameMemory, IDisposable
     public FrameBuffers()
     {
         File = SharedFile.Create("cmesh-frames", ArenaLength);
-        _memory = MappedMemory.Reserve(ArenaLength * (1 + MaxLinkCount));
+        _memory = MappedMemory.Reserve(ArenaLength * (MaxLinkCount + 1 + FlowHomes.MaxWorkerCount));
         _memory.Place(File, 0, ArenaLength);
         Grow(OnTheirWay);
     }
@@ -70,7 +70,7 @@ internal sealed unsafe class FrameBuffers : FrameMemory, IDisposable
     /// <param name="buffer">One of our own.</param>
     public void Return(int buffer) => _free[FreeCount++] = buffer;
 
-    /// <summary>Maps another forwarder's buffers, whose numbers are then the link's times <see cref="MostCount"/> and on.</summary>
+    /// <summary>Maps another forwarder's or worker's buffers, whose numbers are then the link's times <see cref="MostCount"/> and on.</summary>
     /// <param name="link">From 1.</param>
     public void Map(int link, FileDescriptor file) => _memory.Place(file, link * ArenaLength, ArenaLength);
 

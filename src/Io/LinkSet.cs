@@ -18,10 +18,18 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
     private readonly MemoryLink?[] _byNumber = new MemoryLink?[FrameBuffers.MaxLinkCount + 1];
     private readonly MemoryLink[] _links = new MemoryLink[FrameBuffers.MaxLinkCount];
+    private WorkerLinks? _siblings;
+    private MacAddress[] _peersOfFirst = [];
     private int _port = -1;
     private bool _hasGrown;
 
     public int Count { get; private set; }
+
+    /// <summary>What is done with a borrowed buffer, of a peer or of a worker beside this one, that is needed no longer.</summary>
+    public Action<int>? Release { get; set; }
+
+    /// <summary>There is one whom frames can be sent to, by this worker or by the first.</summary>
+    public bool CanSend { get; private set; }
 
     public bool HasFrames
     {
@@ -53,6 +61,16 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         buffers.Map(link.Number, peerBuffers);
         _byNumber[link.Number] = link;
         _links[Count++] = link;
+        CanSend = true;
+    }
+
+    /// <summary>For a worker that is not the first: whom the first is linked to. Frames for them are handed over to it as they leave.</summary>
+    public void SendByFirst(WorkerLinks siblings, MacAddress[] peers, int port)
+    {
+        _siblings = siblings;
+        _peersOfFirst = peers;
+        _port = port;
+        CanSend = peers.Length > 0;
     }
 
     /// <summary>Nothing of the link may be on its way any more.</summary>
@@ -71,6 +89,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
         _byNumber[link.Number] = null;
         _links[index] = _links[--Count];
+        CanSend = Count > 0;
         buffers.Unmap(link.Number);
         link.Dispose();
     }
@@ -108,6 +127,11 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
     public bool TrySend(int port, int buffer, int start, int length)
     {
         Span<byte> frame = buffers.BufferOf(buffer).Slice(start, length);
+        if (_peersOfFirst.Length > 0)
+        {
+            return IsForPeerOfFirst(port, frame) && HandToFirst(port, buffer, start, length);
+        }
+
         if (Find(port, frame) is not { } link)
         {
             return false;
@@ -116,7 +140,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         if (buffer >= FrameBuffers.MostCount)
         {
             Copy(link, frame); // What was lent to us cannot be lent on.
-            GiveBack(buffer);
+            Release!(buffer);
         }
         else if (!Lend(link, buffer, start, length))
         {
@@ -184,6 +208,38 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         }
 
         return null;
+    }
+
+    private bool IsForPeerOfFirst(int port, ReadOnlySpan<byte> frame)
+    {
+        bool isFound = false;
+        MacAddress destination = MacAddress.FromBytes(frame[VirtioNetHeader.Length..]);
+        for (int i = 0; i < _peersOfFirst.Length && port == _port; i++)
+        {
+            isFound |= _peersOfFirst[i] == destination;
+        }
+
+        return isFound;
+    }
+
+    private bool HandToFirst(int port, int buffer, int start, int length)
+    {
+        bool isGivenAway = _siblings!.HandOver(new BurstFrame
+        {
+            Buffer = buffer,
+            Start = start + VirtioNetHeader.Length,
+            Length = length - VirtioNetHeader.Length,
+            IngressPort = port,
+            Offload = VirtioNetHeader.Read(buffers.BufferOf(buffer)[start..]),
+            Verdict = Verdict.Transmit,
+            EgressPort = port,
+        });
+        if (!isGivenAway)
+        {
+            Release!(buffer);
+        }
+
+        return true;
     }
 
     private void Copy(MemoryLink link, ReadOnlySpan<byte> frame)

@@ -13,6 +13,7 @@ public abstract class PortEngine : IDisposable
     private readonly DatapathCounters _counters;
     private readonly TapPort?[] _ports = new TapPort?[Port.MaxCount];
     private readonly LinkSet _links;
+    private readonly MemoryPaths _paths;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
     private readonly byte[] _whole = new byte[TapPort.LongestFrame];
@@ -26,6 +27,8 @@ public abstract class PortEngine : IDisposable
         _counters = counters;
         Burst = new Burst(Buffers);
         _links = new LinkSet(Buffers, counters);
+        _paths = new MemoryPaths(Buffers, _links);
+        _links.Release = _paths.Release;
     }
 
     /// <summary>As the option says it: io_uring or readiness.</summary>
@@ -75,9 +78,9 @@ public abstract class PortEngine : IDisposable
     public void Receive(int timeoutMilliseconds, SpinPolicy spin)
     {
         Burst.Clear();
-        if (_links.Count > 0)
+        if (_paths.IsAny)
         {
-            _links.Exchange(Burst);
+            _paths.Exchange(Burst);
             timeoutMilliseconds = Burst.Count > 0 ? 0 : timeoutMilliseconds;
         }
 
@@ -106,9 +109,9 @@ public abstract class PortEngine : IDisposable
             spin.BeginGap();
             while (Burst.Count == 0 && !Volatile.Read(ref _isWoken) && spin.TryContinue())
             {
-                if (_links.HasFrames)
+                if (_paths.IsAny && _paths.HasFrames)
                 {
-                    _links.Exchange(Burst);
+                    _paths.Exchange(Burst);
                 }
 
                 if (HasWork)
@@ -130,18 +133,18 @@ public abstract class PortEngine : IDisposable
         spin.EndGap(Burst.Count > 0);
     }
 
-    /// <summary>Collects, and lets linked forwarders know when it sleeps over that.</summary>
+    /// <summary>Collects, and lets linked forwarders and the workers beside this one know when it sleeps over that.</summary>
     private void Wait(int timeoutMilliseconds)
     {
-        if (_links.Count == 0 || timeoutMilliseconds == 0)
+        if (!_paths.IsAny || timeoutMilliseconds == 0)
         {
             Collect(timeoutMilliseconds);
             return;
         }
 
-        Collect(_links.FallAsleep() ? timeoutMilliseconds : 0);
-        _links.WakeUp();
-        _links.Exchange(Burst);
+        Collect(_paths.FallAsleep() ? timeoutMilliseconds : 0);
+        _paths.WakeUp();
+        _paths.Exchange(Burst);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -210,7 +213,7 @@ public abstract class PortEngine : IDisposable
             int start = frame.Start - VirtioNetHeader.Length;
             int length = frame.Length + VirtioNetHeader.Length;
             frame.Offload.WriteTo(Buffers.BufferOf(frame.Buffer).Slice(start, length));
-            if (_links.Count > 0 && !frame.Offload.IsToBeFragmented && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
+            if (_links.CanSend && !frame.Offload.IsToBeFragmented && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
             {
                 return;
             }
@@ -229,6 +232,11 @@ public abstract class PortEngine : IDisposable
                 Send(frame.EgressPort, port, frame.Buffer, start, length);
                 return;
             }
+        }
+
+        else if (frame.Verdict == Verdict.HandedOver && _paths.Siblings!.HandOver(frame))
+        {
+            return;
         }
 
         Release(frame.Buffer);
@@ -257,14 +265,29 @@ public abstract class PortEngine : IDisposable
     public abstract void Flush();
 
     /// <summary>Begins to exchange frames with another forwarder, instead of sending them by a port; the engine closes the link in the end.</summary>
-    internal void AttachLink(MemoryLink link, FileDescriptor peerBuffers, int port) => _links.Add(link, peerBuffers, port);
+    internal void AttachLink(MemoryLink link, FileDescriptor peerBuffers, int port)
+    {
+        _links.Add(link, peerBuffers, port);
+        _paths.Look();
+    }
 
     /// <summary>Ends the exchange; frames for the peer leave by the port again. No error for a link that is none any more.</summary>
     internal void DetachLink(MemoryLink link)
     {
         Settle(); // Frames of the peer that are being sent have gone.
         _links.Remove(link);
+        _paths.Look();
     }
+
+    /// <summary>The paths to the workers beside this one; null where there are none.</summary>
+    internal WorkerLinks? Siblings => _paths.Siblings;
+
+    /// <summary>Joins the engines of all workers of a process; before any of them starts.</summary>
+    internal static void Connect(IReadOnlyList<PortEngine> engines) => WorkerLinks.Connect(
+        [.. engines.Select(e => (e.Buffers, e._counters, new WorkerBed(e.WakeCounter)))], (i, links) => engines[i]._paths.Join(links, engines[i]));
+
+    /// <summary>Which forwarders the first worker is linked to, for another worker: their frames leave by the first.</summary>
+    internal void SendByFirst(MacAddress[] peers, int port) => _links.SendByFirst(_paths.Siblings!, peers, port);
 
     /// <summary>Memory of our buffers and our wake, for a forwarder that is to be linked.</summary>
     internal FileDescriptor BufferFile => Buffers.File;
@@ -300,7 +323,7 @@ public abstract class PortEngine : IDisposable
             _ports[id]?.Dispose();
         }
 
-        _links.Dispose();
+        _paths.Dispose();
         Buffers.Dispose();
     }
 
@@ -313,7 +336,7 @@ public abstract class PortEngine : IDisposable
         }
         else
         {
-            _links.GiveBack(buffer);
+            _paths.Release(buffer);
         }
     }
 

@@ -71,8 +71,8 @@ internal sealed class ReadinessEngine : PortEngine
 
     private bool TryReceive(int id)
     {
-        // A port detached since it was found ready may be among those that are left.
-        if (PortOf(id) is not { } port)
+        // A port detached since it was found ready may be among those that are left; and others may have all our buffers for the moment.
+        if (PortOf(id) is not { } port || FreeBufferCount == 0)
         {
             return false;
         }

@@ -13,7 +13,7 @@ public sealed class SharedMemoryUplink : IDisposable
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
     private readonly Settings _settings;
-    private readonly Worker _worker;
+    private readonly WorkerGroup _workers;
     private readonly Func<IEnumerable<string>> _peers;
     private readonly Action<string> _log;
     private readonly Socket _listener;
@@ -27,10 +27,10 @@ public sealed class SharedMemoryUplink : IDisposable
 
     /// <param name="peers">Names of the nodes that are known now; asked once a second.</param>
     /// <exception cref="DeviceException">The directory or the socket could not be made.</exception>
-    public SharedMemoryUplink(Settings settings, Worker worker, Func<IEnumerable<string>> peers, Action<string> log)
+    public SharedMemoryUplink(Settings settings, WorkerGroup workers, Func<IEnumerable<string>> peers, Action<string> log)
     {
         _settings = settings;
-        _worker = worker;
+        _workers = workers;
         _peers = peers;
         _log = log;
         _listener = Listen(PathOf(settings.Name));
@@ -82,6 +82,19 @@ public sealed class SharedMemoryUplink : IDisposable
         }
 
         File.Delete(PathOf(_settings.Name));
+    }
+
+    /// <summary>The worker whom peers exchange frames with.</summary>
+    private Worker First => _workers.First;
+
+    /// <summary>The others give it what is for a peer.</summary>
+    private void TellOthers()
+    {
+        MacAddress[] peers = [.. _links.Values.Select(l => l.Link.PeerMac)];
+        foreach (Worker worker in _workers.Workers.Skip(1))
+        {
+            worker.Invoke(() => worker.Engine.SendByFirst(peers, _settings.Port));
+        }
     }
 
     private string PathOf(string name) => Path.Combine(_settings.Directory, name.Replace('/', '.') + ".sock");
@@ -174,7 +187,7 @@ public sealed class SharedMemoryUplink : IDisposable
         lock (_gate)
         {
             int number = Enumerable.Range(1, FrameBuffers.MaxLinkCount).Except(_links.Values.Select(l => l.Link.Number)).FirstOrDefault();
-            if (_isStopping || number == 0 || LinkHandshake.Run(socket, _worker.Engine, _settings.Name, _settings.Mac, isConnector, number) is not { } made)
+            if (_isStopping || number == 0 || LinkHandshake.Run(socket, First.Engine, _settings.Name, _settings.Mac, isConnector, number) is not { } made)
             {
                 socket.Dispose();
                 return;
@@ -187,12 +200,13 @@ public sealed class SharedMemoryUplink : IDisposable
                 {
                     // The peer began anew, and this word of its end comes first.
                     _links.Remove(link.Peer);
-                    _worker.Invoke(() => _worker.Engine.DetachLink(old.Link));
+                    First.Invoke(() => First.Engine.DetachLink(old.Link));
                     old.Socket.Dispose();
                 }
 
                 _links.Add(link.Peer, (link, socket));
-                _worker.Invoke(() => _worker.Engine.AttachLink(link, peerBuffers, _settings.Port));
+                First.Invoke(() => First.Engine.AttachLink(link, peerBuffers, _settings.Port));
+                TellOthers();
             }
 
             new Thread(() => Watch(link, socket)) { Name = $"link {link.Peer}", IsBackground = true }.Start();
@@ -227,7 +241,8 @@ public sealed class SharedMemoryUplink : IDisposable
             _links.Remove(link.Peer);
             try
             {
-                _worker.Invoke(() => _worker.Engine.DetachLink(link));
+                TellOthers();
+                First.Invoke(() => First.Engine.DetachLink(link));
             }
             catch (ObjectDisposedException)
             {

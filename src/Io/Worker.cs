@@ -22,6 +22,7 @@ public sealed class Worker : IDisposable
     private readonly LiveTables _live;
     private readonly Housekeeping _housekeeping;
     private readonly PortEngine _engine;
+    private readonly WorkerLinks? _siblings;
     private readonly SpinPolicy _spin;
     private readonly Coalescer _coalescer = new();
     private readonly ConcurrentQueue<Action> _requests = new();
@@ -32,18 +33,34 @@ public sealed class Worker : IDisposable
     private long _allocatedBytes;
 
     /// <param name="engine">Owned by the worker from now on.</param>
+    /// <param name="steering">Null where there is one worker.</param>
+    /// <param name="number">Among the workers of the process, from 0.</param>
     /// <param name="onFault">Called on the worker's thread when it dies of an exception; should end the process.</param>
-    public Worker(LiveTables live, Snapshot snapshot, PortEngine engine, SpinPolicy spin, Action<Exception> onFault)
+    public Worker(LiveTables live, Snapshot snapshot, PortEngine engine, SpinPolicy spin, Action<Exception> onFault, FlowSteering? steering = null, int number = 0)
     {
+        Name = $"worker-{number}";
         _engine = engine;
+        _siblings = engine.Siblings;
         _spin = spin;
         _live = live;
-        _pipeline = new PacketPipeline(live);
+        _pipeline = new PacketPipeline(live, steering);
+        if (steering is not null)
+        {
+            steering.Outlet = engine.Siblings!.HandOver;
+        }
+
         _housekeeping = new Housekeeping(live);
         _snapshot = snapshot;
+        TellPorts(snapshot);
         _onFault = onFault;
-        _thread = new Thread(Run) { Name = "worker-0", IsBackground = true };
+        _thread = new Thread(Run) { Name = Name, IsBackground = true };
     }
+
+    /// <summary>worker-0 and so on.</summary>
+    public string Name { get; }
+
+    /// <summary>The tables and counters of this worker; others may read single figures, the rest by <see cref="Invoke"/>.</summary>
+    public LiveTables Live => _live;
 
     /// <summary>Bytes that the thread has allocated on the managed heap since it started: constant while it forwards.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);
@@ -87,9 +104,10 @@ public sealed class Worker : IDisposable
     }
 
     /// <summary>Changes the configuration and the ports between two bursts, so that no packet meets half of the change.</summary>
-    /// <param name="detach">Ids whose ports are closed.</param>
+    /// <param name="detach">Ids whose ports end.</param>
     /// <param name="attach">Ports that begin to be served; the worker closes them in the end.</param>
-    public void Reconfigure(Snapshot snapshot, IReadOnlyList<int> detach, IReadOnlyList<(int Id, TapPort Port)> attach)
+    /// <returns>The ports that are served no longer: the caller closes them, for which the kernel takes some 16 ms.</returns>
+    public IReadOnlyList<TapPort> Reconfigure(Snapshot snapshot, IReadOnlyList<int> detach, IReadOnlyList<(int Id, TapPort Port)> attach)
     {
         List<TapPort> detached = [];
         Invoke(() =>
@@ -103,14 +121,13 @@ public sealed class Worker : IDisposable
             }
 
             Volatile.Write(ref _snapshot, snapshot);
+            TellPorts(snapshot);
             foreach ((int id, TapPort port) in attach)
             {
                 _engine.Attach(id, port);
             }
         });
-
-        // The kernel takes some 16 ms to close a TAP: not on the worker's time.
-        detached.ForEach(port => port.Dispose());
+        return detached;
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -119,8 +136,8 @@ public sealed class Worker : IDisposable
     /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
     public ulong NamespaceInodeOf(int id) => _engine.NamespaceInodeOf(id);
 
-    /// <summary>Stops the thread and closes all ports.</summary>
-    public void Dispose()
+    /// <summary>Stops the thread, which closes its ports; what other workers may still look at stays until <see cref="Dispose"/>.</summary>
+    public void Stop()
     {
         Volatile.Write(ref _stopping, true);
         _engine.Wake();
@@ -128,8 +145,20 @@ public sealed class Worker : IDisposable
         {
             _thread.Join();
         }
+    }
 
+    public void Dispose()
+    {
+        Stop();
         _engine.Dispose();
+    }
+
+    private void TellPorts(Snapshot snapshot)
+    {
+        if (_siblings is not null)
+        {
+            _siblings.Ports = snapshot.Ports;
+        }
     }
 
     private static MonoTime Now() => new(MonotonicClock.Nanoseconds);
@@ -164,6 +193,11 @@ public sealed class Worker : IDisposable
         MonoTime now = Now();
         Snapshot snapshot = Volatile.Read(ref _snapshot);
         Forward(_engine.Burst, snapshot, now);
+        if (_siblings is not null)
+        {
+            ExchangeNews(_siblings, now);
+        }
+
         if (_housekeeping.IsDue(now))
         {
             _housekeeping.Run(snapshot, now);
@@ -198,6 +232,18 @@ public sealed class Worker : IDisposable
                 FlushOutbox();
             }
             while (_pipeline.ProcessReleased(snapshot, now));
+        }
+    }
+
+    /// <summary>What one worker learns of a neighbour all know; what waited for it here can leave.</summary>
+    private void ExchangeNews(WorkerLinks siblings, MonoTime now)
+    {
+        siblings.Tell(_live.Neighbors.News);
+        _live.Neighbors.ClearNews();
+        while (siblings.TryTakeNews(out NeighborNews news))
+        {
+            _live.Neighbors.Take(news, now);
+            FlushOutbox();
         }
     }
 

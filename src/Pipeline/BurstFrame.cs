@@ -29,6 +29,9 @@ public record struct BurstFrame
     /// <summary>Second number of the reason, 0 when it has none.</summary>
     public byte ReasonDetail { get; set; }
 
+    /// <summary>Where it stands on its way to the worker of its flow. Means nothing where there is one worker.</summary>
+    public SteeringNote Note { get; set; }
+
     /// <summary>What the stages made of it.</summary>
     public void Take(in PacketContext p, Verdict verdict)
     {

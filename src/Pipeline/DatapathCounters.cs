@@ -21,6 +21,9 @@ public sealed class DatapathCounters
 
     public ulong ConsumedPackets { get; private set; }
 
+    /// <summary>Frames that came in here and went to the worker of their flow, which counts them as received.</summary>
+    public ulong HandedOverPackets { get; private set; }
+
     /// <summary>All that came in by any port and was decided on.</summary>
     public ulong ReceivedPackets
     {
@@ -71,6 +74,8 @@ public sealed class DatapathCounters
                 break;
         }
     }
+
+    public void CountHandedOver() => HandedOverPackets++;
 
     public void CountDrop(DropReason reason, int length)
     {

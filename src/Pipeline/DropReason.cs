@@ -107,6 +107,10 @@ public enum DropReason : byte
     [Description("TTL exceeded")]
     HopLimitExceeded = 196,
 
+    /// <summary>The worker that owns the packet's flow has as many frames of another worker in hand as it may.</summary>
+    [Description("Worker is busy")]
+    WorkerBusy = 250,
+
     /// <summary>The device it should leave by is gone or does not take the frame.</summary>
     [Description("Egress port does not take the frame")]
     EgressRefused = 253,

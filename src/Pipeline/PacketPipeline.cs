@@ -4,7 +4,8 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// A packet's whole life, in order: each line is a stage, each stage a folder of the same number, with the tables that it reads or
 /// writes named in its call. docs/a-packets-life.md walks one packet through these lines.
 /// </summary>
-public sealed class PacketPipeline(LiveTables live)
+/// <param name="steering">Null where there is one worker: every packet is its own.</param>
+public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = null)
 {
     private readonly EstablishedShortcut _shortcut = new(live);
 
@@ -24,6 +25,12 @@ public sealed class PacketPipeline(LiveTables live)
             int receivedLength = frame.Length;
             if (!_shortcut.TryTake(burst, i, s, now))
             {
+                if (steering is not null && !steering.IsOurs(burst, ref frame, s, now))
+                {
+                    if (live.Fragments.Hold is { ReleasedCount: > 0 }) return i + 1;
+                    continue;
+                }
+
                 var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
                 frame.Take(p, Process(ref p, s, now));
                 _shortcut.Learn(i, p, frame.Verdict, s);
@@ -43,9 +50,10 @@ public sealed class PacketPipeline(LiveTables live)
     public bool ProcessReleased(Snapshot s, MonoTime now)
     {
         if (live.Fragments.Hold is not { } hold || !hold.TryTake(out PacketContext p)) return false;
+        if (steering is not null && !steering.IsOurs(p, s, now)) return true;
 
         int receivedLength = p.FrameLength;
-        Verdict verdict = s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
+        Verdict verdict = p.IngressPort >= s.Ports.Length || s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
         if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
         if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
         return true;

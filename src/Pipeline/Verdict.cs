@@ -20,4 +20,7 @@ public enum Verdict
 
     /// <summary>It is part of an earlier frame of its burst now.</summary>
     Joined,
+
+    /// <summary>Its flow is another worker's, who decides and counts.</summary>
+    HandedOver,
 }

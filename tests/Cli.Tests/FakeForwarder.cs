@@ -17,7 +17,7 @@ internal sealed class FakeForwarder : IAsyncDisposable
             new PortRow(1, "uplink", "uplink", "west-worker", "eth0", "02:00:00:00:00:01", 1500, "up"),
             new PortRow(2, "default/webpod-1", "endpoint", "west-webpod-1", "eth0", "02:00:00:00:00:02", 1500, "down: namespace west-webpod-1 is gone"),
         ],
-        1000, 7, 0);
+        1000, 7, 0, [new WorkerRow("worker-0", "io_uring", 1000, 7, 0, 12, 95, 0)]);
 
     /// <summary>What status answers, but for the node's name.</summary>
     public StatusReport Answered { get; set; } = Status with { Snat = new TableFill(8, 100), Ports = [Status.Ports[0]] };

@@ -133,7 +133,17 @@ public sealed class RowTextTests
     {
         List<string> page = [.. StatusText.Format(FakeForwarder.Status, verbose: true)];
         Assert.Contains("   uplink: up, uplink eth0 in west-worker, 02:00:00:00:00:01, MTU 1500", page);
-        Assert.Contains("Worker:        0 bytes allocated since start", page);
+        Assert.Contains("Workers:       1 on io_uring", page);
+        Assert.Contains("   worker-0: 1000 forwarded, 7 dropped, 0 handed over, 12 conntrack and 95 SNAT entries, 0 bytes allocated since start", page);
+    }
+
+    [Fact]
+    public void Several_workers_are_shown_without_being_asked_for()
+    {
+        WorkerRow worker = FakeForwarder.Status.Workers[0];
+        List<string> page = [.. StatusText.Format(FakeForwarder.Status with { Workers = [worker, worker with { Name = "worker-1", HandedOverPackets = 3 }] }, verbose: false)];
+        Assert.Contains("Workers:       2 on io_uring", page);
+        Assert.Contains("   worker-1: 1000 forwarded, 7 dropped, 3 handed over, 12 conntrack and 95 SNAT entries", page);
     }
 
     private static void Same(string expected, IEnumerable<string> lines) => Assert.Equal(expected, string.Join('\n', lines));

@@ -16,7 +16,7 @@ internal sealed class ForwarderProcess : IDisposable
 
     private ForwarderProcess(World world, string arguments)
     {
-        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), arguments)
+        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), WithWorkers(arguments))
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -41,6 +41,9 @@ internal sealed class ForwarderProcess : IDisposable
         _process.BeginErrorReadLine();
         AppDomain.CurrentDomain.ProcessExit += Kill;
     }
+
+    /// <summary>Threads that every node of these tests forwards with; CMESH_WORKERS says how many.</summary>
+    public static string Workers { get; } = Environment.GetEnvironmentVariable("CMESH_WORKERS") ?? "1";
 
     /// <summary>Lines of the error stream so far.</summary>
     public string Errors
@@ -101,6 +104,11 @@ internal sealed class ForwarderProcess : IDisposable
         Kill(null, EventArgs.Empty);
         _process.Dispose();
     }
+
+    /// <summary>A test that gives --workers itself, or makes a mistake on the command line, is left alone.</summary>
+    private static string WithWorkers(string arguments) =>
+        Workers != "1" && arguments.StartsWith("--config ", StringComparison.Ordinal) && !arguments.Contains("--workers", StringComparison.Ordinal)
+            ? $"{arguments} --workers {Workers}" : arguments;
 
     private void Kill(object? sender, EventArgs e)
     {

@@ -18,15 +18,25 @@ internal sealed class EngineWorld : IDisposable
     private readonly List<TapPort> _ends = [];
     private readonly byte[] _buffer = new byte[TapPort.LongestFrame];
 
-    public EngineWorld(EngineKind kind)
+    /// <param name="engineCount">More than one are joined, and each has a queue of every port.</param>
+    public EngineWorld(EngineKind kind, int engineCount = 1)
     {
-        Engine = PortEngine.Open(kind, Counters);
-        Engine.Start();
+        Engines = [.. Enumerable.Range(0, engineCount).Select(i => PortEngine.Open(kind, i == 0 ? Counters : new DatapathCounters()))];
+        if (engineCount > 1)
+        {
+            PortEngine.Connect(Engines);
+        }
+
+        Array.ForEach(Engines, e => e.Start());
     }
 
+    /// <summary>Of the first engine.</summary>
     public DatapathCounters Counters { get; } = new();
 
-    public PortEngine Engine { get; }
+    public PortEngine[] Engines { get; }
+
+    /// <summary>The first.</summary>
+    public PortEngine Engine => Engines[0];
 
     public SpinPolicy Spin { get; init; } = new(0);
 
@@ -42,7 +52,14 @@ internal sealed class EngineWorld : IDisposable
         return id;
     }
 
-    public void Serve(int id) => Engine.Attach(id, TapDevice.Create(new TapSettings($"port{id}", _ns.Name, $"port{id}", 1500) { Bridge = $"br{id}" }));
+    public void Serve(int id)
+    {
+        TapPort[] queues = TapDevice.CreateQueues(new TapSettings($"port{id}", _ns.Name, $"port{id}", 1500) { Bridge = $"br{id}" }, Engines.Length);
+        for (int i = 0; i < queues.Length; i++)
+        {
+            Engines[i].Attach(id, queues[i]);
+        }
+    }
 
     /// <summary>Has frames come in at a port. Their lengths are 64 to 1,514 bytes, by their number.</summary>
     public void Send(int id, int firstNumber, int count)
@@ -128,8 +145,8 @@ internal sealed class EngineWorld : IDisposable
 
     public void Dispose()
     {
-        Engine.DetachAll();
-        Engine.Dispose();
+        Array.ForEach(Engines, e => e.DetachAll());
+        Array.ForEach(Engines, e => e.Dispose());
         _ends.ForEach(e => e.Dispose());
         _ns.Dispose();
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State;
 using ClusterMesh.Datapath.State.Desired;
@@ -24,18 +25,19 @@ public sealed class TestNode
 
     private ArrayFrames _frames = new(0);
     private Burst _burst = new(new ArrayFrames(0));
-    private readonly PacketPipeline _pipeline;
-    private readonly Housekeeping _housekeeping;
+    private readonly TestWorkers _workers;
 
-    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null, int affinityCapacity = 4096)
+    /// <param name="workerCount">Null for as many as the run is made with. Each frame then comes in at any of them, and the capacities are each one's.</param>
+    public TestNode(
+        ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null,
+        bool? hasShortcut = null, int affinityCapacity = 4096, int? workerCount = null)
     {
-
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         spec = local is null ? spec : local(spec);
         State = new StateWriter(spec, seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, new AffinityTable(affinityCapacity, seed));
-        _pipeline = new PacketPipeline(Live);
-        _housekeeping = new Housekeeping(Live);
+        _workers = new TestWorkers(
+            workerCount ?? WorkerCount, spec.PodCidrs, State.Current.Masquerade.FirstPort,
+            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i), seed);
         Now = MonoTime.FromSeconds(1000);
         Apply(WalkThrough());
         foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
@@ -51,6 +53,9 @@ public sealed class TestNode
     /// <summary>Whether established flows go round the stages; CMESH_SHORTCUT=off sends all packets through them.</summary>
     public static bool HasShortcut { get; } = Environment.GetEnvironmentVariable("CMESH_SHORTCUT") != "off";
 
+    /// <summary>Workers of a node; CMESH_WORKERS says how many.</summary>
+    public static int WorkerCount { get; } = int.Parse(Environment.GetEnvironmentVariable("CMESH_WORKERS") ?? "1", CultureInfo.InvariantCulture);
+
     public static MacAddress RouterMac => MacAddress.Parse("02:00:00:00:00:01");
 
     public static MacAddress UplinkMac => MacAddress.Parse("02:00:ac:12:00:05");
@@ -59,7 +64,19 @@ public sealed class TestNode
 
     public StateWriter State { get; }
 
-    public LiveTables Live { get; }
+    /// <summary>The tables of the one worker, or of the first.</summary>
+    public LiveTables Live => _workers.Live[0];
+
+    /// <summary>The tables of all workers.</summary>
+    public IReadOnlyList<LiveTables> AllLive => _workers.Live;
+
+    /// <summary>Entries of all workers' tables.</summary>
+    public int ConntrackCount => AllLive.Sum(live => live.Conntrack.Count);
+
+    public int SnatCount => AllLive.Sum(live => live.Snat.Count);
+
+    /// <summary>Who took the last frame through the stages.</summary>
+    public int LastWorker => _workers.Last;
 
     public MonoTime Now { get; set; }
 
@@ -130,12 +147,21 @@ public sealed class TestNode
     /// <summary>The MAC of any station but this node: derived from its address's last two bytes.</summary>
     public static MacAddress MacOf(IpAddress neighbor) => new(0x0200_AC12_0000 | (neighbor.Low & 0xFFFF));
 
-    public void Apply(DesiredChange change) => State.Commit(State.Plan(change));
+    public void Apply(DesiredChange change)
+    {
+        StatePlan plan = State.Plan(change);
+        _workers.Learn(plan.Difference.Services.Come);
+        State.Commit(plan);
+    }
 
     /// <summary>Makes a neighbour on the node network known, as its answer to our question does.</summary>
     public void Resolve(IpAddress neighbor)
     {
-        Live.Neighbors.Solicit(neighbor, State.Ports[Uplink], Now);
+        foreach (LiveTables live in AllLive)
+        {
+            live.Neighbors.Solicit(neighbor, State.Ports[Uplink], Now);
+        }
+
         Delivery learned = Send(Uplink, NeighborFrames.Reply(neighbor, MacOf(neighbor), OwnOf(neighbor), UplinkMac));
         if (learned.Verdict != Verdict.Consumed)
         {
@@ -170,7 +196,7 @@ public sealed class TestNode
         for (int next = 0; next < frames.Length;)
         {
             int first = next;
-            next = _pipeline.ProcessBurst(_burst, first, State.Current, Now);
+            next = _workers.Process(_burst, first, State.Current, Now);
             for (int i = first; i < next; i++)
             {
                 sent.Add(Deliver(_burst.Frames[i], frames[i].Frame.Length, i == next - 1 ? TakeOutbox() : []));
@@ -183,16 +209,23 @@ public sealed class TestNode
     /// <summary>One round of housekeeping at this moment.</summary>
     public IReadOnlyList<OutboxFrame> Tick()
     {
-        _housekeeping.Run(State.Current, Now);
+        _workers.KeepHouse(State.Current, Now);
         return TakeOutbox();
     }
 
     /// <summary>Looks at every entry of the flow tables once, as housekeeping does in half a minute.</summary>
     public void Sweep()
     {
-        Live.Conntrack.Sweep(Live.Conntrack.Capacity, Now);
-        Live.Snat.Sweep(Live.Snat.Capacity, Live.Conntrack, Now);
+        foreach (LiveTables live in AllLive)
+        {
+            live.Conntrack.Sweep(live.Conntrack.Capacity, Now);
+            live.Snat.Sweep(live.Snat.Capacity, live.Conntrack, Now);
+        }
     }
+
+    public ulong IcmpSentCount(IcmpAnswerKind kind) => AllLive.Aggregate(0ul, (sum, live) => sum + live.Icmp.SentCount(kind));
+
+    public ulong DropPackets(DropReason reason) => AllLive.Aggregate(0ul, (sum, live) => sum + live.Counters.DropPackets(reason));
 
     public void Wait(double seconds) => Now = Now.PlusSeconds(seconds);
 
@@ -273,13 +306,21 @@ public sealed class TestNode
         var frames = new List<OutboxFrame>();
         do
         {
-            while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
+            foreach (LiveTables live in AllLive)
             {
-                frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+                Take(live.Outbox, frames);
             }
         }
-        while (_pipeline.ProcessReleased(State.Current, Now));
+        while (_workers.ProcessReleased(State.Current, Now));
 
         return frames;
+    }
+
+    private void Take(Outbox outbox, List<OutboxFrame> frames)
+    {
+        while (outbox.TryTake(out int port, out Span<byte> frame))
+        {
+            frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+        }
     }
 }

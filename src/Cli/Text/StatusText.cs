@@ -34,9 +34,15 @@ internal static class StatusText
         }
 
         yield return Line("Packets:", $"{report.ForwardedPackets} forwarded, {report.DroppedPackets} dropped");
-        if (verbose)
+        if (verbose || report.Workers.Count > 1)
         {
-            yield return Line("Worker:", $"{report.WorkerAllocatedBytes} bytes allocated since start");
+            yield return Line("Workers:", $"{report.Workers.Count} on {report.Workers[0].Engine}");
+        }
+
+        foreach (WorkerRow worker in report.Workers.Where(_ => verbose || report.Workers.Count > 1))
+        {
+            yield return $"   {worker.Name}: {worker.ForwardedPackets} forwarded, {worker.DroppedPackets} dropped, {worker.HandedOverPackets} handed over, "
+                + $"{worker.ConntrackEntries} conntrack and {worker.SnatEntries} SNAT entries" + (verbose ? $", {worker.AllocatedBytes} bytes allocated since start" : "");
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class ConfiguredRows(NodeRuntime node)
 
     public ListResult<EndpointRow> Endpoints(string? cursor, int limit) => List(cursor, limit, ControlKinds.Endpoint.Key, writer => writer.Desired.Endpoints.Values
         .Select(e => new EndpointRow(
-            writer.Ports[e.Name].Id, e.Name, Texts(e.Addresses), e.Mac.ToString(), e.Namespace, e.Interface, node.Worker.IsAttached(writer.Ports[e.Name].Id) ? "up" : "down")));
+            writer.Ports[e.Name].Id, e.Name, Texts(e.Addresses), e.Mac.ToString(), e.Namespace, e.Interface, node.Workers.IsAttached(writer.Ports[e.Name].Id) ? "up" : "down")));
 
     public ListResult<NodeRow> Nodes(string? cursor, int limit) => List(cursor, limit, ControlKinds.Node.Key, writer => writer.Desired.Nodes.Values
         .Select(n => new NodeRow(n.Name, n.Cluster, Texts(n.Addresses), Texts(n.PodCidrs))));

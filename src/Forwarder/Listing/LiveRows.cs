@@ -7,7 +7,10 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Forwarder.Listing;
 
-/// <summary>Rows of the worker's own tables, copied by the worker a slice at a time so that a long list is not a long pause.</summary>
+/// <summary>
+/// Rows of the workers' own tables, one worker's behind another's, each copied by its worker a slice at a time so that a long list is not a long
+/// pause. A position in the list counts the entries of all tables.
+/// </summary>
 internal sealed class LiveRows(NodeRuntime node)
 {
     /// <summary>Entries looked at between two bursts: some 20 microseconds.</summary>
@@ -15,41 +18,60 @@ internal sealed class LiveRows(NodeRuntime node)
 
     public ListResult<ConntrackRow> Conntrack(string? cursor, int limit)
     {
-        ConntrackTable table = node.Live.Conntrack;
         uint now = Now().Seconds;
-        return Collect(cursor, limit, table.Capacity, () => table.Count, i => table[i], e => (e.Flags & ConntrackFlags.Used) != 0 && e.Expires > now, Row);
+        return Collect(
+            cursor, limit, l => (l.Conntrack.Count, l.Conntrack.Capacity), (l, i) => l.Conntrack[i], (_, e) => (e.Flags & ConntrackFlags.Used) != 0 && e.Expires > now, Row);
     }
 
     public ListResult<SnatRow> Snat(string? cursor, int limit)
     {
-        SnatTable table = node.Live.Snat;
-
         // A long list meets mappings made after it began: each row's age is counted from when it was copied.
         // That of a flow which is over waits for the next sweep only.
         MonoTime now = Now();
         return Collect(
-            cursor, limit, table.Capacity, () => table.Count, i => table[i],
-            e => e.IsUsed != 0 && node.Live.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
+            cursor, limit, l => (l.Snat.Count, l.Snat.Capacity), (l, i) => l.Snat[i],
+            (l, e) => e.IsUsed != 0 && l.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
     }
 
     public ListResult<NeighborRow> Neighbors(string? cursor, int limit)
     {
-        NeighborTable table = node.Live.Neighbors;
-        var entries = new NeighborEntry[table.Capacity]; // Taken here: the worker allocates nothing.
-        int count = 0;
-        node.Worker.Invoke(() =>
-        {
-            for (; count < table.Count; count++)
-            {
-                entries[count] = table[count];
-            }
-        });
         long now = Now().Nanoseconds;
-        IEnumerable<NeighborRow> rows = entries.Take(count).Select(e => new NeighborRow(
+        IEnumerable<NeighborRow> rows = Merged().Select(e => new NeighborRow(
             e.Address.ToString(), e.Mac == default ? "" : e.Mac.ToString(), e.State.ToString().ToLowerInvariant(), "uplink",
             e.Changed == default ? 0 : (now - e.Changed.Nanoseconds) / 1_000_000_000));
         return Page.Of(node.Read(w => w.Version), rows.OrderBy(ControlKinds.Neighbor.Key, StringComparer.Ordinal), cursor, limit, ControlKinds.Neighbor.Key);
     }
+
+    /// <summary>Each neighbour once: workers know the same of it, but one that asks for it has more to tell than one that does not, and one that has heard of it lately more than all.</summary>
+    private Dictionary<IpAddress, NeighborEntry>.ValueCollection Merged()
+    {
+        var best = new Dictionary<IpAddress, NeighborEntry>();
+        foreach (Worker worker in node.Workers.Workers)
+        {
+            NeighborTable table = worker.Live.Neighbors;
+            var entries = new NeighborEntry[table.Capacity]; // Taken here: the worker allocates nothing.
+            int count = 0;
+            worker.Invoke(() =>
+            {
+                for (; count < table.Count; count++)
+                {
+                    entries[count] = table[count];
+                }
+            });
+            foreach (NeighborEntry entry in entries.AsSpan(0, count))
+            {
+                if (!best.TryGetValue(entry.Address, out NeighborEntry other) || IsBetter(entry, other))
+                {
+                    best[entry.Address] = entry;
+                }
+            }
+        }
+
+        return best.Values;
+    }
+
+    private static bool IsBetter(in NeighborEntry entry, in NeighborEntry other) =>
+        (entry.Mac != default) != (other.Mac != default) ? entry.Mac != default : entry.Changed.Nanoseconds > other.Changed.Nanoseconds;
 
     private static MonoTime Now() => new(MonotonicClock.Nanoseconds);
 
@@ -81,23 +103,53 @@ internal sealed class LiveRows(NodeRuntime node)
         key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 ? key.SourcePort | key.DestinationPort : key.SourcePort;
 
     private ListResult<TRow> Collect<TEntry, TRow>(
-        string? cursor, int limit, int capacity, Func<int> count, Func<int, TEntry> read, Func<TEntry, bool> isLive, Func<TEntry, TRow> toRow)
+        string? cursor, int limit, Func<LiveTables, (int Count, int Capacity)> sizeOf, Func<LiveTables, int, TEntry> read, Func<LiveTables, TEntry, bool> isLive, Func<TEntry, TRow> toRow)
         where TEntry : struct
     {
         int position = Page.EntryOf(cursor);
-        var copied = new List<TEntry>(SliceLength);
         var rows = new List<TRow>();
-        while (position < capacity && rows.Count < limit && count() > 0)
+        int first = 0;
+        foreach (Worker worker in node.Workers.Workers)
+        {
+            int end = first + sizeOf(worker.Live).Capacity;
+            if (position < end)
+            {
+                int inTable = Copy(worker, position - first, end - first, limit, sizeOf, read, isLive, toRow, rows);
+                position = first + inTable;
+            }
+
+            if (position < end && rows.Count == limit)
+            {
+                break;
+            }
+
+            first = end;
+            position = Math.Max(position, end);
+        }
+
+        bool isMore = rows.Count == limit && position < node.Workers.Workers.Sum(w => sizeOf(w.Live).Capacity);
+        return new ListResult<TRow>(node.Read(w => w.Version), rows, isMore ? $"{position}" : null);
+    }
+
+    /// <returns>How far in the worker's table the rows go now.</returns>
+    private static int Copy<TEntry, TRow>(
+        Worker worker, int position, int capacity, int limit, Func<LiveTables, (int Count, int Capacity)> sizeOf,
+        Func<LiveTables, int, TEntry> read, Func<LiveTables, TEntry, bool> isLive, Func<TEntry, TRow> toRow, List<TRow> rows)
+        where TEntry : struct
+    {
+        LiveTables live = worker.Live;
+        var copied = new List<TEntry>(SliceLength);
+        while (position < capacity && rows.Count < limit && sizeOf(live).Count > 0)
         {
             int end = Math.Min(capacity, position + SliceLength);
             int room = limit - rows.Count;
             copied.Clear();
-            node.Worker.Invoke(() =>
+            worker.Invoke(() =>
             {
                 for (; position < end && copied.Count < room; position++)
                 {
-                    TEntry entry = read(position);
-                    if (isLive(entry))
+                    TEntry entry = read(live, position);
+                    if (isLive(live, entry))
                     {
                         copied.Add(entry);
                     }
@@ -106,6 +158,6 @@ internal sealed class LiveRows(NodeRuntime node)
             rows.AddRange(copied.Select(toRow));
         }
 
-        return new ListResult<TRow>(node.Read(w => w.Version), rows, position < capacity && rows.Count == limit ? $"{position}" : null);
+        return position;
     }
 }

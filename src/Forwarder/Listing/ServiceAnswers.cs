@@ -122,12 +122,12 @@ internal sealed class ServiceAnswers(NodeRuntime node)
         return string.Create(CultureInfo.InvariantCulture, $"{count} {what} backend{(count == 1 ? "" : "s")}{where}");
     }
 
-    /// <summary>The worker's table, asked on the worker's thread.</summary>
+    /// <summary>The workers' tables, each asked on its worker's thread; one of them has it.</summary>
     private Backend? Session(Frontend frontend, IpAddress client)
     {
         Backend found = default;
         bool isFound = false;
-        node.Worker.Invoke(() => isFound = node.Live.Affinities.TryPeek(frontend, client, new MonoTime(MonotonicClock.Nanoseconds), out found));
+        node.Workers.Invoke(worker => isFound = isFound || worker.Live.Affinities.TryPeek(frontend, client, new MonoTime(MonotonicClock.Nanoseconds), out found));
         return isFound ? found : null;
     }
 

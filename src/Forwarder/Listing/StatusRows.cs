@@ -1,6 +1,7 @@
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Control.Rows;
+using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State;
 using ClusterMesh.Datapath.State.Desired;
@@ -12,7 +13,7 @@ internal static class StatusRows
 {
     public static StatusReport Report(NodeRuntime node) => node.Read(writer =>
     {
-        LiveTables live = node.Live;
+        Worker[] workers = [.. node.Workers.Workers];
         DesiredState desired = writer.Desired;
         string masquerading = desired.Masquerade.Enabled
             ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
@@ -21,10 +22,10 @@ internal static class StatusRows
             Program.Version, node.Local.Name, node.Local.Cluster, node.Local.ClusterId, Environment.ProcessId,
             (Environment.TickCount64 - node.StartedAt) / 1000, writer.Version, "native", masquerading, "disabled",
             desired.Endpoints.Count, desired.Nodes.Count, writer.RouteCount, writer.FrontendCount, writer.BackendCount,
-            new TableFill(live.Conntrack.Count, live.Conntrack.Capacity),
-            new TableFill(live.Snat.Count, live.Snat.Capacity),
-            new TableFill(live.Neighbors.Count, live.Neighbors.Capacity),
-            [.. PortRows(node, writer)], live.Counters.ForwardedPackets, live.Counters.DroppedPackets, node.Worker.AllocatedBytes);
+            new TableFill(workers.Sum(w => (long)w.Live.Conntrack.Count), workers.Sum(w => (long)w.Live.Conntrack.Capacity)),
+            new TableFill(workers.Sum(w => (long)w.Live.Snat.Count), workers.Sum(w => (long)w.Live.Snat.Capacity)),
+            new TableFill(NeighborCount(node), workers[0].Live.Neighbors.Capacity),
+            [.. PortRows(node, writer)], Sum(node, c => c.ForwardedPackets), Sum(node, c => c.DroppedPackets), workers.Sum(w => w.AllocatedBytes), [.. workers.Select(Row)]);
     });
 
     public static ListResult<PortRow> Ports(NodeRuntime node, string? cursor, int limit) => node.Read(writer =>
@@ -32,6 +33,16 @@ internal static class StatusRows
 
     public static ListResult<CounterRow> Counters(NodeRuntime node, string? cursor, int limit) => node.Read(writer =>
         Page.Of(writer.Version, CounterRows(node, writer).OrderBy(ControlKinds.Counter.Key, StringComparer.Ordinal), cursor, limit, ControlKinds.Counter.Key));
+
+    private static WorkerRow Row(Worker worker) => new(
+        worker.Name, worker.EngineName, worker.Live.Counters.ForwardedPackets, worker.Live.Counters.DroppedPackets, worker.Live.Counters.HandedOverPackets,
+        worker.Live.Conntrack.Count, worker.Live.Snat.Count, worker.AllocatedBytes);
+
+    private static ulong Sum(NodeRuntime node, Func<DatapathCounters, ulong> figure) =>
+        node.Workers.Workers.Aggregate(0ul, (sum, worker) => sum + figure(worker.Live.Counters));
+
+    /// <summary>Of the worker that knows most: what one learns all learn.</summary>
+    private static int NeighborCount(NodeRuntime node) => node.Workers.Workers.Max(w => w.Live.Neighbors.Count);
 
     private static IEnumerable<PortRow> PortRows(NodeRuntime node, StateWriter writer) => writer.Ports.Values.OrderBy(p => p.Id).Select(port =>
     {
@@ -41,7 +52,7 @@ internal static class StatusRows
             PortKind.Uplink => (node.Local.Uplink!.Namespace, node.Local.Uplink.Interface),
             _ => (writer.Desired.Endpoints[port.Name].Namespace, writer.Desired.Endpoints[port.Name].Interface),
         };
-        string state = node.Worker.IsAttached(port.Id) ? "up"
+        string state = node.Workers.IsAttached(port.Id) ? "up"
             : port.Kind == PortKind.Endpoint ? "down: device or namespace is gone; apply the endpoint again once the namespace is back"
             : "down: device or namespace is gone; start the forwarder again once the namespace is back";
         string mac = (port.Kind == PortKind.Uplink ? port.RouterMac : port.StationMac).ToString();
@@ -50,22 +61,22 @@ internal static class StatusRows
 
     private static IEnumerable<CounterRow> CounterRows(NodeRuntime node, StateWriter writer)
     {
-        DatapathCounters counters = node.Live.Counters;
         foreach (DropReason reason in Enum.GetValues<DropReason>())
         {
-            if (counters.DropPackets(reason) > 0)
+            ulong dropped = Sum(node, c => c.DropPackets(reason));
+            if (dropped > 0)
             {
-                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "packets", counters.DropPackets(reason));
-                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "bytes", counters.DropBytes(reason));
+                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "packets", dropped);
+                yield return new CounterRow("drop", $"{DropReasons.TextOf(reason)} ({(byte)reason})", "bytes", Sum(node, c => c.DropBytes(reason)));
             }
         }
 
         foreach (Port port in writer.Ports.Values)
         {
-            yield return new CounterRow("port", port.Name, "rxPackets", counters.RxPackets(port.Id));
-            yield return new CounterRow("port", port.Name, "rxBytes", counters.RxBytes(port.Id));
-            yield return new CounterRow("port", port.Name, "txPackets", counters.TxPackets(port.Id));
-            yield return new CounterRow("port", port.Name, "txBytes", counters.TxBytes(port.Id));
+            yield return new CounterRow("port", port.Name, "rxPackets", Sum(node, c => c.RxPackets(port.Id)));
+            yield return new CounterRow("port", port.Name, "rxBytes", Sum(node, c => c.RxBytes(port.Id)));
+            yield return new CounterRow("port", port.Name, "txPackets", Sum(node, c => c.TxPackets(port.Id)));
+            yield return new CounterRow("port", port.Name, "txBytes", Sum(node, c => c.TxBytes(port.Id)));
         }
 
         foreach ((string peer, ulong sent, ulong received) in node.SharedMemory?.Links ?? [])
@@ -74,19 +85,25 @@ internal static class StatusRows
             yield return new CounterRow("link", peer, "rxPackets", received);
         }
 
-        yield return new CounterRow("worker", "worker-0", "forwardedPackets", counters.ForwardedPackets);
-        yield return new CounterRow("worker", "worker-0", "droppedPackets", counters.DroppedPackets);
-        yield return new CounterRow("worker", "worker-0", "heldPackets", counters.HeldPackets);
-        yield return new CounterRow("worker", "worker-0", "consumedPackets", counters.ConsumedPackets);
-        yield return new CounterRow("worker", "worker-0", "allocatedBytes", (ulong)node.Worker.AllocatedBytes);
-        foreach (CounterRow row in FlowCounterRows.Of(node.Live))
+        foreach (Worker worker in node.Workers.Workers)
+        {
+            DatapathCounters counters = worker.Live.Counters;
+            yield return new CounterRow("worker", worker.Name, "forwardedPackets", counters.ForwardedPackets);
+            yield return new CounterRow("worker", worker.Name, "droppedPackets", counters.DroppedPackets);
+            yield return new CounterRow("worker", worker.Name, "heldPackets", counters.HeldPackets);
+            yield return new CounterRow("worker", worker.Name, "consumedPackets", counters.ConsumedPackets);
+            yield return new CounterRow("worker", worker.Name, "handedOverPackets", counters.HandedOverPackets);
+            yield return new CounterRow("worker", worker.Name, "allocatedBytes", (ulong)worker.AllocatedBytes);
+        }
+
+        foreach (CounterRow row in FlowCounterRows.Of([.. node.Workers.Workers.Select(w => w.Live)]))
         {
             yield return row;
         }
 
-        yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Live.Conntrack.Count);
-        yield return new CounterRow("table", "snat", "entries", (ulong)node.Live.Snat.Count);
-        yield return new CounterRow("table", "affinity", "entries", (ulong)node.Live.Affinities.Count);
-        yield return new CounterRow("table", "neighbor", "entries", (ulong)node.Live.Neighbors.Count);
+        yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Conntrack.Count));
+        yield return new CounterRow("table", "snat", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Snat.Count));
+        yield return new CounterRow("table", "affinity", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Affinities.Count));
+        yield return new CounterRow("table", "neighbor", "entries", (ulong)NeighborCount(node));
     }
 }

@@ -26,14 +26,20 @@ public sealed class SnatTable
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
+    private readonly FlowHomes? _homes;
+    private readonly int _worker;
 
     /// <summary>By the destination's hash: the second until which no long search is made for it, as one was in vain.</summary>
     private readonly uint[] _exhaustedUntil = new uint[ExhaustedCount];
     private uint _firstFree;
     private int _sweepPosition;
 
-    public SnatTable(int capacity, ulong seed)
+    /// <param name="homes">Null where there is one worker, which gives away every port.</param>
+    /// <param name="worker">Whose table this is: only its own ports are given away.</param>
+    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0)
     {
+        _homes = homes;
+        _worker = worker;
         _entries = new SnatEntry[capacity];
         _forward = new FlowIndex(capacity);
         _reverse = new FlowIndex(capacity);
@@ -113,7 +119,7 @@ public sealed class SnatTable
         var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = 1 };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
-        for (int attempt = 0; _firstFree != 0 && attempt < tries; attempt++)
+        for (int attempt = 0; _firstFree != 0 && attempt < tries && IsOwn(port); attempt++)
         {
             candidate.NatPort = (ushort)port;
             if (TryClaim(candidate.Translated, conntrack, now))
@@ -130,7 +136,12 @@ public sealed class SnatTable
 
             // The first collision throws the dice, the following ones walk on; a long search throws each time, for ports are taken in rows.
             bool throws = attempt is 0 or >= MaxTries - 1;
-            port = throws ? low + random.Below(rangeLength) : port == low + rangeLength - 1 ? low : port + 1;
+            port = NextOwn(throws ? low + random.Below(rangeLength) : port + 1, low, rangeLength);
+        }
+
+        if (tries == LongTries)
+        {
+            ExhaustedUntil(candidate) = now.Seconds + 1;
         }
 
         if (tries == LongTries)
@@ -186,6 +197,20 @@ public sealed class SnatTable
         return removed;
     }
 
+    private bool IsOwn(uint port) => _homes is null || _homes.OfPort((ushort)port) == _worker;
+
+    /// <summary>The next port of the range that this worker may give away, from a port on and round; another's where it has none in so short a range.</summary>
+    private uint NextOwn(uint port, uint low, uint rangeLength)
+    {
+        port = port == low + rangeLength ? low : port;
+        for (uint i = 0; i < rangeLength && !IsOwn(port); i++)
+        {
+            port = port == low + rangeLength - 1 ? low : port + 1;
+        }
+
+        return port;
+    }
+
     /// <summary>
     /// The client's own port if it may be used, else one that follows from the client's end alone: the same to all destinations (RFC 4787
     /// section 4.1), and the same again when a mapping was lost. The seed keeps it from being guessed.
@@ -193,9 +218,9 @@ public sealed class SnatTable
     private uint FirstChoice(in FlowKey forward, bool isIcmp, uint low, uint rangeLength)
     {
         uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
-        return port >= low && port - low < rangeLength
+        return port >= low && port - low < rangeLength && IsOwn(port)
             ? port
-            : low + (uint)(((forward with { Destination = default, DestinationPort = 0 }).Hash(_seed) >> 32) * rangeLength >> 32);
+            : NextOwn(low + (uint)(((forward with { Destination = default, DestinationPort = 0 }).Hash(_seed) >> 32) * rangeLength >> 32), low, rangeLength);
     }
 
     /// <summary>Nobody has this face, or nobody any more.</summary>

@@ -27,10 +27,14 @@ public sealed class NeighborTable
     private readonly FlowIndex _index;
     private readonly Outbox _outbox;
     private readonly ulong _seed;
+    private readonly NeighborNews[] _news;
+    private int _newsCount;
     private int _nextCandidate;
 
-    public NeighborTable(int capacity, Outbox outbox, ulong seed)
+    /// <param name="newsCapacity">Room for what other workers are to be told; 0 where there are none.</param>
+    public NeighborTable(int capacity, Outbox outbox, ulong seed, int newsCapacity = 0)
     {
+        _news = new NeighborNews[newsCapacity];
         _entries = new NeighborEntry[capacity];
         _index = new FlowIndex(capacity);
         _outbox = outbox;
@@ -40,6 +44,9 @@ public sealed class NeighborTable
     public int Count { get; private set; }
 
     public int Capacity => _entries.Length;
+
+    /// <summary>What was learned since <see cref="ClearNews"/>, in that order, for the other workers.</summary>
+    public ReadOnlySpan<NeighborNews> News => _news.AsSpan(0, _newsCount);
 
     public ref readonly NeighborEntry this[int index] => ref _entries[index];
 
@@ -78,39 +85,31 @@ public sealed class NeighborTable
     /// <param name="create">Take it up even if nobody asked: the neighbour is about to talk to us.</param>
     public void Learn(IpAddress address, MacAddress mac, bool isSolicited, bool create, MonoTime now)
     {
-        int index = Find(address);
-        if (mac.IsGroup || mac == default || (index < 0 && (!create || !TryAdd(address, now, out index))))
-        {
-            return;
-        }
-
-        ref NeighborEntry entry = ref _entries[index];
-        bool isNews = entry.Mac != mac || entry.State is NeighborState.Incomplete or NeighborState.Failed;
-        entry.Mac = mac;
-        if (isSolicited)
-        {
-            entry.State = NeighborState.Reachable;
-            entry.Changed = now;
-        }
-        else if (isNews)
-        {
-            entry.State = NeighborState.Stale;
-            entry.Changed = now;
-        }
-
-        _outbox.Release(address, mac);
+        Tell(new NeighborNews(address, mac, isSolicited, create));
+        Apply(address, mac, isSolicited, create, now);
     }
 
     /// <summary>An answer that names no MAC: the one that was asked is still there (RFC 4861 section 7.2.5).</summary>
     public void Confirm(IpAddress address, MonoTime now)
     {
-        int index = Find(address);
-        if (index >= 0 && _entries[index].State is NeighborState.Reachable or NeighborState.Stale or NeighborState.Probe)
+        Tell(new NeighborNews(address, default, IsSolicited: true, Create: false));
+        Apply(address, now);
+    }
+
+    /// <summary>What another worker has learned or seen confirmed.</summary>
+    public void Take(in NeighborNews news, MonoTime now)
+    {
+        if (news.Mac == default)
         {
-            _entries[index].State = NeighborState.Reachable;
-            _entries[index].Changed = now;
+            Apply(news.Address, now);
+        }
+        else
+        {
+            Apply(news.Address, news.Mac, news.IsSolicited, news.Create, now);
         }
     }
+
+    public void ClearNews() => _newsCount = 0;
 
     /// <summary>Repeats questions that are due and gives up on those that were asked often enough.</summary>
     public void Tick(Port uplink, DatapathCounters counters, MonoTime now)
@@ -139,6 +138,49 @@ public sealed class NeighborTable
             {
                 Forget(i);
             }
+        }
+    }
+
+    private void Tell(in NeighborNews news)
+    {
+        if (_newsCount < _news.Length)
+        {
+            _news[_newsCount++] = news; // In a flood the others miss some, and ask for themselves what they need.
+        }
+    }
+
+    private void Apply(IpAddress address, MacAddress mac, bool isSolicited, bool create, MonoTime now)
+    {
+        int index = Find(address);
+        if (mac.IsGroup || mac == default || (index < 0 && (!create || !TryAdd(address, now, out index))))
+        {
+            return;
+        }
+
+        ref NeighborEntry entry = ref _entries[index];
+        bool isNews = entry.Mac != mac || entry.State is NeighborState.Incomplete or NeighborState.Failed;
+        entry.Mac = mac;
+        if (isSolicited)
+        {
+            entry.State = NeighborState.Reachable;
+            entry.Changed = now;
+        }
+        else if (isNews)
+        {
+            entry.State = NeighborState.Stale;
+            entry.Changed = now;
+        }
+
+        _outbox.Release(address, mac);
+    }
+
+    private void Apply(IpAddress address, MonoTime now)
+    {
+        int index = Find(address);
+        if (index >= 0 && _entries[index].State is NeighborState.Reachable or NeighborState.Stale or NeighborState.Probe)
+        {
+            _entries[index].State = NeighborState.Reachable;
+            _entries[index].Changed = now;
         }
     }
 

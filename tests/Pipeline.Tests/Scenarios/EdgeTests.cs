@@ -118,7 +118,7 @@ public sealed class EdgeTests
         Assert.True(s.Node.Live.Conntrack.Find(Choice(s, IpProtocol.Udp), s.Node.Now) >= 0);
         s.Node.Wait(1);
         s.Node.Sweep();
-        Assert.Equal(0, s.Node.Live.Conntrack.Count);
+        Assert.Equal(0, s.Node.ConntrackCount);
     }
 
     [Theory]
@@ -143,7 +143,7 @@ public sealed class EdgeTests
         s.Node.Live.Snat.Remove(s.Node.Live.Snat.FindForward(new FlowKey(m.CurlPod, m.Outside, Client, 53, IpProtocol.Udp)), s.Node.Live.Conntrack, s.Node.Now);
         s.Drops(TestNode.Curl, TestPacket.Error(m.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(m.Outside, 53, m.CurlPod, Client)), DropReason.NoSnatMapping);
         s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
-        Assert.Equal(1, s.Node.Live.Snat.Count);
+        Assert.Equal(1, s.Node.SnatCount);
     }
 
     [Theory]

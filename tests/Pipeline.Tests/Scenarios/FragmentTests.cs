@@ -95,8 +95,8 @@ public sealed class FragmentTests
         byte[][] wanted = [.. ((TestPacket[])[left.Fragment(2000, 8000), left.Fragment(1000, 1000)]).Select(p => s.Node.Leaving(TestNode.Uplink, p, m.EastWorker))];
         Scenario.Same(first, [], TestNode.Uplink, s.Node.Leaving(TestNode.Uplink, left.Fragment(0, 1000), m.EastWorker));
         Assert.Equal(wanted.Select(Convert.ToHexString), first.Outbox.Select(f => Convert.ToHexString(f.Frame)));
-        Assert.Equal(1, s.Node.Live.Fragments.Hold!.WaitingCount);
-        Assert.Equal(3ul, s.Node.Live.Fragments.Hold.HeldCount);
+        Assert.Equal(1, s.Node.AllLive.Sum(l => l.Fragments.Hold!.WaitingCount));
+        Assert.Equal(3, s.Node.AllLive.Sum(l => (long)l.Fragments.Hold!.HeldCount));
     }
 
     [Theory]
@@ -108,10 +108,10 @@ public sealed class FragmentTests
         Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, sent.Fragment(1000, 1000)).Verdict);
         s.Node.Wait(0.999);
         s.Node.Tick();
-        Assert.Equal(0ul, s.Node.Live.Counters.DropPackets(DropReason.FirstFragmentMissing));
+        Assert.Equal(0ul, s.Node.DropPackets(DropReason.FirstFragmentMissing));
         s.Node.Wait(0.001);
         s.Node.Tick();
-        Assert.Equal(1ul, s.Node.Live.Counters.DropPackets(DropReason.FirstFragmentMissing));
+        Assert.Equal(1ul, s.Node.DropPackets(DropReason.FirstFragmentMissing));
         Assert.Empty(s.Node.Send(TestNode.Curl, sent.Fragment(0, 1000)).Outbox);
     }
 

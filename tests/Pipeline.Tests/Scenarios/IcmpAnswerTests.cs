@@ -31,9 +31,9 @@ public sealed class IcmpAnswerTests
         s.Refuses(TestNode.Uplink, outside, DropReason.NoBackend, NoBackend(outside));
         TestPacket host = pod with { Source = m.Node };
         s.Refuses(TestNode.Host, host, DropReason.NoBackend, NoBackend(host));
-        Assert.Equal(3ul, s.Node.Live.Icmp.SentCount(IcmpAnswerKind.NoBackend));
-        Assert.Equal(3ul, s.Node.Live.Counters.DropPackets(DropReason.NoBackend));
-        Assert.Equal(0, s.Node.Live.Conntrack.Count);
+        Assert.Equal(3ul, s.Node.IcmpSentCount(IcmpAnswerKind.NoBackend));
+        Assert.Equal(3ul, s.Node.DropPackets(DropReason.NoBackend));
+        Assert.Equal(0, s.Node.ConntrackCount);
     }
 
     [Theory]
@@ -107,7 +107,7 @@ public sealed class IcmpAnswerTests
             s.Refuses(TestNode.Curl, sent, DropReason.FragmentationNeeded, Answer(m.Router, IcmpTrouble.TooBig, sent));
         }
 
-        Assert.Equal(4ul, s.Node.Live.Icmp.SentCount(IcmpAnswerKind.TooBig));
+        Assert.Equal(4ul, s.Node.IcmpSentCount(IcmpAnswerKind.TooBig));
     }
 
     /// <summary>What a segment of it would have been on the wire, its checksum complete.</summary>

@@ -152,7 +152,7 @@ public sealed class IcmpErrorTests
         s.Forwards(TestNode.Uplink, error, TestNode.Curl, error.Hopped());
         s.Sends(TestNode.Curl, sent);
         s.Forwards(TestNode.Uplink, error, TestNode.Curl, error.Hopped());
-        Assert.Equal(1, s.Node.Live.Conntrack.Count);
+        Assert.Equal(1, s.Node.ConntrackCount);
     }
 
     [Theory]

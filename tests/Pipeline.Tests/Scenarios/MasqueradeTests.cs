@@ -104,10 +104,10 @@ public sealed class MasqueradeTests
         s.Forwards(TestNode.Uplink, reply, TestNode.Host, reply with { DestinationPort = InRange + 1 });
 
         // Ports below the range meet nobody and are not recorded.
-        int count = s.Node.Live.Snat.Count;
+        int count = s.Node.SnatCount;
         TestPacket low = free with { SourcePort = 5000 };
         s.Forwards(TestNode.Host, low, m.Gateway, low);
-        Assert.Equal(count, s.Node.Live.Snat.Count);
+        Assert.Equal(count, s.Node.SnatCount);
     }
 
     /// <summary>The mapping is there until it is swept, but no way in: the world would keep the flow alive, and the pod answer under its own address.</summary>
@@ -123,7 +123,7 @@ public sealed class MasqueradeTests
         s.Node.Wait(59);
         s.Forwards(TestNode.Uplink, late, TestNode.Curl, late.Hopped() with { Destination = m.CurlPod });
         s.Node.Wait(60);
-        Assert.Equal(1, s.Node.Live.Snat.Count);
+        Assert.Equal(1, s.Node.SnatCount);
         s.Forwards(TestNode.Uplink, late, TestNode.Host, late);
 
         // The pod may go on.
@@ -234,11 +234,11 @@ public sealed class MasqueradeTests
         s.Sends(TestNode.Curl, TestPacket.Udp(m.CurlPod, InRange, m.Outside, 53));
         s.Node.Wait(ConntrackTimers.Any - 1);
         s.Node.Sweep();
-        Assert.Equal(1, s.Node.Live.Snat.Count);
+        Assert.Equal(1, s.Node.SnatCount);
         s.Node.Wait(1);
         s.Node.Sweep();
-        Assert.Equal(0, s.Node.Live.Snat.Count);
-        Assert.Equal(0, s.Node.Live.Conntrack.Count);
+        Assert.Equal(0, s.Node.SnatCount);
+        Assert.Equal(0, s.Node.ConntrackCount);
 
         // A late answer is the node's own.
         TestPacket late = TestPacket.Udp(m.Outside, 53, m.Node, InRange);

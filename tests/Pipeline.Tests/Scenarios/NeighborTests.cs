@@ -129,7 +129,7 @@ public sealed class NeighborTests
         s.Node.Wait(1);
         Assert.Empty(s.Node.Tick());
         Assert.Equal(0, s.Node.Live.Outbox.HeldCount);
-        Assert.Equal(1u, s.Node.Live.Counters.DropPackets(DropReason.NoRoute));
+        Assert.Equal(1u, s.Node.DropPackets(DropReason.NoRoute));
 
         // The next packet begins anew.
         Delivery again = s.Node.Send(TestNode.Host, packet);

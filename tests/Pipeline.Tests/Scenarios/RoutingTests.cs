@@ -32,7 +32,7 @@ public sealed class RoutingTests
         s.Forwards(TestNode.Curl, request, TestNode.Web2, request.Hopped());
         TestPacket reply = Request(s.Mesh, protocol, s.Mesh.Webpod2, s.Mesh.CurlPod, isReply: true);
         s.Forwards(TestNode.Web2, reply, TestNode.Curl, reply.Hopped());
-        Assert.Equal(1, s.Node.Live.Conntrack.Count);
+        Assert.Equal(1, s.Node.ConntrackCount);
     }
 
     [Theory]
@@ -44,7 +44,7 @@ public sealed class RoutingTests
         s.Forwards(TestNode.Curl, request, s.Mesh.EastWorker, request.Hopped());
         TestPacket reply = Request(s.Mesh, protocol, s.Mesh.EastPod, s.Mesh.CurlPod, isReply: true);
         s.Forwards(TestNode.Uplink, reply, TestNode.Curl, reply.Hopped());
-        Assert.Equal(0, s.Node.Live.Snat.Count);
+        Assert.Equal(0, s.Node.SnatCount);
     }
 
     [Theory]

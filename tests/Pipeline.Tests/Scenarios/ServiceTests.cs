@@ -31,7 +31,7 @@ public sealed class ServiceTests
         s.Forwards(TestNode.Curl, request, m.EastWorker, request.Hopped() with { Destination = m.EastPod });
         TestPacket reply = TestPacket.Tcp(m.EastPod, 80, m.CurlPod, Client, TcpFlags.Syn | TcpFlags.Ack);
         s.Forwards(TestNode.Uplink, reply, TestNode.Curl, reply.Hopped() with { Source = m.ClusterIp });
-        Assert.Equal(0, s.Node.Live.Snat.Count);
+        Assert.Equal(0, s.Node.SnatCount);
     }
 
     [Theory]
@@ -79,7 +79,7 @@ public sealed class ServiceTests
         s.Forwards(TestNode.Uplink, request, TestNode.Web1, request.Hopped() with { Destination = m.Webpod1, DestinationPort = 80 });
         TestPacket reply = TestPacket.Tcp(m.Webpod1, 80, m.Outside, Client, TcpFlags.Syn | TcpFlags.Ack);
         s.Forwards(TestNode.Web1, reply, m.Gateway, reply.Hopped() with { Source = m.Node, SourcePort = NodePort });
-        Assert.Equal(0, s.Node.Live.Snat.Count);
+        Assert.Equal(0, s.Node.SnatCount);
     }
 
     [Theory]
