@@ -262,9 +262,9 @@ public sealed class EtcdStore(EtcdSettings settings) : IClusterStore
         {
             throw new OperationCanceledException(cancellation.IsCancellationRequested ? cancellation : _closing.Token);
         }
-        catch (Exception fault) when (fault is RpcException or InvalidOperationException)
+        catch (Exception fault) when (fault is RpcException or InvalidOperationException or IOException or HttpRequestException)
         {
-            // The second is what gRPC throws for a write to a call that has ended.
+            // The others are what escapes gRPC when the connection breaks in the middle of a stream.
             StoreException said = fault is RpcException rpc ? Describe(rpc) : Unavailable("the connection was closed", fault);
             if (said.Fault == StoreFault.Unavailable)
             {

@@ -95,12 +95,12 @@ public sealed class PrefixReaderTests : IAsyncLifetime
 
         int count = 0;
         System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
-        _reader = new PrefixReader(_store, "p/", _time, changes =>
+        _reader = new PrefixReader(_time, changes =>
         {
             count += changes.Count;
             return [];
         });
-        _running = _reader.RunAsync(_stop.Token);
+        _running = _reader.RunAsync(_store, "p/", _stop.Token);
         await _reader.Listed.WaitAsync(s_limit);
         TestContext.Current.SendDiagnosticMessage($"22,000 keys in {watch.ElapsedMilliseconds} ms");
         Assert.Equal(22_000, count);
@@ -121,8 +121,8 @@ public sealed class PrefixReaderTests : IAsyncLifetime
 
     private void Start()
     {
-        _reader = new PrefixReader(_store, "p/", _time, Take);
-        _running = _reader.RunAsync(_stop.Token);
+        _reader = new PrefixReader(_time, Take);
+        _running = _reader.RunAsync(_store, "p/", _stop.Token);
     }
 
     private List<string> Take(IReadOnlyList<StoreChange> changes)
@@ -131,7 +131,7 @@ public sealed class PrefixReaderTests : IAsyncLifetime
         foreach (StoreChange change in changes)
         {
             string? value = change.Value is ReadOnlyMemory<byte> bytes ? Encoding.UTF8.GetString(bytes.Span) : null;
-            _told.Writer.TryWrite(value is null ? $"-{change.Key[2..]}" : $"{change.Key[2..]}={value}");
+            _told.Writer.TryWrite(value is null ? $"-{change.Key}" : $"{change.Key}={value}");
             if (value is not null && _refused.Contains(value))
             {
                 refused.Add(change.Key);
