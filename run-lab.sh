@@ -35,6 +35,8 @@ source "$ROOT/lab/bench-measures.sh"
 source "$ROOT/lab/bench.sh"
 # shellcheck source=lab/offloads.sh
 source "$ROOT/lab/offloads.sh"
+# shellcheck source=lab/overload.sh
+source "$ROOT/lab/overload.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

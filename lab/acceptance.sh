@@ -8,11 +8,13 @@ acceptance() {
         many_connections 5000 10
         long_stream 5
         offload_pairs 4
+        overload 12
     else
         # Here 5 % is nine standard deviations.
         many_connections 100000 5
         long_stream 60
         offload_pairs 64
+        overload 600
     fi
     idle_processor 10
     second_forwarder

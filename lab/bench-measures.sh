@@ -94,7 +94,7 @@ measure_http() {
 # measure_program <world>: 10,000 services more, while requests run; then back to what was.
 measure_program() {
     local code=0
-    local -a command=("$CMESH" --socket "$STATE/nodes/$1-west.sock" apply -f "$STATE/services/many-10000.yaml")
+    local -a command=("$CMESH" --socket "$STATE/nodes/$1-west.sock" apply -f "$STATE/services/many-10000.json")
     if [[ ${KIND[$1]} == kernel ]]; then command=(ip netns exec "$LAB_ID-$1-west-node" nft -f "$STATE/services/many-10000.nft"); fi
     netload_on "$1" rr "$REQUEST_PORT" -- "${command[@]}" || code=$?
     # What the command itself said comes first.
@@ -102,7 +102,7 @@ measure_program() {
     (( code > 0 )) || OUT=$(jq -c '{commandMilliseconds, worstMilliseconds: (.worstMicroseconds / 1000)}' <<<"$OUT" 2>&1) || code=$?
     case ${KIND[$1]} in
         kernel) reset_services_kernel "$1" west ;;
-        datapath) cmesh_of "$1-west" apply --replace -f "$STATE/services/few.yaml" >/dev/null ;;
+        datapath) cmesh_of "$1-west" apply --replace -f "$STATE/services/few.json" >/dev/null ;;
     esac
     return "$code"
 }

@@ -124,19 +124,22 @@ write_service_files() {
     local set
     mkdir "$STATE/services"
     for set in few idle many-1000 many-10000; do
-        service_lines "$set" | services_for_datapath >"$STATE/services/$set.yaml"
+        service_lines "$set" | services_for_datapath >"$STATE/services/$set.json"
         service_lines "$set" | services_for_kernel >"$STATE/services/$set.nft"
     done
 }
 
 services_for_datapath() {
-    printf 'services:\n'
     awk '{
         split($3, frontend, ":")
-        printf "  - name: default/%s\n    protocol: %s\n", $1, toupper($2)
-        printf "    frontends:\n      - { type: ClusterIP, address: %s, port: %s }\n    backends:\n", frontend[1], frontend[2]
-        for (i = 4; i <= NF; i++) { split($i, backend, ":"); printf "      - { address: %s, port: %s, cluster: east, node: east-node }\n", backend[1], backend[2] }
-    }'
+        printf "%s{\"name\":\"default/%s\",\"protocol\":\"%s\",", NR == 1 ? "{\"services\":[\n" : ",\n", $1, toupper($2)
+        printf "\"frontends\":[{\"type\":\"ClusterIP\",\"address\":\"%s\",\"port\":%s}],\"backends\":[", frontend[1], frontend[2]
+        for (i = 4; i <= NF; i++) {
+            split($i, backend, ":")
+            printf "%s{\"address\":\"%s\",\"port\":%s,\"cluster\":\"east\",\"node\":\"east-node\"}", i == 4 ? "" : ",", backend[1], backend[2]
+        }
+        printf "]}" }
+        END { print "]}" }'
 }
 
 add_services() { "add_services_${KIND[$1]}" "$@"; }
@@ -186,7 +189,7 @@ cmesh_of() {
 add_services_datapath() {
     local side answer
     for side in west east; do
-        answer=$(cmesh_of "$1-$side" apply -f "$STATE/services/$2.yaml" 2>&1) || die 1 "$1: cmesh apply of $2 failed: $answer"
+        answer=$(cmesh_of "$1-$side" apply -f "$STATE/services/$2.json" 2>&1) || die 1 "$1: cmesh apply of $2 failed: $answer"
     done
 }
 

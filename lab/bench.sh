@@ -2,7 +2,7 @@
 # bench.sh: ./run-lab.sh bench. Measures this datapath, the kernel and a null forwarder on the same topology, in turns, and reports.
 # What is measured on what stands in bench/plan.json; how, in bench-measures.sh; the worlds, in bench-worlds.sh and bench-kernel.sh.
 
-BENCH_COMMANDS=(nft:nftables gcc:gcc /usr/include/stdio.h:libc6-dev /usr/include/liburing.h:liburing-dev)
+BENCH_COMMANDS=(nft:nftables /usr/include/liburing.h:liburing-dev)
 REPORT=$ROOT/tests/Benchmarks/bin/Release/net10.0/ClusterMesh.Datapath.Benchmarks
 
 bench_help() {
@@ -31,7 +31,7 @@ command_bench() {
     trap leave EXIT
     trap_signals
     SUMMARY_DUE=1
-    install_missing "${LAB_COMMANDS[@]}" "${BENCH_COMMANDS[@]}"
+    install_missing "${LAB_COMMANDS[@]}" "${BUILD_COMMANDS[@]}" "${BENCH_COMMANDS[@]}"
     build_programs
     build_bench
     local began
@@ -98,7 +98,7 @@ build_measurers() {
     local native=$ROOT/native
     mkdir -p "$native/build"
     gcc -O2 -Wall -Wextra -Werror -o "$native/build/nullfwd" "$native/nullfwd.c" -luring &&
-        gcc -O2 -Wall -Wextra -Werror -o "$native/build/netload" "$native"/netload*.c -lm &&
+        build_netload &&
         dotnet build "$ROOT/tests/Benchmarks" -c Release --nologo -v quiet </dev/null
 }
 

@@ -1,12 +1,16 @@
 # shellcheck shell=bash
-# build.sh: the two programs of the datapath. Needs print.sh and $ROOT.
+# build.sh: the two programs of the datapath, in bin. Needs print.sh and $ROOT.
 
 # Compiler servers would outlive the script.
 export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=false
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
-FORWARDER=$ROOT/src/Forwarder/bin/Release/net10.0/cmesh-forwarder
-CMESH=$ROOT/src/Cli/bin/Release/net10.0/cmesh
+FORWARDER=$ROOT/bin/cmesh-forwarder
+CMESH=$ROOT/bin/cmesh
+BUILD_STAMP=$ROOT/bin/.built
+
+# What links native code and builds the tools of native.
+BUILD_COMMANDS=(gcc:gcc /usr/include/stdio.h:libc6-dev)
 
 need_dotnet() {
     command -v dotnet >/dev/null || die 2 "the .NET 10 SDK is missing: see https://dotnet.microsoft.com/download/dotnet/10.0"
@@ -31,20 +35,28 @@ build_programs() {
 }
 
 build_each() {
-    local stamp=$ROOT/src/Forwarder/bin/.lab-build project
-    mkdir -p "${stamp%/*}"
-    touch "$stamp.new"
+    local project
+    mkdir -p "${BUILD_STAMP%/*}"
+    touch "$BUILD_STAMP.new"
     for project in Forwarder Cli; do
-        dotnet build "$ROOT/src/$project" -c Release --nologo -v quiet </dev/null 7<&- || return
+        dotnet publish "$ROOT/src/$project" -c Release -r "$(runtime)" -o "$ROOT/bin" --nologo -v quiet </dev/null 7<&- || return
     done
-    mv "$stamp.new" "$stamp"
+    mv "$BUILD_STAMP.new" "$BUILD_STAMP"
+}
+
+# What .NET calls this machine.
+runtime() {
+    case $(uname -m) in
+        x86_64) echo linux-x64 ;;
+        aarch64) echo linux-arm64 ;;
+        *) uname -m ;;
+    esac
 }
 
 # Fresh: both programs there and no source newer than the last build's beginning.
 programs_are_fresh() {
-    local stamp=$ROOT/src/Forwarder/bin/.lab-build
-    [[ -x $FORWARDER && -x $CMESH && -e $stamp ]] || return 1
-    [[ -z $(find "$ROOT/src" "$ROOT"/*.props "$ROOT/global.json" \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit) ]]
+    [[ -x $FORWARDER && -x $CMESH && -e $BUILD_STAMP ]] || return 1
+    [[ -z $(find "$ROOT/src" "$ROOT"/*.props "$ROOT/global.json" \( -name bin -o -name obj \) -prune -o -type f -newer "$BUILD_STAMP" -print -quit) ]]
 }
 
 # with_clock <what> <log> <command...>: in the foreground, so that Ctrl-C reaches it; on a terminal the seconds are counted beside it.

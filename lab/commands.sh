@@ -31,7 +31,7 @@ END
 
 # prepare: everything a world needs on this machine.
 prepare() {
-    install_missing "${LAB_COMMANDS[@]}"
+    install_missing "${LAB_COMMANDS[@]}" "${BUILD_COMMANDS[@]}"
     build_programs
 }
 

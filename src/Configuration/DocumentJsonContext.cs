@@ -8,7 +8,9 @@ namespace ClusterMesh.Datapath.Configuration;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    RespectNullableAnnotations = true)]
+    RespectNullableAnnotations = true,
+    NumberHandling = JsonNumberHandling.Strict,
+    AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(NodeDocument))]
 [JsonSerializable(typeof(ChangeDocument))]
 internal sealed partial class DocumentJsonContext : JsonSerializerContext;

@@ -10,9 +10,9 @@ namespace ClusterMesh.Datapath.Configuration;
 public sealed class DocumentOrigin
 {
     private readonly string? _file;
-    private readonly YamlNode? _root;
+    private readonly Lazy<YamlNode>? _root;
 
-    private DocumentOrigin(string? file, YamlNode? root)
+    private DocumentOrigin(string? file, Lazy<YamlNode>? root)
     {
         _file = file;
         _root = root;
@@ -21,7 +21,8 @@ public sealed class DocumentOrigin
     /// <summary>A request over the control socket.</summary>
     public static DocumentOrigin Request { get; } = new(null, null);
 
-    internal static DocumentOrigin OfFile(string file, YamlNode root) => new(file, root);
+    /// <param name="root">Asked for its lines when the first place is: most documents hold no mistake.</param>
+    internal static DocumentOrigin OfFile(string file, Lazy<YamlNode> root) => new(file, root);
 
     /// <summary>"west.yaml:12" for a file, the path itself for a request. A part that is absent lies where its parent begins.</summary>
     public string Locate(string path) => _file is null ? path : string.Create(CultureInfo.InvariantCulture, $"{_file}:{LineOf(path)}");
@@ -39,7 +40,7 @@ public sealed class DocumentOrigin
 
     private int LineOf(string path)
     {
-        YamlNode node = _root!;
+        YamlNode node = _root!.Value;
         int line = node.Line;
         int at = 0;
         while (at < path.Length)

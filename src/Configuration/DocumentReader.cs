@@ -56,7 +56,7 @@ internal static class DocumentReader
     public static T Read<T>(string file, string text, JsonTypeInfo<T> shape, out DocumentOrigin origin)
     {
         YamlNode root = YamlLoader.Load(file, text);
-        origin = DocumentOrigin.OfFile(file, root);
+        origin = DocumentOrigin.OfFile(file, new Lazy<YamlNode>(root));
         return DocumentBinder.Bind(root, shape, origin);
     }
 

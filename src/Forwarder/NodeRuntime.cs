@@ -21,6 +21,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly Worker _worker;
     private readonly ControlServer _server;
     private readonly NamespaceWatch _namespaces;
+    private readonly QuietCollector _collector;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
@@ -35,6 +36,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _worker = new Worker(Live, _writer.Current, PortEngine.Open(options.Engine, Live.Counters), new SpinPolicy(options.SpinMicroseconds), WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
+        _collector = new QuietCollector(() => Live.Counters.ReceivedPackets);
         ControlMethods.Map(_server, this);
     }
 
@@ -123,6 +125,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         await _server.DisposeAsync();
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
+        _collector.Dispose();
         _worker.Dispose();
         _hostRoutes?.Dispose();
     }

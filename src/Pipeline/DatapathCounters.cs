@@ -21,6 +21,21 @@ public sealed class DatapathCounters
 
     public ulong ConsumedPackets { get; private set; }
 
+    /// <summary>All that came in by any port and was decided on.</summary>
+    public ulong ReceivedPackets
+    {
+        get
+        {
+            ulong sum = 0;
+            foreach (ulong count in _rxPackets)
+            {
+                sum += count;
+            }
+
+            return sum;
+        }
+    }
+
     public ulong DropPackets(DropReason reason) => _dropPackets[(int)reason];
 
     public ulong DropBytes(DropReason reason) => _dropBytes[(int)reason];

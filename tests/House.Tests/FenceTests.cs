@@ -17,6 +17,7 @@ public sealed class FenceTests
         ["src/Pipeline/04-Service/ServiceTable.cs"] = "WithBackends makes the next table",
         ["src/Pipeline/08-Route/IndexSet.cs"] = "free blocks of the writer",
         ["src/Pipeline/08-Route/PrefixFamily.cs"] = "the writer's side of the prefixes",
+        ["src/Pipeline/08-Route/PrefixLeaves.cs"] = "the writer's side of the prefixes",
         ["src/Pipeline/08-Route/PrefixSlab.cs"] = "memory of the writer",
         ["src/Pipeline/08-Route/PrefixTable.cs"] = "the writer's side of the prefixes",
         ["src/Pipeline/08-Route/PrefixTrie.cs"] = "the writer's side of the prefixes",

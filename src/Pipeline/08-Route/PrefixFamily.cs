@@ -16,12 +16,16 @@ internal sealed class PrefixFamily
     /// <summary>By (1 &lt;&lt; length | bits).</summary>
     private readonly Dictionary<int, int> _shorter = [];
 
+    /// <param name="number">0 for IPv4, 1 for IPv6: the order in which a <see cref="PrefixMap"/> has them.</param>
     /// <param name="offset">Bits of the 16-byte address in front of the family's own.</param>
-    public PrefixFamily(int offset)
+    public PrefixFamily(int number, int offset)
     {
+        Number = number;
         _offset = offset;
         Array.Fill(Roots, new PrefixRoot(0, PrefixRow.NoValue));
     }
+
+    public int Number { get; }
 
     public PrefixRoot[] Roots { get; } = new PrefixRoot[PrefixRoot.Count];
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
@@ -8,8 +9,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// match of a destination. It never changes; any thread may read it from the volatile read that gave it until the owner reclaims its version.
 /// </summary>
 /// <remarks>
-/// The first 19 bits index flat levels that stay in the cache, then each node takes six bits: an IPv4 prefix of 19 to 24 bits ends in the first
-/// node. The best match is only noted on the way down and its value fetched once at the end: what has to be waited for is the node and the value.
+/// Two ways. The short one: 16 bits choose a block of <see cref="PrefixLeaves"/>, eight more the match in it; one wait, and most of IPv4 ends there.
+/// The long one, for what has longer prefixes or no block: the first 19 bits index flat levels that stay in the cache, then each node takes six bits.
+/// The best match is only noted on the way down and its value fetched once at the end: what has to be waited for is each node and the value.
 /// </remarks>
 public sealed class PrefixMap
 {
@@ -24,11 +26,16 @@ public sealed class PrefixMap
     private readonly PrefixNode[][] _nodes;
     private readonly int[][] _values;
     private readonly PrefixRow[][] _rows;
+    private readonly int[][] _leaves;
+    private readonly int[] _tops;
     private readonly PrefixRoot[] _roots;
 
+    /// <param name="leaves">With <paramref name="tops"/>, see <see cref="PrefixLeaves"/>.</param>
     /// <param name="roots">Those of IPv4, then those of IPv6.</param>
-    internal PrefixMap(long version, PrefixNode[][] nodes, int[][] values, PrefixRow[][] rows, PrefixRoot[] roots)
+    internal PrefixMap(long version, PrefixNode[][] nodes, int[][] values, PrefixRow[][] rows, int[][] leaves, int[] tops, PrefixRoot[] roots)
     {
+        _leaves = leaves;
+        _tops = tops;
         Version = version;
         _nodes = nodes;
         _values = values;
@@ -43,65 +50,111 @@ public sealed class PrefixMap
     public bool TryLookup(IpAddress address, out int value)
     {
         ulong high = FirstBits(address);
-        int row = RowIndex(address, high);
-        value = Descend(in Node(Row(row).Nodes + Column(high)), high, address.IsIpv4 ? 0 : address.Low, row, RootIndex(address, high));
+        value = Leaf(LeafAt(LeavesOf(address, high), LeafIndex(high)));
+        if (value < 0)
+        {
+            value = TakeLongWay(address, high);
+        }
+
         return value >= 0;
     }
 
     /// <summary>
     /// As <see cref="TryLookup"/> for up to 64 addresses at once, -1 where there is no prefix: what each would wait for is asked for before
-    /// the first is waited for. The steps have no branches that depend on an address; what ends in the first node is done, the rest goes the long way.
+    /// the first is waited for.
     /// </summary>
     public void Lookup(ReadOnlySpan<IpAddress> addresses, Span<int> values)
     {
-        Span<int> nodes = stackalloc int[Burst.MaxCount];
-        Span<int> places = stackalloc int[Burst.MaxCount];
-        Span<int> longer = stackalloc int[Burst.MaxCount];
+        Span<int> blocks = stackalloc int[Burst.MaxCount];
+        Span<int> indexes = stackalloc int[Burst.MaxCount];
         for (int i = 0; i < addresses.Length; i++)
         {
             ulong high = FirstBits(addresses[i]);
-            nodes[i] = Row(RowIndex(addresses[i], high)).Nodes + Column(high);
-            Prefetch.Item(in Node(nodes[i]));
-        }
-
-        int longerCount = 0;
-        for (int i = 0; i < addresses.Length; i++)
-        {
-            longer[longerCount] = i;
-            longerCount += EndsIn(in Node(nodes[i]), FirstBits(addresses[i]), out places[i], out values[i]) ? 0 : 1;
-            Prefetch.Item(in ValueAt(Math.Max(places[i], 0)));
-        }
-
-        for (int i = 0; i < longerCount; i++)
-        {
-            PrefetchBehind(in Node(nodes[longer[i]]), addresses[longer[i]]);
+            int block = LeavesOf(addresses[i], high);
+            indexes[i] = LeafIndex(high);
+            blocks[i] = block;
+            PrefetchLeaves(block);
         }
 
         for (int i = 0; i < addresses.Length; i++)
         {
-            int place = places[i];
-            int value = ValueAt(Math.Max(place, 0));
-            values[i] = place >= 0 ? value : values[i];
+            blocks[i] = LeafAt(blocks[i], indexes[i]);
+            Prefetch.Item(in Leaf(blocks[i]));
         }
 
-        for (int i = 0; i < longerCount; i++)
+        Span<int> rest = stackalloc int[Burst.MaxCount];
+        int restCount = 0;
+        for (int i = 0; i < addresses.Length; i++)
         {
-            TryLookup(addresses[longer[i]], out values[longer[i]]);
+            int value = Leaf(blocks[i]);
+            values[i] = value;
+            rest[restCount] = i;
+            restCount += (int)((uint)value >> 31);
+        }
+
+        if (restCount > 0)
+        {
+            TakeLongWay(addresses, rest[..restCount], values);
         }
     }
 
-    /// <summary>Whether the longest match is one of the first node's own.</summary>
-    /// <param name="place">Where its value is; -1 when it is <paramref name="value"/>.</param>
-    private static bool EndsIn(in PrefixNode node, ulong high, out int place, out int value)
+    /// <summary>Where in a block of leaves the best match of 24 bits or less stands.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int LeafAt(int block, int index)
     {
-        int index = (int)(high >> (64 - FlatLength - PrefixNode.Stride)) & ((1 << PrefixNode.Stride) - 1);
-        ulong prefixes = node.Internal;
-        ulong matches = prefixes & s_covering[index];
-        int goesOn = (int)((prefixes | node.External >> index) & 1) | (matches == 0 ? 1 : 0);
-        int isAlone = BitOperations.IsPow2(prefixes) ? 1 : 0;
-        value = node.Values;
-        place = (value + PrefixNode.Rank(prefixes, 1UL << BitOperations.Log2(matches))) | -(goesOn | isAlone);
-        return goesOn == 0;
+        ReadOnlySpan<int> chunk = _leaves[block >> PrefixLeaves.ChunkShift];
+        int start = block & ((1 << PrefixLeaves.ChunkShift) - 1);
+        int word = index >> 5;
+        int before = chunk[start + PrefixLeaves.CountsAt + (word >> 2)] >> (word << 3) & 0xFF;
+        return block + PrefixLeaves.HeaderLength - 1 + before + BitOperations.PopCount((uint)chunk[start + word] & ((2u << index) - 1));
+    }
+
+    private ref readonly int Leaf(int at) => ref _leaves[at >> PrefixLeaves.ChunkShift][at & ((1 << PrefixLeaves.ChunkShift) - 1)];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int LeavesOf(IpAddress address, ulong high)
+    {
+        int top = _tops[(address.IsIpv4 ? 0 : PrefixLeaves.Width) + (int)(high >> 56)] + ((int)(high >> 48) & (PrefixLeaves.Width - 1));
+        return _leaves[top >> PrefixLeaves.ChunkShift][top & ((1 << PrefixLeaves.ChunkShift) - 1)];
+    }
+
+    private static int LeafIndex(ulong high) => (int)(high >> (64 - PrefixLeaves.AreaLength - PrefixLeaves.Stride)) & (PrefixLeaves.Width - 1);
+
+    /// <summary>A block of a full table has 10 words and some 34 values: three lines of the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void PrefetchLeaves(int block)
+    {
+        ReadOnlySpan<int> chunk = _leaves[block >> PrefixLeaves.ChunkShift];
+        int start = block & ((1 << PrefixLeaves.ChunkShift) - 1);
+        Prefetch.Item(in chunk[start]);
+        Prefetch.Item(in chunk[start + PrefixLeaves.HeaderLength - 1]);
+    }
+
+    private int TakeLongWay(IpAddress address, ulong high)
+    {
+        int row = RowIndex(address, high);
+        return Descend(in Node(Row(row).Nodes + Column(high)), high, address.IsIpv4 ? 0 : address.Low, row, RootIndex(address, high));
+    }
+
+    /// <summary>For the addresses at the places of <paramref name="rest"/>, nodes and values of all asked for before the first is waited for.</summary>
+    private void TakeLongWay(ReadOnlySpan<IpAddress> addresses, ReadOnlySpan<int> rest, Span<int> values)
+    {
+        foreach (int i in rest)
+        {
+            ulong high = FirstBits(addresses[i]);
+            Prefetch.Item(in Node(Row(RowIndex(addresses[i], high)).Nodes + Column(high)));
+        }
+
+        foreach (int i in rest)
+        {
+            ulong high = FirstBits(addresses[i]);
+            PrefetchBehind(in Node(Row(RowIndex(addresses[i], high)).Nodes + Column(high)), addresses[i]);
+        }
+
+        foreach (int i in rest)
+        {
+            values[i] = TakeLongWay(addresses[i], FirstBits(addresses[i]));
+        }
     }
 
     /// <summary>What the long way reads next.</summary>

@@ -3,23 +3,25 @@ using System.Numerics;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// Blocks of 1 to 256 items in chunks that never move, for the writer of a <see cref="PrefixTable"/>. A block a reader may see is never written:
-/// an edit makes a new block and retires the old one, which is reused when <see cref="Reclaim"/> says that no reader is left. Blocks made since the
-/// last publication belong to the writer alone and are edited and freed at once, so that loading a full table copies little and leaves nothing behind.
+/// Blocks of 1 to 256 items, or another power of two, in chunks that never move, for the writer of a <see cref="PrefixTable"/>. A block a reader
+/// may see is never written: an edit makes a new block and retires the old one, which is reused when <see cref="Reclaim"/> says that no reader is
+/// left. Blocks made since the last publication belong to the writer alone and are edited and freed at once, so that loading a full table copies
+/// little and leaves nothing behind.
 /// </summary>
 /// <remarks>
 /// Free space is a binary buddy system whose blocks give back what lies behind the length asked for: no rounding up, and neighbours join again.
 /// Exact free lists would strand a third of the memory while the blocks of a growing trie pass through all lengths.
-/// Block 0 is 256 items that stand for nothing; it is shared and never written.
+/// Block 0 is a block of the largest length whose items stand for nothing; it is shared and never written.
 /// </remarks>
 internal sealed class PrefixSlab<T>
     where T : struct
 {
-    private const int LargestOrder = 8;
+    private const int UsualLargestOrder = 8;
 
     private readonly int _chunkShift;
     private readonly int _itemLength;
-    private readonly IndexSet[] _free = new IndexSet[LargestOrder + 1];
+    private readonly int _largestOrder;
+    private readonly IndexSet[] _free;
     private readonly IndexSet _fresh = new();
     private readonly Queue<RetiredBlock> _retired = new();
     private T[][] _chunks = new T[4][];
@@ -27,22 +29,25 @@ internal sealed class PrefixSlab<T>
     private long _usedCount;
     private long _version;
 
-    /// <param name="chunkShift">A chunk has 1 &lt;&lt; chunkShift items, at least 256.</param>
+    /// <param name="chunkShift">A chunk has 1 &lt;&lt; chunkShift items, at least a block of the largest length.</param>
     /// <param name="itemLength">Bytes of one item.</param>
     /// <param name="empty">What block 0 is filled with.</param>
-    public PrefixSlab(int chunkShift, int itemLength, T empty)
+    /// <param name="largestOrder">The largest block has 1 &lt;&lt; largestOrder items.</param>
+    public PrefixSlab(int chunkShift, int itemLength, T empty, int largestOrder = UsualLargestOrder)
     {
+        _largestOrder = largestOrder;
+        _free = new IndexSet[largestOrder + 1];
         _chunkShift = chunkShift;
         _itemLength = itemLength;
-        for (int order = 0; order <= LargestOrder; order++)
+        for (int order = 0; order <= _largestOrder; order++)
         {
             _free[order] = new IndexSet();
         }
 
-        int block = Take(1 << LargestOrder);
+        int block = Take(1 << _largestOrder);
         _fresh.Remove(block);
         _usedCount = 0;
-        Items(block, 1 << LargestOrder).Fill(empty);
+        Items(block, 1 << _largestOrder).Fill(empty);
     }
 
     private readonly record struct RetiredBlock(long Version, int Block, int Count);
@@ -123,6 +128,14 @@ internal sealed class PrefixSlab<T>
         return copy;
     }
 
+    /// <summary>A new block with these items.</summary>
+    public int Store(ReadOnlySpan<T> items)
+    {
+        int block = Take(items.Length);
+        items.CopyTo(Items(block, items.Length));
+        return block;
+    }
+
     /// <summary>The table refers to the block no more.</summary>
     public void Release(int block, int count)
     {
@@ -169,15 +182,15 @@ internal sealed class PrefixSlab<T>
     private int Take(int count)
     {
         int order = count == 1 ? 0 : BitOperations.Log2((uint)count - 1) + 1;
-        while (order <= LargestOrder && _free[order].IsEmpty)
+        while (order <= _largestOrder && _free[order].IsEmpty)
         {
             order++;
         }
 
-        if (order > LargestOrder)
+        if (order > _largestOrder)
         {
             AddChunk();
-            order = LargestOrder;
+            order = _largestOrder;
         }
 
         int block = _free[order].First << order;
@@ -194,7 +207,7 @@ internal sealed class PrefixSlab<T>
     {
         while (count > 0)
         {
-            int order = Math.Min(BitOperations.TrailingZeroCount(start | 1 << LargestOrder), BitOperations.Log2((uint)count));
+            int order = Math.Min(BitOperations.TrailingZeroCount(start | 1 << _largestOrder), BitOperations.Log2((uint)count));
             Join(start >> order, order);
             start += 1 << order;
             count -= 1 << order;
@@ -203,7 +216,7 @@ internal sealed class PrefixSlab<T>
 
     private void Join(int index, int order)
     {
-        while (order < LargestOrder && _free[order].Contains(index ^ 1))
+        while (order < _largestOrder && _free[order].Contains(index ^ 1))
         {
             _free[order].Remove(index ^ 1);
             index >>= 1;
@@ -225,14 +238,14 @@ internal sealed class PrefixSlab<T>
         _chunks[_chunkCount++] = new T[1 << _chunkShift];
         int limit = _chunkCount << _chunkShift;
         _fresh.Grow(limit);
-        for (int order = 0; order <= LargestOrder; order++)
+        for (int order = 0; order <= _largestOrder; order++)
         {
             _free[order].Grow(limit >> order);
         }
 
-        for (int block = start; block < limit; block += 1 << LargestOrder)
+        for (int block = start; block < limit; block += 1 << _largestOrder)
         {
-            _free[LargestOrder].Add(block >> LargestOrder);
+            _free[_largestOrder].Add(block >> _largestOrder);
         }
     }
 }

@@ -17,12 +17,16 @@ public sealed class PrefixTable
     private const int FlatLength = PrefixFamily.FlatLength;
     private const int RowsLength = PrefixRoot.Stride + PrefixRow.Stride;
 
+    /// <summary>Slots (of 19 bits) below the bits of one block of leaves.</summary>
+    private const int SlotsOfArea = 1 << (FlatLength - PrefixLeaves.AreaLength);
+
     private readonly PrefixSlab<PrefixNode> _nodes = new(PrefixMap.NodeChunkShift, PrefixNode.Length, default);
     private readonly PrefixSlab<int> _values = new(PrefixMap.ValueChunkShift, sizeof(int), NoValue);
     private readonly PrefixSlab<PrefixRow> _rows = new(PrefixMap.RowChunkShift, PrefixRow.Length, PrefixRow.Empty);
+    private readonly PrefixLeaves _leaves = new();
     private readonly PrefixTrie _trie;
-    private readonly PrefixFamily _ipv4 = new(IpPrefix.Ipv4Offset);
-    private readonly PrefixFamily _ipv6 = new(0);
+    private readonly PrefixFamily _ipv4 = new(0, IpPrefix.Ipv4Offset);
+    private readonly PrefixFamily _ipv6 = new(1, 0);
     private PrefixMap? _published;
     private long _version;
     private long _changeCount;
@@ -32,13 +36,13 @@ public sealed class PrefixTable
     public int Count { get; private set; }
 
     /// <summary>Bytes held, with what is free for reuse or waits for <see cref="Reclaim"/>.</summary>
-    public long MemoryLength => _nodes.MemoryLength + _values.MemoryLength + _rows.MemoryLength + _ipv4.MemoryLength + _ipv6.MemoryLength;
+    public long MemoryLength => _nodes.MemoryLength + _values.MemoryLength + _rows.MemoryLength + _leaves.MemoryLength + _ipv4.MemoryLength + _ipv6.MemoryLength;
 
     /// <summary>Bytes written into blocks since the table was made: what a change costs, counted.</summary>
-    internal long WrittenLength => _nodes.WrittenLength + _values.WrittenLength + _rows.WrittenLength;
+    internal long WrittenLength => _nodes.WrittenLength + _values.WrittenLength + _rows.WrittenLength + _leaves.WrittenLength;
 
     /// <summary>Bytes of the blocks in use: a leak shows here, where <see cref="MemoryLength"/> hides it in a chunk.</summary>
-    internal long UsedLength => _nodes.UsedLength + _values.UsedLength + _rows.UsedLength;
+    internal long UsedLength => _nodes.UsedLength + _values.UsedLength + _rows.UsedLength + _leaves.UsedLength;
 
     /// <summary>The value of exactly this prefix; -1 when there is none.</summary>
     public bool TryGet(IpPrefix prefix, out int value)
@@ -98,10 +102,12 @@ public sealed class PrefixTable
         if (_published is null)
         {
             _version++;
+            RenewLeaves();
+            _leaves.Publish(_version);
             _nodes.Publish(_version);
             _values.Publish(_version);
             _rows.Publish(_version);
-            _published = new PrefixMap(_version, _nodes.Chunks, _values.Chunks, _rows.Chunks, [.. _ipv4.Roots, .. _ipv6.Roots]);
+            _published = new PrefixMap(_version, _nodes.Chunks, _values.Chunks, _rows.Chunks, _leaves.Chunks, _leaves.Tops, [.. _ipv4.Roots, .. _ipv6.Roots]);
         }
 
         return _published;
@@ -120,6 +126,7 @@ public sealed class PrefixTable
         _nodes.Reclaim(oldestVersionInUse);
         _values.Reclaim(oldestVersionInUse);
         _rows.Reclaim(oldestVersionInUse);
+        _leaves.Reclaim(oldestVersionInUse);
     }
 
     /// <summary>All prefixes in the order of <see cref="IpPrefix.CompareTo"/>, IPv4 first. For listings, not for the packet's path.</summary>
@@ -160,6 +167,7 @@ public sealed class PrefixTable
             return;
         }
 
+        _leaves.MarkChanged(family.Number, Slot(bits) / SlotsOfArea, 1);
         int at = Slot(bits) >> PrefixRow.Stride;
         PrefixRow row = RowAt(family, at);
         PrefixNode node = _trie.Change(FirstNode(family, bits), bits << FlatLength, length - FlatLength, value);
@@ -218,6 +226,7 @@ public sealed class PrefixTable
 
     private void SpreadInRow(PrefixFamily family, int start, int length)
     {
+        _leaves.MarkChanged(family.Number, start / SlotsOfArea, Math.Max(1, (1 << (FlatLength - length)) / SlotsOfArea));
         PrefixRow row = RowAt(family, start >> PrefixRow.Stride);
         int values = row.Shorter;
         for (int slot = start; slot < start + (1 << (FlatLength - length)); slot++)
@@ -233,6 +242,25 @@ public sealed class PrefixTable
         }
 
         SetRow(family, start >> PrefixRow.Stride, row with { Shorter = values });
+    }
+
+    /// <summary>Copies what has changed since the last publication into the leaves.</summary>
+    private void RenewLeaves()
+    {
+        Span<int> entries = stackalloc int[PrefixLeaves.Width];
+        while (_leaves.TryTakeChanged(out int area))
+        {
+            PrefixFamily family = area >> PrefixLeaves.AreaLength == _ipv4.Number ? _ipv4 : _ipv6;
+            int first = (area & ((1 << PrefixLeaves.AreaLength) - 1)) * SlotsOfArea;
+            PrefixRow row = RowAt(family, first >> PrefixRow.Stride);
+            for (int i = 0; i < SlotsOfArea; i++)
+            {
+                int column = (first + i) & (Width - 1);
+                _trie.Spread(_nodes[row.Nodes + column], _values[row.Shorter + column], entries.Slice(i * (PrefixLeaves.Width / SlotsOfArea), PrefixLeaves.Width / SlotsOfArea));
+            }
+
+            _leaves.Set(area, entries);
+        }
     }
 
     /// <summary>

@@ -61,6 +61,44 @@ internal sealed class PrefixTrie
         return (node.Internal & place) != 0 ? ValueAt(node, place) : NoValue;
     }
 
+    /// <summary>
+    /// The best matches of the addresses' next bits, one entry each for half the width of a node: with the node's own prefixes or, where none
+    /// matches, <paramref name="shorter"/>; <see cref="PrefixLeaves.LongWay"/> where longer ones lie below.
+    /// </summary>
+    public void Spread(PrefixNode node, int shorter, Span<int> entries)
+    {
+        if (node.IsEmpty || node.IsFolded)
+        {
+            entries.Fill(shorter);
+            if (node.IsFolded)
+            {
+                entries[Index(node.External) >> 1] = PrefixLeaves.LongWay;
+            }
+
+            return;
+        }
+
+        for (int i = 0; i < entries.Length; i++)
+        {
+            if ((node.External >> (2 * i) & 0b11) != 0)
+            {
+                entries[i] = PrefixLeaves.LongWay;
+                continue;
+            }
+
+            entries[i] = shorter;
+            for (int depth = Stride - 1; depth >= 0; depth--)
+            {
+                ulong place = PrefixNode.InternalBit(2 * i, depth);
+                if ((node.Internal & place) != 0)
+                {
+                    entries[i] = ValueAt(node, place);
+                    break;
+                }
+            }
+        }
+    }
+
     /// <summary>The node with the value set below it, or taken away with <see cref="NoValue"/> (it must be there): an empty node when nothing is left.</summary>
     public PrefixNode Change(PrefixNode node, UInt128 bits, int length, int value)
     {
