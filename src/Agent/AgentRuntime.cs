@@ -16,6 +16,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
 {
     private const string SettingsKey = "cmesh/settings/v1/cluster";
     private const string ElectionKey = "cmesh/leader/publisher";
+    private const string MirrorElectionKey = "cmesh/leader/kvstoremesh";
     private static readonly TimeSpan s_syncLook = TimeSpan.FromMilliseconds(500);
 
     private readonly TimeProvider _time;
@@ -30,12 +31,13 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
 
-    private AgentRuntime(AgentSettings settings, IClusterStore store, TimeProvider time, Action<string> log)
+    private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
         (Settings, Store, _time, _log) = (settings, store, time, log);
-        Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote, time, log);
+        Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
-        _publisher = new Publisher(store, settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters), time, log);
+        _publisher = new Publisher(
+            store, PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters)), time, log);
         _election = new LeaderElection(store, ElectionKey, settings.Node, time);
         _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
         Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
@@ -65,7 +67,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <exception cref="ConfigurationException">The etcd client file is wrong.</exception>
     public static AgentRuntime Start(AgentSettings settings, TimeProvider time, Action<string> log)
     {
-        AgentRuntime runtime = new(settings, OpenStore(settings, time), time, log);
+        EtcdSettings? etcd = settings.EtcdConfig is string path ? ReadEtcdConfig(path, settings) : null;
+        IClusterStore store = etcd is null ? EmbeddedStore.Open(settings.StoreDirectory!, time) : new EtcdStore(etcd);
+        AgentRuntime runtime = new(settings, store, etcd, time, log);
         runtime._running.Add(runtime.RunAsync(runtime._stop.Token));
         return runtime;
     }
@@ -81,16 +85,11 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private static IClusterStore OpenStore(AgentSettings settings, TimeProvider time)
+    private static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
     {
-        if (settings.EtcdConfig is not string path)
-        {
-            return EmbeddedStore.Open(settings.StoreDirectory!, time);
-        }
-
         string text = Configuration.DocumentReader.ReadText(path);
         return EtcdClientFile.Parse(text, out string mistake) is EtcdSettings etcd
-            ? new EtcdStore(etcd with { HostAliases = settings.HostAliases })
+            ? etcd with { HostAliases = settings.HostAliases }
             : throw new ConfigurationException($"{path}: {mistake}");
     }
 
@@ -115,7 +114,16 @@ internal sealed class AgentRuntime : IAsyncDisposable
             _objectReader.RunAsync(Store, ObjectKeys.Prefix, cancellation),
             PublishAsync(cancellation),
             _election.RunAsync(_publisher.RunAsync, _log, cancellation),
-            ServeForwarderAsync(cancellation));
+            ServeForwarderAsync(cancellation),
+            Settings.Kvstoremesh ? new LeaderElection(Store, MirrorElectionKey, Settings.Node, _time).RunAsync(MirrorAsync, _log, cancellation) : Task.Delay(Timeout.Infinite, cancellation));
+    }
+
+    /// <summary>For one term: follows the directory a second time, to copy.</summary>
+    private async Task MirrorAsync(CancellationToken cancellation)
+    {
+        await using RemoteClusters mirror = new(
+            Settings.RemoteDirectory, Settings.Remote with { CopyTo = Store }, _time, line => _log($"kvstoremesh: {line}"));
+        await Task.Delay(Timeout.Infinite, cancellation);
     }
 
     /// <summary>The cluster's name, id and size hold from its first agent on: identities and everybody's records depend on them.</summary>

@@ -11,10 +11,11 @@ namespace ClusterMesh.Datapath.Agent;
 
 /// <summary>The file an agent is started with.</summary>
 /// <param name="StoreDirectory">Of the embedded store; null when the store is etcd.</param>
+/// <param name="Kvstoremesh">One agent copies the other clusters into the own etcd, and all read the copies.</param>
 /// <param name="EtcdConfig">Path of an etcd client file; null for the embedded store.</param>
 internal sealed record AgentSettings(
     string Cluster, int ClusterId, int MaxConnectedClusters, string Node, IReadOnlyList<NodeAddress> Addresses, IReadOnlyList<string> PodCidrs,
-    IReadOnlyDictionary<string, string> Labels, string? StoreDirectory, string? EtcdConfig, string RemoteDirectory, TimeSpan CacheTtl,
+    IReadOnlyDictionary<string, string> Labels, string? StoreDirectory, string? EtcdConfig, string RemoteDirectory, bool Kvstoremesh, TimeSpan CacheTtl,
     IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath)
 {
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
@@ -25,7 +26,7 @@ internal sealed record AgentSettings(
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
         YamlField? store = root["store"]?.Only("directory", "etcd");
-        YamlField? remote = root["remote"]?.Only("directory", "cacheTTLSeconds", "hostAliases");
+        YamlField? remote = root["remote"]?.Only("directory", "kvstoremesh", "cacheTTLSeconds", "hostAliases");
         string name = cluster.Need("name").Text();
         int max = cluster["maxConnectedClusters"]?.Number(1, int.MaxValue) ?? ClusterRules.DefaultMaxConnected;
         int id = cluster["id"]?.Number(0, int.MaxValue) ?? 0;
@@ -37,6 +38,11 @@ internal sealed record AgentSettings(
         if (store?["directory"] is not null && store["etcd"] is not null)
         {
             throw store.Refuse("give 'directory' for a store of this node alone or 'etcd' for one of the cluster, not both");
+        }
+
+        if (remote?["kvstoremesh"]?.Flag() == true && store?["etcd"] is null)
+        {
+            throw remote.Refuse("'kvstoremesh' copies other clusters into the cluster's etcd; name one in store.etcd");
         }
 
         string nodeName = node.Need("name").Text();
@@ -51,6 +57,7 @@ internal sealed record AgentSettings(
             store?["etcd"] is null ? store?["directory"]?.Text() ?? $"/var/lib/cmesh/{name}-{nodeName}" : null,
             store?["etcd"]?.Text(),
             remote?["directory"]?.Text() ?? Mesh.Remote.RemoteDirectory.DefaultPath,
+            remote?["kvstoremesh"]?.Flag() ?? false,
             TimeSpan.FromSeconds(remote?["cacheTTLSeconds"]?.Number(0, int.MaxValue) ?? 0),
             (remote?["hostAliases"]?.TextMap() ?? new Dictionary<string, string>()).ToDictionary(
                 a => a.Key, a => IPAddress.TryParse(a.Value, out IPAddress? address) ? address : throw remote!.Need("hostAliases").Refuse($"'{a.Value}' is no IP address")),

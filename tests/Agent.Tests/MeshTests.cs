@@ -150,6 +150,19 @@ public sealed class MeshTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task With_kvstoremesh_the_own_etcd_is_read()
+    {
+        await _west.StopAgentAsync();
+        _west.Settings = _west.Settings with { Kvstoremesh = true };
+        await _west.StartAgentAsync();
+        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
+        await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
+        Connect(_west, _east);
+        await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80" && _west.Forwarder.Nodes == "east/east-worker 172.18.0.2 10.1.1.0/24");
+        await UntilAsync(() => _west.StatusAsync().GetAwaiter().GetResult().Clusters is [{ Kvstoremesh: true, Ready: true }]);
+    }
+
+    [Fact]
     public async Task Another_id_or_size_on_the_same_store_is_refused()
     {
         await UntilAsync(() => _west.Forwarder.Modes.Count > 0);

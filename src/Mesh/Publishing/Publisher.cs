@@ -17,12 +17,9 @@ public sealed class Publisher
 
     /// <summary>Everything is compared again so often, whether or not a change was seen.</summary>
     private static readonly TimeSpan s_enforce = TimeSpan.FromMinutes(5);
-    private static readonly MeshRecordKind[] s_kinds =
-        [MeshRecordKind.Node, MeshRecordKind.Service, MeshRecordKind.Ip, MeshRecordKind.Identity, MeshRecordKind.ServiceExport];
 
     private readonly IClusterStore _store;
-    private readonly string _cluster;
-    private readonly ClusterConfig _config;
+    private readonly PublishedPlace _place;
     private readonly TimeProvider _time;
     private readonly Action<string> _log;
 
@@ -37,8 +34,8 @@ public sealed class Publisher
     private TaskCompletionSource _work = NewSignal();
     private long _repairCount;
 
-    public Publisher(IClusterStore store, string cluster, ClusterConfig config, TimeProvider time, Action<string> log) =>
-        (_store, _cluster, _config, _time, _log) = (store, cluster, config, time, log);
+    public Publisher(IClusterStore store, PublishedPlace place, TimeProvider time, Action<string> log) =>
+        (_store, _place, _time, _log) = (store, place, time, log);
 
     /// <summary>Keys that were found other than they were written, since the start.</summary>
     public long RepairCount => Interlocked.Read(ref _repairCount);
@@ -61,7 +58,7 @@ public sealed class Publisher
 
         using CancellationTokenSource term = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         LeasePool leases = new(_store, _time, s_leaseTime);
-        string[] prefixes = [.. s_kinds.Select(kind => MeshKeys.Prefix(_cluster, kind, cached: false)), MeshKeys.Synced(_cluster), MeshKeys.ClusterConfig(_cluster)];
+        string[] prefixes = [.. _place.Prefixes, _place.CanaryPrefix, _place.ConfigKey];
         PrefixReader[] readers = [.. prefixes.Select(prefix => new PrefixReader(_time, changes => See(prefix, changes)))];
         List<Task> running = [.. readers.Zip(prefixes, (reader, prefix) => reader.RunAsync(_store, prefix, term.Token))];
         try
@@ -69,7 +66,11 @@ public sealed class Publisher
             Task listed = Task.WhenAll(readers.Select(r => r.Listed));
             await await Task.WhenAny([listed, .. running]);
             running.Add(ReconcileAsync(leases, term.Token));
-            running.Add(BeatAsync(term.Token));
+            if (_place.HasHeartbeat)
+            {
+                running.Add(BeatAsync(term.Token));
+            }
+
             running.Add(KeepLeasesAsync(leases, term.Token));
             await await Task.WhenAny(running);
         }
@@ -119,7 +120,7 @@ public sealed class Publisher
                 {
                     await WriteAsync(leases, wanted, complete: true, cancellation);
                     await WriteAsync(leases, Canaries(), complete: false, cancellation);
-                    await WriteAsync(leases, new Dictionary<string, byte[]> { [MeshKeys.ClusterConfig(_cluster)] = _config.Write() }, complete: false, cancellation);
+                    await WriteAsync(leases, new Dictionary<string, byte[]> { [_place.ConfigKey] = _place.Config }, complete: false, cancellation);
                 }
 
                 backoff.Reset();
@@ -158,7 +159,7 @@ public sealed class Publisher
 
             if (complete)
             {
-                writes.AddRange(_actual.Keys.Where(k => k.StartsWith("cilium/state/", StringComparison.Ordinal) && !wanted.ContainsKey(k)).Select(k => new StoreWrite(k, null)));
+                writes.AddRange(_actual.Keys.Where(k => !wanted.ContainsKey(k) && _place.Prefixes.Any(p => k.StartsWith(p, StringComparison.Ordinal))).Select(k => new StoreWrite(k, null)));
             }
         }
 
@@ -189,9 +190,9 @@ public sealed class Publisher
     /// <summary>One for each kind; the time of a canary is that of its first writing.</summary>
     private Dictionary<string, byte[]> Canaries()
     {
-        foreach (MeshRecordKind kind in s_kinds)
+        foreach (string canary in _place.Canaries)
         {
-            _canaries.TryAdd(MeshKeys.Canary(_cluster, kind, cached: false), Now());
+            _canaries.TryAdd(canary, Now());
         }
 
         return _canaries;

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Mesh.Mirror;
 using ClusterMesh.Datapath.Mesh.Schema;
 using ClusterMesh.Datapath.Mesh.Store;
 
@@ -10,7 +11,7 @@ namespace ClusterMesh.Datapath.Mesh.Remote;
 /// </summary>
 public sealed class RemoteCluster : IDisposable
 {
-    private static readonly MeshRecordKind[] s_kinds = [MeshRecordKind.Node, MeshRecordKind.Service, MeshRecordKind.Ip, MeshRecordKind.Identity];
+    private static readonly MeshRecordKind[] s_used = [MeshRecordKind.Node, MeshRecordKind.Service, MeshRecordKind.Ip, MeshRecordKind.Identity];
 
     /// <summary>Consecutive failures of one connection before another one is made.</summary>
     private const int MostFailures = 2;
@@ -24,6 +25,11 @@ public sealed class RemoteCluster : IDisposable
     private readonly TimeProvider _time;
     private readonly Action<string> _log;
     private readonly RecordSink _sink;
+    private readonly RecordCopy? _copy;
+
+    /// <summary>Kinds that make the cluster ready. Exports of services are only copied, and never waited for.</summary>
+    private readonly MeshRecordKind[] _kinds = s_used;
+    private readonly PrefixReader? _exports;
     private readonly Dictionary<MeshRecordKind, PrefixReader> _readers;
     private readonly PrefixReader _heartbeat;
     private readonly ITimer _revocation;
@@ -39,12 +45,14 @@ public sealed class RemoteCluster : IDisposable
     private DateTimeOffset? _lastBeat;
     private string? _problem = "not connected yet";
 
-    public RemoteCluster(RemoteFile file, RemoteOptions options, MeshState state, ClusterIds ids, TimeProvider time, Action<string> log)
+    public RemoteCluster(RemoteFile file, RemoteOptions options, MeshState state, ClusterIds ids, TimeProvider time, Action<string> log, RecordCopy? copy = null)
     {
+        _copy = copy;
         (_file, _options, _state, _ids, _time, _log) = (file, options, state, ids, time, log);
         _sink = new RecordSink(file.Name, state, log);
         _revocation = time.CreateTimer(_ => Revoke(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _readers = s_kinds.ToDictionary(kind => kind, kind => new PrefixReader(time, changes => _sink.Take(kind, changes)));
+        _readers = _kinds.ToDictionary(kind => kind, kind => new PrefixReader(time, changes => copy is null ? _sink.Take(kind, changes) : copy.Take(kind, changes)));
+        _exports = copy is null ? null : new PrefixReader(time, changes => copy.Take(MeshRecordKind.ServiceExport, changes));
         _heartbeat = new PrefixReader(time, changes =>
         {
             lock (_showing)
@@ -58,6 +66,9 @@ public sealed class RemoteCluster : IDisposable
 
     public RemoteFile File => _file;
 
+    /// <summary>Where its records are copied to; null when they are used here.</summary>
+    internal RecordCopy? Copy => _copy;
+
     public RemoteStatus Status
     {
         get
@@ -69,7 +80,7 @@ public sealed class RemoteCluster : IDisposable
                 bool synced(MeshRecordKind kind) => _readers[kind].Listed.IsCompletedSuccessfully;
                 string? overflow = _readers.Values.Select(r => r.Overflow).FirstOrDefault(o => o is not null);
                 return new RemoteStatus(
-                    _file.Name, connected && _config is not null && s_kinds.All(synced), connected, _config, _store?.ClusterId ?? 0,
+                    _file.Name, connected && _config is not null && _kinds.All(synced), connected, _config, _store?.ClusterId ?? 0,
                     view.Nodes.Count, view.Ips.Count, view.Identities.Count, view.Services.Count, _sink.RefusedCount,
                     synced(MeshRecordKind.Node), synced(MeshRecordKind.Ip), synced(MeshRecordKind.Identity), synced(MeshRecordKind.Service),
                     _failureCount, _lastFailure, LastHeard(), _problem ?? overflow);
@@ -139,7 +150,7 @@ public sealed class RemoteCluster : IDisposable
         List<Task> running = [_heartbeat.RunAsync(store, MeshKeys.Heartbeat, session.Token), WatchHealthAsync(store, config, session.Token)];
         if (config.SyncedCanaries)
         {
-            Dictionary<string, TaskCompletionSource> canaries = s_kinds.ToDictionary(
+            Dictionary<string, TaskCompletionSource> canaries = _kinds.ToDictionary(
                 kind => MeshKeys.Canary(_file.Name, kind, config.Cached)[MeshKeys.Synced(_file.Name).Length..], _ => new TaskCompletionSource());
             PrefixReader reader = new(_time, changes =>
             {
@@ -154,11 +165,20 @@ public sealed class RemoteCluster : IDisposable
                 return [];
             });
             running.Add(reader.RunAsync(store, MeshKeys.Synced(_file.Name), session.Token));
-            running.AddRange(s_kinds.Zip(canaries.Values, (kind, canary) => FollowAsync(store, kind, config.Cached, canary.Task, session.Token)));
+            running.AddRange(_kinds.Zip(canaries.Values, (kind, canary) => FollowAsync(store, kind, config.Cached, canary.Task, session.Token)));
         }
         else
         {
-            running.AddRange(s_kinds.Select(kind => FollowAsync(store, kind, config.Cached, Task.CompletedTask, session.Token)));
+            running.AddRange(_kinds.Select(kind => FollowAsync(store, kind, config.Cached, Task.CompletedTask, session.Token)));
+        }
+
+        if (_copy is not null)
+        {
+            running.Add(CopyAsync(config, session.Token));
+            if (config.ServiceExportsEnabled is not null)
+            {
+                running.Add(_exports!.RunAsync(store, MeshKeys.Prefix(_file.Name, MeshRecordKind.ServiceExport, config.Cached), session.Token));
+            }
         }
 
         try
@@ -170,6 +190,14 @@ public sealed class RemoteCluster : IDisposable
             await session.CancelAsync();
             await Task.WhenAll(running.Select(task => task.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)));
         }
+    }
+
+    /// <summary>The copy may be published once it is whole; from then on it is, also while the cluster is away.</summary>
+    private async Task CopyAsync(ClusterConfig config, CancellationToken cancellation)
+    {
+        await Synced.WaitAsync(cancellation);
+        _copy!.Publish(config);
+        await Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellation);
     }
 
     private async Task FollowAsync(EtcdStore store, MeshRecordKind kind, bool cached, Task canary, CancellationToken cancellation)

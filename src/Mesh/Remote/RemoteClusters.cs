@@ -1,4 +1,6 @@
 using System.Threading.Channels;
+using ClusterMesh.Datapath.Mesh.Mirror;
+using ClusterMesh.Datapath.Mesh.Store;
 
 namespace ClusterMesh.Datapath.Mesh.Remote;
 
@@ -19,6 +21,7 @@ public sealed class RemoteClusters : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly HashSet<string> _said = [];
+    private readonly Dictionary<string, Task> _removals = [];
 
     /// <summary>Replaced whole, so that the status reads it without a lock.</summary>
     private volatile IReadOnlyDictionary<string, Connection> _connections = new SortedDictionary<string, Connection>(StringComparer.Ordinal);
@@ -114,6 +117,11 @@ public sealed class RemoteClusters : IAsyncDisposable
                 await connection.StopAsync();
                 connection.Cluster.Drain();
                 connection.Cluster.Dispose();
+                if (connection.Cluster.Copy is RecordCopy copy)
+                {
+                    _removals[name] = RemoveCopyAsync(copy);
+                }
+
                 _log($"cluster {name}: removed; its nodes, services, addresses and identities are forgotten");
             }
             else if (file.Hash == connection.Cluster.File.Hash)
@@ -130,17 +138,38 @@ public sealed class RemoteClusters : IAsyncDisposable
 
         foreach (RemoteFile file in wanted.Values.Where(f => !next.ContainsKey(f.Name)))
         {
+            // A cluster that comes back while its copy is being removed waits for the end of that, else it would lose the new one.
+            if (_removals.TryGetValue(file.Name, out Task? removal) && !removal.IsCompleted)
+            {
+                continue;
+            }
+
             next[file.Name] = Start(file, null);
         }
 
         _connections = next;
     }
 
+    private async Task RemoveCopyAsync(RecordCopy copy)
+    {
+        try
+        {
+            await copy.RemoveAsync(_stop.Token);
+        }
+        catch (Exception fault) when (fault is StoreException or OperationCanceledException)
+        {
+            // Its leases end it at the latest.
+        }
+    }
+
     private Connection Start(RemoteFile file, RemoteCluster? before)
     {
-        RemoteCluster cluster = before?.With(file) ?? new RemoteCluster(file, _options, State, _ids, _time, _log);
+        RemoteFile read = _options.ReadCopiesFrom is null ? file : file with { Settings = _options.ReadCopiesFrom };
+        RecordCopy? copy = _options.CopyTo is null ? null : before?.Copy ?? new RecordCopy(file.Name, _options.CopyTo, _time, _log);
+        RemoteCluster cluster = before?.With(read) ?? new RemoteCluster(read, _options, State, _ids, _time, _log, copy);
         CancellationTokenSource stop = new();
-        return new Connection(cluster, stop, cluster.RunAsync(stop.Token));
+        Task running = copy is null ? cluster.RunAsync(stop.Token) : Task.WhenAll(cluster.RunAsync(stop.Token), copy.RunAsync(stop.Token));
+        return new Connection(cluster, stop, running);
     }
 
     /// <summary>A directory that is not there yet, or was replaced, gets its watch when it is.</summary>

@@ -15,5 +15,11 @@ public sealed record RemoteOptions(string LocalName, int LocalId)
     /// <summary>How long its configuration is waited for before the connection counts as failed.</summary>
     public TimeSpan ConfigTimeout { get; init; } = TimeSpan.FromMinutes(3);
 
+    /// <summary>Kvstoremesh: all clusters are read from this etcd, which holds copies of them. Null reads each cluster's own.</summary>
+    public Store.EtcdSettings? ReadCopiesFrom { get; init; }
+
+    /// <summary>Kvstoremesh: the clusters are not used but copied into this store. Null uses them.</summary>
+    public Store.IClusterStore? CopyTo { get; init; }
+
     public IReadOnlyDictionary<string, System.Net.IPAddress> HostAliases { get; init; } = new Dictionary<string, System.Net.IPAddress>();
 }

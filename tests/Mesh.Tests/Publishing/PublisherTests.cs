@@ -137,7 +137,7 @@ public sealed class PublisherTests : IAsyncLifetime
 
     private void Start(out Publisher publisher, out CancellationTokenSource stop, string name = "agent")
     {
-        publisher = new Publisher(_store, "west", new ClusterConfig(1), _time, Log);
+        publisher = new Publisher(_store, PublishedPlace.OfCluster("west", new ClusterConfig(1)), _time, Log);
         stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         LeaderElection election = new(_store, Election, name, _time);
         _running.Add(election.RunAsync(publisher.RunAsync, Log, stop.Token));
