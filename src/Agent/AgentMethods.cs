@@ -22,11 +22,22 @@ internal static class AgentMethods
         server.Map("scale", AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ScaleAsync(agent, r, c)));
     }
 
+    /// <summary>The methods of <c>cmesh clustermesh</c>.</summary>
+    public static void MapAccess(ControlServer server, AgentRuntime agent, MeshAccess access)
+    {
+        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, _) => new(access.Enable(r)));
+        server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
+        server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
+        server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
+        server.Map("troubleshoot", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
+            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
+    }
+
     private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], agent.Warnings);
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.PeerWarnings()]);
 
     private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,

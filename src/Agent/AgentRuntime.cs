@@ -83,6 +83,13 @@ internal sealed class AgentRuntime : IAsyncDisposable
         _stop.Dispose();
     }
 
+    /// <summary>The way packets take and the cluster's pod CIDRs, as the forwarder has them.</summary>
+    public (string RoutingMode, IReadOnlyList<string> PodCidrs) Network() => (
+        Forwarder.Forwarder?.Routing.Mode ?? "native", [.. Objects.Nodes.Values.SelectMany(n => n.PodCidrs).Distinct()]);
+
+    /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
+    public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)

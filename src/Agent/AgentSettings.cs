@@ -11,18 +11,21 @@ namespace ClusterMesh.Datapath.Agent;
 
 /// <summary>The file an agent is started with.</summary>
 /// <param name="StoreDirectory">Of the embedded store; null when the store is etcd.</param>
+/// <param name="PkiDirectory">Where the mesh's CA and certificates are; null on a node that does not make them.</param>
+/// <param name="MeshEndpoint">Address and port by which other clusters reach our etcd: 172.18.0.4:32379.</param>
 /// <param name="Kvstoremesh">One agent copies the other clusters into the own etcd, and all read the copies.</param>
 /// <param name="EtcdConfig">Path of an etcd client file; null for the embedded store.</param>
 internal sealed record AgentSettings(
     string Cluster, int ClusterId, int MaxConnectedClusters, string Node, IReadOnlyList<NodeAddress> Addresses, IReadOnlyList<string> PodCidrs,
     IReadOnlyDictionary<string, string> Labels, string? StoreDirectory, string? EtcdConfig, string RemoteDirectory, bool Kvstoremesh, TimeSpan CacheTtl,
-    IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath)
+    IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
+    string? PkiDirectory, string? MeshEndpoint)
 {
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "forwarder", "socket");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
         YamlField? store = root["store"]?.Only("directory", "etcd");
@@ -62,7 +65,9 @@ internal sealed record AgentSettings(
             (remote?["hostAliases"]?.TextMap() ?? new Dictionary<string, string>()).ToDictionary(
                 a => a.Key, a => IPAddress.TryParse(a.Value, out IPAddress? address) ? address : throw remote!.Need("hostAliases").Refuse($"'{a.Value}' is no IP address")),
             root["forwarder"]?.Only("socket")["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
-            root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"));
+            root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
+            root["clustermesh"]?.Only("pki", "endpoint")["pki"]?.Text(),
+            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"));
     }
 
     public RemoteOptions Remote => new(Cluster, ClusterId)

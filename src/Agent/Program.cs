@@ -62,6 +62,7 @@ internal static class Program
             await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
             await using ControlServer server = new(settings.SocketPath) { Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
             AgentMethods.Map(server, agent, TimeProvider.System);
+            AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
             Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);

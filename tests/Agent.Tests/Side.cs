@@ -57,6 +57,7 @@ internal sealed class Side : IAsyncDisposable
         Agent = AgentRuntime.Start(Settings, TimeProvider.System, _log);
         _server = new ControlServer(Settings.SocketPath) { Fault = (where, fault) => _log($"{where}: {fault}") };
         AgentMethods.Map(_server, Agent, TimeProvider.System);
+        AgentMethods.MapAccess(_server, Agent, new MeshAccess(Settings, TimeProvider.System, Agent.Network));
         _server.Start();
         return Task.CompletedTask;
     }

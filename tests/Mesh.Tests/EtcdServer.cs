@@ -27,6 +27,8 @@ public sealed class EtcdServer : IAsyncLifetime
     /// <summary>One that speaks TLS; give etcd's own options for its certificates.</summary>
     public static EtcdServer WithTls(params string[] tls) => new(FreePort(), tls);
 
+    public static EtcdServer WithTls(int port, params string[] tls) => new(port, tls);
+
     public int Port { get; }
 
     private string Scheme => _tls.Length > 0 ? "https" : "http";

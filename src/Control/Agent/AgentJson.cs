@@ -18,6 +18,11 @@ namespace ClusterMesh.Datapath.Control.Agent;
 [JsonSerializable(typeof(ObjectResult))]
 [JsonSerializable(typeof(AnnotateRequest))]
 [JsonSerializable(typeof(ScaleRequest))]
+[JsonSerializable(typeof(EnableRequest))]
+[JsonSerializable(typeof(EnableResult))]
+[JsonSerializable(typeof(AccessDocument))]
+[JsonSerializable(typeof(ClusterRequest))]
+[JsonSerializable(typeof(TextResult))]
 public sealed partial class AgentJson : JsonSerializerContext
 {
     /// <summary>For reading answers of a newer agent.</summary>

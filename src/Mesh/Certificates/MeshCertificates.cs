@@ -90,7 +90,9 @@ public static class MeshCertificates
         return signed.CopyWithPrivateKey(key);
     }
 
-    private static void WriteFile(string path, string text, bool secret)
+    /// <summary>Writes a file whole or not at all.</summary>
+    /// <param name="secret">Only its owner may read it.</param>
+    public static void WriteFile(string path, string text, bool secret)
     {
         string temporary = path + ".new";
         FileStreamOptions options = new() { Mode = FileMode.Create, Access = FileAccess.Write };

@@ -53,6 +53,27 @@ public static class EtcdClientFile
         }
 
         string? value(string name) => root.Children.TryGetValue(new YamlScalarNode(name), out YamlNode? node) ? (node as YamlScalarNode)?.Value : null;
-        return new EtcdSettings(endpoints, value("trusted-ca-file"), value("cert-file"), value("key-file"));
+        EtcdSettings settings = new(endpoints, value("trusted-ca-file"), value("cert-file"), value("key-file"));
+        return root.Children.TryGetValue(new YamlScalarNode("host-aliases"), out YamlNode? aliases) && aliases is YamlMappingNode map
+            ? WithAliases(settings, map, out mistake)
+            : settings;
+    }
+
+    private static EtcdSettings? WithAliases(EtcdSettings settings, YamlMappingNode map, out string mistake)
+    {
+        mistake = "";
+        Dictionary<string, System.Net.IPAddress> aliases = [];
+        foreach ((YamlNode name, YamlNode text) in map.Children)
+        {
+            if (!System.Net.IPAddress.TryParse((text as YamlScalarNode)?.Value, out System.Net.IPAddress? address))
+            {
+                mistake = $"host-aliases: {Shown.Quote((text as YamlScalarNode)?.Value)} is no IP address";
+                return null;
+            }
+
+            aliases[(name as YamlScalarNode)?.Value ?? ""] = address;
+        }
+
+        return settings with { HostAliases = aliases };
     }
 }

@@ -134,7 +134,7 @@ public sealed class RemoteCluster : IDisposable
 
     private async Task RunSessionAsync(Backoff backoff, CancellationToken cancellation)
     {
-        await using EtcdStore store = new(_file.Settings with { HostAliases = _options.HostAliases });
+        await using EtcdStore store = new(_file.SettingsWith(_options.HostAliases));
         lock (_showing)
         {
             _store = store;
