@@ -140,12 +140,56 @@ internal sealed class ForwarderConfig
                     }
                 }
 
-                services.Add(new ServiceDocument { Name = name, Protocol = port.Protocol, Frontends = of, Backends = backends });
+                services.Add(new ServiceDocument
+                {
+                    Name = name,
+                    Protocol = port.Protocol,
+                    Annotations = Annotations(service),
+                    SessionAffinity = service.SessionAffinity.Length > 0 ? service.SessionAffinity : null,
+                    SessionAffinityTimeoutSeconds = service is { SessionAffinity.Length: > 0, SessionAffinitySeconds: > 0 } ? service.SessionAffinitySeconds : null,
+                    ExternalTrafficPolicy = NullIfEmpty(service.ExternalTrafficPolicy),
+                    InternalTrafficPolicy = NullIfEmpty(service.InternalTrafficPolicy),
+                    LoadBalancerSourceRanges = service.LoadBalancerSourceRanges.Count > 0 ? service.LoadBalancerSourceRanges : null,
+                    TrafficDistribution = NullIfEmpty(service.TrafficDistribution),
+                    Frontends = of,
+                    Backends = backends,
+                });
             }
         }
 
         return services;
     }
+
+    /// <summary>Those that the datapath reads. Where Cilium warns of a value and goes on, so does this; the forwarder would refuse the service.</summary>
+    private Dictionary<string, string>? Annotations(ServiceObject service)
+    {
+        Dictionary<string, string> known = [];
+        foreach ((string name, string value) in service.Annotations)
+        {
+            bool? valid = name switch
+            {
+                GlobalSettings.GlobalKey or "io.cilium/global-service" or GlobalSettings.SharedKey or "io.cilium/shared-service"
+                    or "service.cilium.io/node" or "service.cilium.io/node-selector" or "service.kubernetes.io/topology-mode" => true,
+                GlobalSettings.AffinityKey or "io.cilium/service-affinity" => value.ToLowerInvariant() is "none" or "local" or "remote" or "",
+                "service.cilium.io/lb-algorithm" => value is "random" or "maglev",
+                "service.cilium.io/type" => value is "ClusterIP" or "NodePort" or "LoadBalancer",
+                "service.cilium.io/src-ranges-policy" => value is "allow" or "deny",
+                _ => null,
+            };
+            if (valid == true)
+            {
+                known[name] = value;
+            }
+            else if (valid == false)
+            {
+                _warnings.Add($"service {service.Key}: annotation {name} has no value '{value}'; it is left out");
+            }
+        }
+
+        return known.Count > 0 ? known : null;
+    }
+
+    private static string? NullIfEmpty(string text) => text.Length > 0 ? text : null;
 
     private bool IsFree(Dictionary<(string, string, int), string> frontends, FrontendDocument frontend, string protocol, string service)
     {
@@ -165,13 +209,23 @@ internal sealed class ForwarderConfig
             yield return new FrontendDocument { Type = "ClusterIP", Address = address, Port = port.Port };
         }
 
-        if (port.NodePort != 0 && service.Type is "NodePort" or "LoadBalancer" && port.NodePort != 0)
+        foreach (string address in service.ExternalIps)
+        {
+            yield return new FrontendDocument { Type = "ExternalIPs", Address = address, Port = port.Port };
+        }
+
+        foreach (string address in service.Type == "LoadBalancer" ? service.LoadBalancerIps : [])
+        {
+            yield return new FrontendDocument { Type = "LoadBalancer", Address = address, Port = port.Port };
+        }
+
+        if (port.NodePort != 0 && (service.Type is "NodePort" or "LoadBalancer"))
         {
             yield return new FrontendDocument { Type = "NodePort", Port = port.NodePort };
         }
     }
 
-    /// <summary>What new flows may go to, and what ends but still has flows; what does not serve has no place in the forwarder.</summary>
+    /// <summary>All of them: which get new flows, and which are preferred, the forwarder decides by state and annotations, packet by packet.</summary>
     private List<BackendDocument> BackendsOf(ServiceObject service, ServicePortObject port, ServiceBackend[] local)
     {
         GlobalSettings settings = GlobalSettings.Of(service.Annotations);
@@ -182,14 +236,21 @@ internal sealed class ForwarderConfig
         {
             backends.AddRange(
                 from merged in ServiceMerge.Merge(settings, port.Name, protocol, ipv4, local, _view.Services(service.Key), conflicts)
-                where merged.Backend.Port != 0 && (merged.Selected || (merged.Backend.State == BackendState.Terminating && settings.Affinity == ServiceAffinity.None))
+                where merged.Backend.Port != 0
                 select new BackendDocument
                 {
                     Address = merged.Backend.Address.ToString(),
                     Port = merged.Backend.Port,
                     Cluster = merged.Backend.IsLocal ? _cluster : merged.Backend.Cluster,
                     Node = merged.Backend.Node.Length > 0 ? merged.Backend.Node : null,
-                    State = merged.Backend.State == BackendState.Terminating ? "terminating" : null,
+                    ForZones = merged.Backend.ForZones.Count > 0 ? merged.Backend.ForZones : null,
+                    State = merged.Backend.State switch
+                    {
+                        BackendState.Terminating => "terminating",
+                        BackendState.TerminatingNotServing => "terminating-not-serving",
+                        BackendState.Maintenance => "maintenance",
+                        _ => null,
+                    },
                 });
         }
 

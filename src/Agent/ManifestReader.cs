@@ -91,6 +91,18 @@ internal static class ManifestReader
             Type = spec["type"]?.OneOf("ClusterIP", "NodePort", "LoadBalancer") ?? "ClusterIP",
             ClusterIps = addresses,
             Ports = ports,
+            LoadBalancerIps =
+            [
+                .. (spec["loadBalancerIP"] is YamlField given ? [given.Checked(AddressMistake)] : (string[])[])
+                    .Concat(root["status"]?["loadBalancer"]?["ingress"]?.Items().Select(i => i["ip"]).OfType<YamlField>().Select(i => i.Checked(AddressMistake)) ?? []).Distinct(),
+            ],
+            ExternalIps = [.. spec["externalIPs"]?.Items().Select(i => i.Checked(AddressMistake)) ?? []],
+            LoadBalancerSourceRanges = [.. spec["loadBalancerSourceRanges"]?.Items().Select(i => i.Checked(CidrMistake)) ?? []],
+            SessionAffinity = spec["sessionAffinity"]?.OneOf("None", "ClientIP") is "ClientIP" ? "ClientIP" : "",
+            SessionAffinitySeconds = spec["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"]?.Number(1, 86_400) ?? 0,
+            ExternalTrafficPolicy = spec["externalTrafficPolicy"]?.OneOf("Cluster", "Local") ?? "",
+            InternalTrafficPolicy = spec["internalTrafficPolicy"]?.OneOf("Cluster", "Local") ?? "",
+            TrafficDistribution = spec["trafficDistribution"]?.OneOf("PreferClose") ?? "",
         };
     }
 

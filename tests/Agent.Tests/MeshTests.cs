@@ -48,16 +48,17 @@ public sealed class MeshTests : IAsyncLifetime
         await _west.CallAsync("scale", new ScaleRequest("default/webpod", 2), AgentJson.Default.ScaleRequest);
         await UntilAsync(() => _east.Backends == "10.1.1.1:80 10.1.1.2:80 west/10.0.1.1:80 west/10.0.1.2:80");
 
-        // Affinity, with its fallback.
-        await _west.AnnotateAsync("service.cilium.io/affinity", "remote");
-        await UntilAsync(() => _west.Backends == "east/10.1.1.1:80 east/10.1.1.2:80");
-        await _east.CallAsync("scale", new ScaleRequest("default/webpod", 0), AgentJson.Default.ScaleRequest);
-        await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80");
-        await _east.CallAsync("scale", new ScaleRequest("default/webpod", 2), AgentJson.Default.ScaleRequest);
-        await _west.AnnotateAsync("service.cilium.io/affinity", "local");
-        await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80");
-        await _west.AnnotateAsync("service.cilium.io/affinity", "none");
-        await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80");
+        // Affinity: the forwarder has all backends and the annotation, by which it chooses and marks them.
+        const string All = "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80";
+        foreach (string affinity in (string[])["remote", "local", "none"])
+        {
+            await _west.AnnotateAsync("service.cilium.io/affinity", affinity);
+            await UntilAsync(() => _west.Forwarder.Annotation("default/webpod", "service.cilium.io/affinity") == affinity && _west.Backends == All);
+        }
+
+        await _west.AnnotateAsync("service.cilium.io/affinity", "nearby");
+        await UntilAsync(() => _west.Forwarder.Annotation("default/webpod", "service.cilium.io/affinity") is null && _west.Backends == All);
+        Assert.Contains("service default/webpod: annotation service.cilium.io/affinity has no value 'nearby'; it is left out", (await _west.StatusAsync()).Warnings);
 
         // Not shared: ours are ours alone, theirs are still used.
         await _west.AnnotateAsync("service.cilium.io/shared", "false");

@@ -60,6 +60,8 @@ internal sealed class TestForwarder : IAsyncDisposable
     public string Backends(string service, string own) => string.Join(' ',
         (Document.Services!.FirstOrDefault(s => s.Name == service)?.Backends ?? []).Select(b => $"{(b.Cluster == own ? "" : b.Cluster + "/")}{b.Address}:{b.Port}"));
 
+    public string? Annotation(string service, string key) => Document.Services!.FirstOrDefault(s => s.Name == service)?.Annotations?.GetValueOrDefault(key);
+
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     private ChangeResult Apply(ApplyRequest request)

@@ -18,5 +18,25 @@ public sealed record ServiceObject(string Namespace, string Name)
 
     public IReadOnlyList<ServicePortObject> Ports { get; set; } = [];
 
+    public IReadOnlyList<string> LoadBalancerIps { get; set; } = [];
+
+    public IReadOnlyList<string> ExternalIps { get; set; } = [];
+
+    public IReadOnlyList<string> LoadBalancerSourceRanges { get; set; } = [];
+
+    /// <summary>Empty, or ClientIP.</summary>
+    public string SessionAffinity { get; set; } = "";
+
+    /// <summary>0 for the default.</summary>
+    public int SessionAffinitySeconds { get; set; }
+
+    /// <summary>Empty for Cluster.</summary>
+    public string ExternalTrafficPolicy { get; set; } = "";
+
+    public string InternalTrafficPolicy { get; set; } = "";
+
+    /// <summary>Empty, or PreferClose.</summary>
+    public string TrafficDistribution { get; set; } = "";
+
     public string Key => $"{Namespace}/{Name}";
 }

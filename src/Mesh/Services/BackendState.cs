@@ -8,6 +8,9 @@ public enum BackendState
     /// <summary>Ends and still serves: used for new flows only while nobody is active.</summary>
     Terminating,
 
-    /// <summary>Ends and serves no more, or is not ready: never used for new flows.</summary>
-    NotServing,
+    /// <summary>Ends and serves no more: keeps its flows at most.</summary>
+    TerminatingNotServing,
+
+    /// <summary>Not ready: no flow may go to it.</summary>
+    Maintenance,
 }

@@ -34,7 +34,7 @@ public static class LocalBackends
               let known = IpAddress.TryParse(text, out IpAddress address) ? address : default(IpAddress?)
               let target = TargetOf(port, pod)
               where known is not null && target is not 0 && ServicePort.TryParseProtocol(port.Protocol, out _)
-              select Make(known.Value, port.Name, port.Protocol, target, pod.Ready ? BackendState.Active : BackendState.NotServing, pod.NodeName);
+              select Make(known.Value, port.Name, port.Protocol, target, pod.Ready ? BackendState.Active : BackendState.Maintenance, pod.NodeName);
 
     /// <summary>0 when the pod has no port of that name.</summary>
     private static int TargetOf(ServicePortObject port, PodObject pod) =>
@@ -44,8 +44,9 @@ public static class LocalBackends
 
     private static BackendState StateOf(SliceEndpointObject endpoint) =>
         endpoint.Ready ? BackendState.Active
-        : endpoint is { Terminating: true, Serving: true } ? BackendState.Terminating
-        : BackendState.NotServing;
+        : !endpoint.Terminating ? BackendState.Maintenance
+        : endpoint.Serving ? BackendState.Terminating
+        : BackendState.TerminatingNotServing;
 
     private static ServiceBackend Make(IpAddress address, string name, string protocol, int port, BackendState state, string node)
     {

@@ -116,8 +116,8 @@ public sealed class ServiceMergeTests
     [InlineData(true, true, false, BackendState.Active)]
     [InlineData(true, true, true, BackendState.Active)]
     [InlineData(false, true, true, BackendState.Terminating)]
-    [InlineData(false, false, true, BackendState.NotServing)]
-    [InlineData(false, true, false, BackendState.NotServing)]
+    [InlineData(false, false, true, BackendState.TerminatingNotServing)]
+    [InlineData(false, true, false, BackendState.Maintenance)]
     public void States_of_slices(bool ready, bool serving, bool terminating, BackendState state)
     {
         LocalObjects objects = LocalObjects.Empty with
@@ -140,12 +140,12 @@ public sealed class ServiceMergeTests
     private static IpAddress AddressOf(string name) => IpAddress.Parse($"10.{(name[0] == 'L' ? 0 : 1)}.0.{name[1]}");
 
     private static ServiceBackend Local(string name) => new(
-        AddressOf(name), "http", IpProtocol.Tcp, 80, name[2..] switch { "t" => BackendState.Terminating, "n" => BackendState.NotServing, _ => BackendState.Active });
+        AddressOf(name), "http", IpProtocol.Tcp, 80, name[2..] switch { "t" => BackendState.Terminating, "n" => BackendState.TerminatingNotServing, _ => BackendState.Active });
 
     private static ClusterService Remote(string cluster, string[] names) => new(
         cluster, "default", "webpod", 2, [], [.. names.Select(n => new ServicePort(AddressOf(n), "http", IpProtocol.Tcp, 80))],
         new Dictionary<string, string>(), new Dictionary<string, ServiceZone>(), new Dictionary<string, string>(), new Dictionary<string, string>(), true, true);
 
     private static string Show(ServiceBackend backend) =>
-        $"{(backend.IsLocal ? 'L' : 'R')}{backend.Address.ToString()[^1]}{(backend.State == BackendState.Terminating ? "t" : backend.State == BackendState.NotServing ? "n" : "")}";
+        $"{(backend.IsLocal ? 'L' : 'R')}{backend.Address.ToString()[^1]}{(backend.State == BackendState.Terminating ? "t" : backend.State == BackendState.TerminatingNotServing ? "n" : "")}";
 }
