@@ -35,9 +35,9 @@ internal static class AgentMethods
 
     private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
-        agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader,
+        agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.PeerWarnings()]);
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
 
     private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,

@@ -28,6 +28,9 @@ internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument
     /// <summary>The forwarder's configuration version after the last push.</summary>
     public long Version => Interlocked.Read(ref _version);
 
+    /// <summary>One sentence each for what the forwarder did not take at the last whole push.</summary>
+    public IReadOnlyList<string> Refused { get; private set; } = [];
+
     /// <summary>The forwarder's own settings, as of the last connection.</summary>
     public NodeDocument? Forwarder { get; private set; }
 
@@ -116,16 +119,19 @@ internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument
         }
 
         ChangeDocument rest = wanted;
+        List<string> left = [];
         for (int refused = 0; ; refused++)
         {
             try
             {
                 Interlocked.Exchange(ref _version, (await client.ApplyAsync(ApplyMode.Replace, rest, cancellation)).Version);
+                Refused = left;
                 return;
             }
             catch (ControlException refusal) when (refusal.Code == ErrorCode.InvalidConfiguration && refused < MostRefused && Without(rest, refusal.Message) is ChangeDocument less)
             {
                 log($"forwarder: refused and left out: {refusal.Message}");
+                left.Add($"refused by the forwarder and left out: {refusal.Message}");
                 rest = less;
             }
         }
