@@ -132,8 +132,14 @@ public sealed class Publisher
                 continue;
             }
 
-            await Task.WhenAny(work, Task.Delay(s_enforce, _time, cancellation));
-            cancellation.ThrowIfCancellationRequested();
+            try
+            {
+                await work.WaitAsync(s_enforce, _time, cancellation);
+            }
+            catch (TimeoutException)
+            {
+                // Time for the regular look.
+            }
         }
     }
 
