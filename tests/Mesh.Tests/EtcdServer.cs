@@ -8,6 +8,11 @@ namespace ClusterMesh.Datapath.Mesh.Tests;
 /// <summary>A real etcd on loopback ports of its own, with a data directory of its own; ended by its process.</summary>
 public sealed class EtcdServer : IAsyncLifetime
 {
+    private const int FirstPort = 20_000;
+    private const int PortCount = 12_000;
+
+    /// <summary>Begins elsewhere in each process, since several test programs run at once.</summary>
+    private static int s_lastPort = Random.Shared.Next(PortCount);
     private readonly string _directory = Directory.CreateTempSubdirectory("cmesh-etcd-").FullName;
     private readonly int _peerPort = FreePort();
     private readonly string[] _tls;
@@ -39,11 +44,26 @@ public sealed class EtcdServer : IAsyncLifetime
 
     public EtcdSettings Settings => new([Endpoint]);
 
+    /// <summary>
+    /// A port that nobody listens on, below those that the kernel gives to connections: one of these could take it before etcd does. No
+    /// two calls of a run give the same.
+    /// </summary>
     public static int FreePort()
     {
-        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            int port = FirstPort + (int)((uint)Interlocked.Increment(ref s_lastPort) % PortCount);
+            using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody's; the next one.
+            }
+        }
     }
 
     public async ValueTask InitializeAsync()
