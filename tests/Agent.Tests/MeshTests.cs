@@ -164,6 +164,17 @@ public sealed class MeshTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_left_out_of_a_request_may_be_left_out()
+    {
+        await using ControlClient client = await ControlClient.ConnectAsync(_west.Settings.SocketPath, TimeSpan.FromSeconds(20));
+        TextResult text = await client.CallAsync("troubleshoot", new ClusterRequest(), AgentJson.Default.ClusterRequest, AgentJson.Tolerant.TextResult);
+        Assert.Equal("Found 0 cluster configurations", text.Lines[0]);
+        ControlException refusal = await Assert.ThrowsAsync<ControlException>(() =>
+            client.CallAsync("enable", new EnableRequest(), AgentJson.Default.EnableRequest, AgentJson.Tolerant.EnableResult));
+        Assert.Equal("the agent's file names no directory in clustermesh.pki; add one", refusal.Message);
+    }
+
+    [Fact]
     public async Task Another_id_or_size_on_the_same_store_is_refused()
     {
         await UntilAsync(() => _west.Forwarder.Modes.Count > 0);
