@@ -67,6 +67,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <exception cref="ConfigurationException">The etcd client file is wrong.</exception>
     public static AgentRuntime Start(AgentSettings settings, TimeProvider time, Action<string> log)
     {
+        MakeRemoteDirectory(settings, log);
         EtcdSettings? etcd = settings.EtcdConfig is string path ? ReadEtcdConfig(path, settings) : null;
         IClusterStore store = etcd is null ? EmbeddedStore.Open(settings.StoreDirectory!, time) : new EtcdStore(etcd);
         AgentRuntime runtime = new(settings, store, etcd, time, log);
@@ -91,6 +92,19 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>So that the first cluster is noticed at once; a directory that comes later is only found by the regular look.</summary>
+    private static void MakeRemoteDirectory(AgentSettings settings, Action<string> log)
+    {
+        try
+        {
+            Directory.CreateDirectory(settings.RemoteDirectory);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log($"{settings.RemoteDirectory}: the directory cannot be made ({fault.Message.TrimEnd('.')}); no other cluster is followed until it is there");
+        }
+    }
 
     private static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
     {
