@@ -103,6 +103,7 @@ internal static class StatusRows
 
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Conntrack.Count));
         yield return new CounterRow("table", "snat", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Snat.Count));
+        yield return new CounterRow("table", "affinity", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Affinities.Count));
         yield return new CounterRow("table", "neighbor", "entries", (ulong)NeighborCount(node));
     }
 }
