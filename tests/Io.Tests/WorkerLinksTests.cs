@@ -185,7 +185,10 @@ public sealed class WorkerLinksTests : IDisposable
                 Assert.Equal(NewsOf(i), news);
                 taken.Release();
             }
-        }) { IsBackground = true };
+        })
+        {
+            IsBackground = true,
+        };
         sleeper.Start();
         for (int i = 1; i <= RoundCount; i++)
         {

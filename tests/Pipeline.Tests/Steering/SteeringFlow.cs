@@ -32,9 +32,8 @@ internal sealed record SteeringFlow(string Kind, string From, TestPacket First)
         FlowKey seen = Seen[node];
         TestPacket packet = IsEcho
             ? TestPacket.EchoReply(seen.Destination, seen.Source, seen.SourcePort | seen.DestinationPort)
-            : TestPacket.Of(seen.Protocol, seen.Destination, seen.DestinationPort, seen.Source, seen.SourcePort)
-                with { Flags = IsAnswered ? TcpFlags.Ack : TcpFlags.Syn | TcpFlags.Ack };
-        return packet with { Payload = new byte[payloadLength] };
+            : TestPacket.Of(seen.Protocol, seen.Destination, seen.DestinationPort, seen.Source, seen.SourcePort);
+        return packet with { Flags = IsAnswered ? TcpFlags.Ack : TcpFlags.Syn | TcpFlags.Ack, Payload = new byte[payloadLength] };
     }
 
     /// <summary>The client's packet as the server got it.</summary>
