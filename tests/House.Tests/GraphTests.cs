@@ -16,6 +16,7 @@ public sealed class GraphTests
         ["Configuration"] = (["Control", "State"], ["YamlDotNet"]),
         ["Forwarder"] = (["Configuration", "Control", "Io", "State"], []),
         ["Replay"] = (["Configuration", "State"], ["SharpPcap"]), // capture files
+        ["Observe"] = (["Pipeline"], ["Grpc.AspNetCore", "Microsoft.AspNetCore.App"]), // Hubble's API, the agent's REST, metrics
         ["Cli"] = (["Configuration", "Control", "Replay"], ["Spectre.Console", "System.CommandLine"]),
     };
 

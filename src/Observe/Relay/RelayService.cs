@@ -1,0 +1,198 @@
+using System.Collections.Immutable;
+using ClusterMesh.Datapath.Observe.Hubble.Observers;
+using ClusterMesh.Datapath.Observe.Hubble.Relays;
+using Grpc.Core;
+
+namespace ClusterMesh.Datapath.Observe.Relay;
+
+/// <summary>Hubble's observer for all nodes of all clusters behind one address: asks each node's observer and merges the answers.</summary>
+public sealed class RelayService : Observer.ObserverBase
+{
+    private readonly PeerList _peers;
+    private readonly PeerConnections _connections;
+    private readonly RelaySettings _settings;
+    private readonly TimeProvider _clock;
+
+    public RelayService(PeerList peers, PeerConnections connections, RelaySettings settings, TimeProvider clock)
+    {
+        _peers = peers;
+        _connections = connections;
+        _settings = settings;
+        _clock = clock;
+    }
+
+    public override async Task GetFlows(GetFlowsRequest request, IServerStreamWriter<GetFlowsResponse> responseStream, ServerCallContext context)
+    {
+        // Mistakes are told once, here, and not by each node.
+        FlowRequests.ToQuery(request);
+        FlowRequests.ToMask(request);
+        CancellationToken cancellation = context.CancellationToken;
+
+        // Nodes that come later bring what is new: their past would be out of order, and told twice if they were here before.
+        GetFlowsRequest live = new(request) { Number = 0, Since = null };
+        RelayMerge merge = new([], _clock, request.Follow ? _settings.SortDelay : _settings.StallTimeout);
+        try
+        {
+            Task<(ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable)> connecting = ConnectAsync(request, merge, cancellation);
+            await WriteConnectedAsync(await connecting.ConfigureAwait(false), merge, tellUnavailable: true, responseStream, cancellation).ConfigureAwait(false);
+            Task retry = RetryAsync(request.Follow, cancellation);
+            while (request.Follow || !merge.IsDone)
+            {
+                if (merge.TryTake() is { } response)
+                {
+                    await responseStream.WriteAsync(response, cancellation).ConfigureAwait(false);
+                    continue;
+                }
+
+                if (merge.IsDone && !request.Follow)
+                {
+                    return;
+                }
+
+                await merge.WaitAsync(retry, cancellation).ConfigureAwait(false);
+                if (retry.IsCompleted)
+                {
+                    await WriteGoneAsync(merge, responseStream, cancellation).ConfigureAwait(false);
+                    await WriteConnectedAsync(await ConnectAsync(live, merge, cancellation).ConfigureAwait(false), merge, tellUnavailable: false, responseStream, cancellation)
+                        .ConfigureAwait(false);
+                    retry = RetryAsync(request.Follow, cancellation);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // The client has left.
+        }
+        finally
+        {
+            merge.Stop();
+        }
+    }
+
+    public override Task GetAgentEvents(GetAgentEventsRequest request, IServerStreamWriter<GetAgentEventsResponse> responseStream, ServerCallContext context) =>
+        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+
+    public override Task GetDebugEvents(GetDebugEventsRequest request, IServerStreamWriter<GetDebugEventsResponse> responseStream, ServerCallContext context) =>
+        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+
+    public override async Task<ServerStatusResponse> ServerStatus(ServerStatusRequest request, ServerCallContext context)
+    {
+        (PeerNode Peer, ServerStatusResponse? Status)[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
+        ServerStatusResponse[] answers = [.. all.Select(answer => answer.Status).OfType<ServerStatusResponse>()];
+        return new()
+        {
+            NumFlows = answers.Aggregate(0ul, (sum, status) => sum + status.NumFlows),
+            MaxFlows = answers.Aggregate(0ul, (sum, status) => sum + status.MaxFlows),
+            SeenFlows = answers.Aggregate(0ul, (sum, status) => sum + status.SeenFlows),
+            UptimeNs = answers.Select(status => status.UptimeNs).DefaultIfEmpty().Max(),
+            NumConnectedNodes = (uint)answers.Length,
+            NumUnavailableNodes = (uint)(all.Length - answers.Length),
+            UnavailableNodes = { all.Where(answer => answer.Status is null).Select(answer => answer.Peer.Name) },
+            Version = _settings.Version,
+            FlowsRate = answers.Sum(status => status.FlowsRate),
+        };
+    }
+
+    public override async Task<GetNodesResponse> GetNodes(GetNodesRequest request, ServerCallContext context)
+    {
+        (PeerNode Peer, ServerStatusResponse? Status)[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
+        return new() { Nodes = { all.Select(answer => ToNode(answer.Peer, answer.Status)) } };
+    }
+
+    public override async Task<GetNamespacesResponse> GetNamespaces(GetNamespacesRequest request, ServerCallContext context)
+    {
+        IEnumerable<Namespace>[] all = await Task.WhenAll(_peers.Current.Peers.Values.Select(peer => AskNamespacesAsync(peer, context.CancellationToken))).ConfigureAwait(false);
+        IEnumerable<Namespace> merged = all.SelectMany(namespaces => namespaces).Distinct()
+            .OrderBy(found => found.Cluster, StringComparer.Ordinal).ThenBy(found => found.Namespace_, StringComparer.Ordinal);
+        return new() { Namespaces = { merged } };
+    }
+
+    private static Node ToNode(PeerNode peer, ServerStatusResponse? status) => new()
+    {
+        Name = peer.Name,
+        Address = peer.Address,
+        Version = status?.Version ?? "",
+        State = status is null ? NodeState.NodeUnavailable : NodeState.NodeConnected,
+        Tls = new() { Enabled = peer.TlsServerName is not null, ServerName = peer.TlsServerName ?? "" },
+        UptimeNs = status?.UptimeNs ?? 0,
+        NumFlows = status?.NumFlows ?? 0,
+        MaxFlows = status?.MaxFlows ?? 0,
+        SeenFlows = status?.SeenFlows ?? 0,
+    };
+
+    // Opens streams to the peers that the merge does not have.
+    private async Task<(ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable)> ConnectAsync(GetFlowsRequest request, RelayMerge merge, CancellationToken cancellation)
+    {
+        PeerNode[] missing = [.. _peers.Current.Peers.Values.Except(merge.Peers)];
+        _connections.Keep(_peers.Current.Peers.Values);
+        ServerStatusResponse?[] answers = await Task.WhenAll(missing.Select(peer => _connections.AskStatusAsync(peer, cancellation))).ConfigureAwait(false);
+        List<RelaySource> sources = [];
+        foreach ((PeerNode peer, ServerStatusResponse? answer) in missing.Zip(answers))
+        {
+            if (answer is not null)
+            {
+                RelaySource source = new(peer, _clock, cancellation);
+                source.Start(_connections.Of(peer), request);
+                sources.Add(source);
+            }
+        }
+
+        return ([.. sources], [.. missing.Zip(answers).Where(pair => pair.Second is null).Select(pair => pair.First)]);
+    }
+
+    private async Task WriteConnectedAsync(
+        (ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable) found,
+        RelayMerge merge,
+        bool tellUnavailable,
+        IServerStreamWriter<GetFlowsResponse> responseStream,
+        CancellationToken cancellation)
+    {
+        foreach (RelaySource source in found.Sources)
+        {
+            merge.Add(source);
+        }
+
+        if (found.Sources.Length > 0)
+        {
+            await responseStream.WriteAsync(
+                RelaySource.Notice(NodeState.NodeConnected, found.Sources.Select(source => source.Peer.Name), "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+        }
+
+        if (found.Unavailable.Length > 0 && tellUnavailable)
+        {
+            await responseStream.WriteAsync(
+                RelaySource.Notice(NodeState.NodeUnavailable, found.Unavailable.Select(peer => peer.Name), "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WriteGoneAsync(RelayMerge merge, IServerStreamWriter<GetFlowsResponse> responseStream, CancellationToken cancellation)
+    {
+        string[] gone = [.. merge.RemoveExcept(_peers.Current.Peers.Values)];
+        if (gone.Length > 0)
+        {
+            await responseStream.WriteAsync(RelaySource.Notice(NodeState.NodeGone, gone, "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+        }
+    }
+
+    // Time to look for nodes that are missing: after an interval, or when the list of peers changes.
+    private Task RetryAsync(bool follow, CancellationToken cancellation) => follow
+        ? Task.WhenAny(_peers.Current.Changed, Task.Delay(_settings.RetryInterval, _clock, cancellation))
+        : Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancellation);
+
+    private async Task<(PeerNode Peer, ServerStatusResponse? Status)[]> AskAllAsync(CancellationToken cancellation) => await Task.WhenAll(
+        _peers.Current.Peers.Values.Select(async peer => (peer, await _connections.AskStatusAsync(peer, cancellation).ConfigureAwait(false)))).ConfigureAwait(false);
+
+    private async Task<IEnumerable<Namespace>> AskNamespacesAsync(PeerNode peer, CancellationToken cancellation)
+    {
+        try
+        {
+            GetNamespacesResponse answer = await _connections.Of(peer)
+                .GetNamespacesAsync(new(), deadline: _clock.GetUtcNow().UtcDateTime + _settings.ConnectTimeout, cancellationToken: cancellation);
+            return answer.Namespaces;
+        }
+        catch (RpcException) when (!cancellation.IsCancellationRequested)
+        {
+            return [];
+        }
+    }
+}
