@@ -14,7 +14,7 @@ internal static class EndpointFilters
         IpPrefix[] prefixes = [.. values.Select(value => IpPrefix.TryParseInterface(value, out _, out IpPrefix prefix)
             ? prefix
             : throw new FilterException($"{field} '{value}' is neither an IP address nor a CIDR"))];
-        return flow => end(flow) is var address && address != default && Array.Exists(prefixes, prefix => prefix.Contains(address));
+        return flow => end(flow) is var address && address != default && Matching.Any(prefixes, address, static (prefix, a) => prefix.Contains(a));
     }
 
     /// <summary>[namespace/][prefix of the name]; a name alone is in namespace default, and an empty namespace before the slash is any.</summary>
@@ -25,27 +25,30 @@ internal static class EndpointFilters
         {
             (string? ns, string? name) = end(flow);
             return !(string.IsNullOrEmpty(ns) && string.IsNullOrEmpty(name))
-                && Array.Exists(wanted, w => (w.Namespace.Length == 0 || w.Namespace == ns) && (name ?? "").StartsWith(w.Prefix, StringComparison.Ordinal));
+                && Matching.Any(wanted, (Namespace: ns, Name: name ?? ""), static (w, has) =>
+                    (w.Namespace.Length == 0 || w.Namespace == has.Namespace) && has.Name.StartsWith(w.Prefix, StringComparison.Ordinal));
         };
     }
 
     public static Predicate HostNames(IEnumerable<string> values, string field, Func<ObservedFlow, EndpointName?> end)
     {
         Func<string, bool>[] patterns = [.. values.Select(value => NamePattern.OfHost(value, field))];
-        return flow => end(flow)?.HostNames.Any(name => Array.Exists(patterns, pattern => pattern(name))) ?? false;
+        return flow => end(flow) is { } name
+            && Matching.Any(name.HostNames, patterns, static (host, all) => Matching.Any(all, host, static (pattern, h) => pattern(h)));
     }
 
     public static Predicate Labels(IEnumerable<string> values, Func<ObservedFlow, IReadOnlyList<string>> end)
     {
         LabelSelector[] selectors = [.. values.Select(LabelSelector.Parse)];
-        return flow => end(flow) is var labels && Array.Exists(selectors, selector => selector.Matches(labels));
+        return flow => Matching.Any(selectors, end(flow), static (selector, labels) => selector.Matches(labels));
     }
 
     public static Predicate Workloads(IEnumerable<Workload> values, Func<ObservedFlow, EndpointName?> end)
     {
         Workload[] wanted = [.. values];
-        return flow => end(flow)?.Workloads.Any(has => Array.Exists(
-            wanted, w => (w.Name.Length == 0 || w.Name == has.Name) && (w.Kind.Length == 0 || w.Kind == has.Kind))) ?? false;
+        return flow => end(flow) is { } name
+            && Matching.Any(name.Workloads, wanted, static (has, all) => Matching.Any(
+                all, has, static (w, h) => (w.Name.Length == 0 || w.Name == h.Name) && (w.Kind.Length == 0 || w.Kind == h.Kind)));
     }
 
     public static Predicate Clusters(IEnumerable<string> values, string field, Func<ObservedFlow, EndpointName?> end)
@@ -58,7 +61,7 @@ internal static class EndpointFilters
     public static Predicate Ports(IEnumerable<string> values, string field, Func<ObservedFlow, ushort> end)
     {
         (ushort First, ushort Last)[] ranges = [.. values.Select(value => ParsePorts(value, field))];
-        return flow => flow.HasPorts && end(flow) is var port && Array.Exists(ranges, range => port >= range.First && port <= range.Last);
+        return flow => flow.HasPorts && Matching.Any(ranges, end(flow), static (range, port) => port >= range.First && port <= range.Last);
     }
 
     private static (string Namespace, string Prefix) ParseName(string value, string field)

@@ -18,7 +18,7 @@ public static class FlowFilters
     {
         Predicate[] wanted = [.. whitelist.Select(Compile)];
         Predicate[] unwanted = [.. blacklist.Select(Compile)];
-        return flow => (wanted.Length == 0 || Array.Exists(wanted, matches => matches(flow))) && !Array.Exists(unwanted, matches => matches(flow));
+        return flow => (wanted.Length == 0 || Matching.Any(wanted, flow, static (matches, f) => matches(f))) && !Matching.Any(unwanted, flow, static (matches, f) => matches(f));
     }
 
     /// <exception cref="FilterException">A value cannot be understood.</exception>
@@ -31,7 +31,7 @@ public static class FlowFilters
         AddNodes(filter, parts);
         AddUnseen(filter, parts);
         Predicate[] all = [.. parts];
-        return flow => Array.TrueForAll(all, matches => matches(flow));
+        return flow => Matching.All(all, flow, static (matches, f) => matches(f));
     }
 
     private static void AddIf<T>(List<Predicate> parts, ICollection<T> values, Func<ICollection<T>, Predicate> make)
@@ -88,7 +88,7 @@ public static class FlowFilters
         AddIf(parts, filter.NodeName, values =>
         {
             Func<string, bool>[] patterns = [.. values.Select(NamePattern.OfNode)];
-            return flow => Array.Exists(patterns, pattern => pattern(flow.Node.FullName));
+            return flow => Matching.Any(patterns, flow.Node.FullName, static (pattern, name) => pattern(name));
         });
     }
 
@@ -125,14 +125,14 @@ public static class FlowFilters
         }
     }
 
-    private static Predicate EventTypes(EventTypeFilter[] values) => flow => Array.Exists(
-        values, value => (value.Type == 0 || value.Type == (int)flow.Record.Kind) && (!value.MatchSubType || value.SubType == FlowMessages.SubTypeOf(flow.Record)));
+    private static Predicate EventTypes(EventTypeFilter[] values) => flow => Matching.Any(values, flow, static (value, f) =>
+        (value.Type == 0 || value.Type == (int)f.Record.Kind) && (!value.MatchSubType || value.SubType == FlowMessages.SubTypeOf(f.Record)));
 
-    private static Predicate Interfaces(NetworkInterface[] values) => flow => Array.Exists(
-        values, value => (value.Index == 0 || value.Index == flow.Record.Interface) && (value.Name.Length == 0 || value.Name == flow.InterfaceName));
+    private static Predicate Interfaces(NetworkInterface[] values) => flow => Matching.Any(values, flow, static (value, f) =>
+        (value.Index == 0 || value.Index == f.Record.Interface) && (value.Name.Length == 0 || value.Name == f.InterfaceName));
 
     private static Predicate TcpFlagSets(TcpFlags[] values) => flow =>
-        flow.Record.Protocol == IpProtocol.Tcp && Array.Exists(values, value => (flow.Record.TcpFlags & value) == value);
+        flow.Record.Protocol == IpProtocol.Tcp && Matching.Any(values, flow.Record.TcpFlags, static (value, flags) => (flags & value) == value);
 
     private static Predicate Protocols(ICollection<string> values)
     {

@@ -24,17 +24,18 @@ public sealed partial class LabelSelector
     }
 
     /// <summary>Labels are source:key=value.</summary>
-    public bool Matches(IReadOnlyList<string> labels) => Array.TrueForAll(_parts, part => part(labels));
+    public bool Matches(IReadOnlyList<string> labels) => Matching.All(_parts, labels, static (part, all) => part(all));
 
     private static Func<IReadOnlyList<string>, bool> Requirement(string part, string whole)
     {
         if (Set().Match(part) is { Success: true } set)
         {
             string key = set.Groups["key"].Value;
-            HashSet<string> values = [.. set.Groups["values"].Value.Split(',').Select(v => v.Trim())];
+            HashSet<string>.AlternateLookup<ReadOnlySpan<char>> values =
+                set.Groups["values"].Value.Split(',').Select(v => v.Trim()).ToHashSet(StringComparer.Ordinal).GetAlternateLookup<ReadOnlySpan<char>>();
             return set.Groups["operator"].Value == "in"
-                ? labels => TryFind(labels, key, out string value) && values.Contains(value)
-                : labels => !TryFind(labels, key, out string value) || !values.Contains(value);
+                ? labels => TryFind(labels, key, out ReadOnlySpan<char> value) && values.Contains(value)
+                : labels => !TryFind(labels, key, out ReadOnlySpan<char> value) || !values.Contains(value);
         }
 
         if (Comparison().Match(part) is { Success: true } comparison)
@@ -43,10 +44,10 @@ public sealed partial class LabelSelector
             string wanted = comparison.Groups["value"].Value;
             return comparison.Groups["operator"].Value switch
             {
-                "!=" => labels => !TryFind(labels, key, out string value) || value != wanted,
-                "<" => Number(labels => TryFind(labels, key, out string value) ? value : null, wanted, whole, (left, right) => left < right),
-                ">" => Number(labels => TryFind(labels, key, out string value) ? value : null, wanted, whole, (left, right) => left > right),
-                _ => labels => TryFind(labels, key, out string value) && value == wanted,
+                "!=" => labels => !TryFind(labels, key, out ReadOnlySpan<char> value) || !value.SequenceEqual(wanted),
+                "<" => Number(key, wanted, whole, (left, right) => left < right),
+                ">" => Number(key, wanted, whole, (left, right) => left > right),
+                _ => labels => TryFind(labels, key, out ReadOnlySpan<char> value) && value.SequenceEqual(wanted),
             };
         }
 
@@ -60,24 +61,25 @@ public sealed partial class LabelSelector
         throw new FilterException($"label selector '{whole}': '{part}' is none of key, !key, key=value, key!=value, key in (a, b), key notin (a, b), key<number, key>number");
     }
 
-    private static Func<IReadOnlyList<string>, bool> Number(Func<IReadOnlyList<string>, string?> find, string wanted, string whole, Func<long, long, bool> compare)
+    private static Func<IReadOnlyList<string>, bool> Number(string key, string wanted, string whole, Func<long, long, bool> compare)
     {
         if (!long.TryParse(wanted, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long right))
         {
             throw new FilterException($"label selector '{whole}': '{wanted}' is no number");
         }
 
-        return labels => long.TryParse(find(labels), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long left) && compare(left, right);
+        return labels => TryFind(labels, key, out ReadOnlySpan<char> value) && long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long left) && compare(left, right);
     }
 
-    private static bool TryFind(IReadOnlyList<string> labels, string key, out string value)
+    private static bool TryFind(IReadOnlyList<string> labels, string key, out ReadOnlySpan<char> value)
     {
-        (string source, string name) = SplitSource(key);
-        foreach (string label in labels)
+        SplitSource(key, out ReadOnlySpan<char> source, out ReadOnlySpan<char> name);
+        for (int i = 0; i < labels.Count; i++)
         {
-            int equals = label.IndexOf('=', StringComparison.Ordinal);
-            (string labelSource, string labelName) = SplitSource(equals < 0 ? label : label[..equals]);
-            if (labelName == name && (source is "" or "any" || source == labelSource))
+            ReadOnlySpan<char> label = labels[i];
+            int equals = label.IndexOf('=');
+            SplitSource(equals < 0 ? label : label[..equals], out ReadOnlySpan<char> labelSource, out ReadOnlySpan<char> labelName);
+            if (labelName.SequenceEqual(name) && (source is "" or "any" || source.SequenceEqual(labelSource)))
             {
                 value = equals < 0 ? "" : label[(equals + 1)..];
                 return true;
@@ -88,10 +90,11 @@ public sealed partial class LabelSelector
         return false;
     }
 
-    private static (string Source, string Name) SplitSource(string key)
+    private static void SplitSource(ReadOnlySpan<char> key, out ReadOnlySpan<char> source, out ReadOnlySpan<char> name)
     {
-        int colon = key.IndexOf(':', StringComparison.Ordinal);
-        return colon < 0 ? ("", key) : (key[..colon], key[(colon + 1)..]);
+        int colon = key.IndexOf(':');
+        source = colon < 0 ? "" : key[..colon];
+        name = key[(colon + 1)..];
     }
 
     // Commas outside of brackets part the requirements.

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using System.Net.Security;
+using System.Net;
 using System.Net.Sockets;
 using ClusterMesh.Datapath.Observe.Hubble.Observers;
 using Grpc.Core;
@@ -21,18 +21,23 @@ public sealed class PeerConnections : IDisposable
     }
 
     /// <summary>A client of the peer's observer; connecting is left to its first call.</summary>
+    /// <exception cref="FormatException">The peer's address cannot be understood.</exception>
     public Observer.ObserverClient Of(PeerNode peer) => new(ChannelOf(peer));
 
-    /// <summary>What the peer's observer says of itself; null when it does not answer within the time that the settings allow.</summary>
-    public async Task<ServerStatusResponse?> AskStatusAsync(PeerNode peer, CancellationToken cancellation)
+    /// <summary>What the peer's observer says of itself; or why it does not, when it does not answer within the time that the settings allow.</summary>
+    public async Task<PeerAnswer> AskStatusAsync(PeerNode peer, CancellationToken cancellation)
     {
         try
         {
-            return await Of(peer).ServerStatusAsync(new(), deadline: DateTime.UtcNow + _settings.ConnectTimeout, cancellationToken: cancellation);
+            return new(peer, await Of(peer).ServerStatusAsync(new(), deadline: DateTime.UtcNow + _settings.ConnectTimeout, cancellationToken: cancellation), "");
         }
-        catch (RpcException) when (!cancellation.IsCancellationRequested)
+        catch (FormatException e)
         {
-            return null;
+            return new(peer, null, e.Message);
+        }
+        catch (RpcException e) when (!cancellation.IsCancellationRequested)
+        {
+            return new(peer, null, e.StatusCode == StatusCode.DeadlineExceeded ? $"no answer within {_settings.ConnectTimeout.TotalSeconds} s" : e.Status.Detail);
         }
     }
 
@@ -53,31 +58,41 @@ public sealed class PeerConnections : IDisposable
 
     private GrpcChannel ChannelOf(PeerNode peer) => _channels.GetOrAdd(peer, Open);
 
+    // The name that a certificate must have is the one in the address, so the address names it, and the connection goes where the peer is.
     private GrpcChannel Open(PeerNode peer)
     {
-        SocketsHttpHandler handler = new() { EnableMultipleHttp2Connections = true };
-        string scheme = peer.TlsServerName is null ? "http" : "https";
-        string address = $"{scheme}://{peer.Address}";
-        if (peer.Address.StartsWith(UnixScheme, StringComparison.Ordinal))
+        EndPoint endpoint = EndPointOf(peer);
+        SocketsHttpHandler handler = new()
         {
-            UnixDomainSocketEndPoint endpoint = new(peer.Address[UnixScheme.Length..]);
-            handler.ConnectCallback = async (_, cancellation) => await ConnectAsync(endpoint, cancellation).ConfigureAwait(false);
-            address = $"{scheme}://localhost";
-        }
-
+            EnableMultipleHttp2Connections = true,
+            ConnectCallback = async (_, cancellation) => await ConnectAsync(endpoint, cancellation).ConfigureAwait(false),
+        };
         if (peer.TlsServerName is not null)
         {
-            SslClientAuthenticationOptions tls = _settings.Tls?.Invoke(peer) ?? new();
-            tls.TargetHost = peer.TlsServerName;
-            handler.SslOptions = tls;
+            handler.SslOptions = _settings.Tls?.Invoke(peer) ?? new();
         }
 
+        string address = peer.TlsServerName is null ? "http://localhost" : $"https://{peer.TlsServerName}";
         return GrpcChannel.ForAddress(address, new() { HttpHandler = handler, DisposeHttpClient = true });
     }
 
-    private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint endpoint, CancellationToken cancellation)
+    private static EndPoint EndPointOf(PeerNode peer)
     {
-        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        if (peer.Address.StartsWith(UnixScheme, StringComparison.Ordinal))
+        {
+            return new UnixDomainSocketEndPoint(peer.Address[UnixScheme.Length..]);
+        }
+
+        return Uri.TryCreate($"tcp://{peer.Address}", UriKind.Absolute, out Uri? uri) && uri.Port > 0
+            ? new DnsEndPoint(uri.Host.Trim('[', ']'), uri.Port)
+            : throw new FormatException($"'{peer.Address}' is neither host:port nor unix:///path");
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(EndPoint endpoint, CancellationToken cancellation)
+    {
+        Socket socket = endpoint is UnixDomainSocketEndPoint
+            ? new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+            : new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(endpoint, cancellation).ConfigureAwait(false);

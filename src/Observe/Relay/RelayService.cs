@@ -26,36 +26,32 @@ public sealed class RelayService : Observer.ObserverBase
         // Mistakes are told once, here, and not by each node.
         FlowRequests.ToQuery(request);
         FlowRequests.ToMask(request);
-        CancellationToken cancellation = context.CancellationToken;
+        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
+        CancellationToken cancellation = over.Token;
 
         // Nodes that come later bring what is new: their past would be out of order, and told twice if they were here before.
         GetFlowsRequest live = new(request) { Number = 0, Since = null };
         RelayMerge merge = new([], _clock, request.Follow ? _settings.SortDelay : _settings.StallTimeout);
         try
         {
-            Task<(ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable)> connecting = ConnectAsync(request, merge, cancellation);
-            await WriteConnectedAsync(await connecting.ConfigureAwait(false), merge, tellUnavailable: true, responseStream, cancellation).ConfigureAwait(false);
-            Task retry = RetryAsync(request.Follow, cancellation);
+            await WriteConnectedAsync(await ConnectAsync(request, [], cancellation).ConfigureAwait(false), merge, tellUnavailable: true, responseStream, cancellation).ConfigureAwait(false);
+            Task<Connected> later = request.Follow ? ConnectLaterAsync(live, merge, cancellation) : new TaskCompletionSource<Connected>().Task;
             while (request.Follow || !merge.IsDone)
             {
                 if (merge.TryTake() is { } response)
                 {
                     await responseStream.WriteAsync(response, cancellation).ConfigureAwait(false);
-                    continue;
                 }
-
-                if (merge.IsDone && !request.Follow)
+                else if (request.Follow || !merge.IsDone)
                 {
-                    return;
+                    await merge.WaitAsync(later, cancellation).ConfigureAwait(false);
                 }
 
-                await merge.WaitAsync(retry, cancellation).ConfigureAwait(false);
-                if (retry.IsCompleted)
+                if (later.IsCompleted)
                 {
                     await WriteGoneAsync(merge, responseStream, cancellation).ConfigureAwait(false);
-                    await WriteConnectedAsync(await ConnectAsync(live, merge, cancellation).ConfigureAwait(false), merge, tellUnavailable: false, responseStream, cancellation)
-                        .ConfigureAwait(false);
-                    retry = RetryAsync(request.Follow, cancellation);
+                    await WriteConnectedAsync(await later.ConfigureAwait(false), merge, tellUnavailable: false, responseStream, cancellation).ConfigureAwait(false);
+                    later = ConnectLaterAsync(live, merge, cancellation);
                 }
             }
         }
@@ -66,6 +62,7 @@ public sealed class RelayService : Observer.ObserverBase
         finally
         {
             merge.Stop();
+            await over.CancelAsync().ConfigureAwait(false);
         }
     }
 
@@ -77,7 +74,7 @@ public sealed class RelayService : Observer.ObserverBase
 
     public override async Task<ServerStatusResponse> ServerStatus(ServerStatusRequest request, ServerCallContext context)
     {
-        (PeerNode Peer, ServerStatusResponse? Status)[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
+        PeerAnswer[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
         ServerStatusResponse[] answers = [.. all.Select(answer => answer.Status).OfType<ServerStatusResponse>()];
         return new()
         {
@@ -95,7 +92,7 @@ public sealed class RelayService : Observer.ObserverBase
 
     public override async Task<GetNodesResponse> GetNodes(GetNodesRequest request, ServerCallContext context)
     {
-        (PeerNode Peer, ServerStatusResponse? Status)[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
+        PeerAnswer[] all = await AskAllAsync(context.CancellationToken).ConfigureAwait(false);
         return new() { Nodes = { all.Select(answer => ToNode(answer.Peer, answer.Status)) } };
     }
 
@@ -120,28 +117,25 @@ public sealed class RelayService : Observer.ObserverBase
         SeenFlows = status?.SeenFlows ?? 0,
     };
 
-    // Opens streams to the peers that the merge does not have.
-    private async Task<(ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable)> ConnectAsync(GetFlowsRequest request, RelayMerge merge, CancellationToken cancellation)
+    // Opens streams to the peers that are not there yet.
+    private async Task<Connected> ConnectAsync(GetFlowsRequest request, IReadOnlyCollection<PeerNode> there, CancellationToken cancellation)
     {
-        PeerNode[] missing = [.. _peers.Current.Peers.Values.Except(merge.Peers)];
+        PeerNode[] missing = [.. _peers.Current.Peers.Values.Except(there)];
         _connections.Keep(_peers.Current.Peers.Values);
-        ServerStatusResponse?[] answers = await Task.WhenAll(missing.Select(peer => _connections.AskStatusAsync(peer, cancellation))).ConfigureAwait(false);
+        PeerAnswer[] answers = await Task.WhenAll(missing.Select(peer => _connections.AskStatusAsync(peer, cancellation))).ConfigureAwait(false);
         List<RelaySource> sources = [];
-        foreach ((PeerNode peer, ServerStatusResponse? answer) in missing.Zip(answers))
+        foreach (PeerNode peer in answers.Where(answer => answer.Status is not null).Select(answer => answer.Peer))
         {
-            if (answer is not null)
-            {
-                RelaySource source = new(peer, _clock, cancellation);
-                source.Start(_connections.Of(peer), request);
-                sources.Add(source);
-            }
+            RelaySource source = new(peer, _clock, cancellation);
+            source.Start(_connections.Of(peer), request);
+            sources.Add(source);
         }
 
-        return ([.. sources], [.. missing.Zip(answers).Where(pair => pair.Second is null).Select(pair => pair.First)]);
+        return new([.. sources], [.. answers.Where(answer => answer.Status is null)]);
     }
 
     private async Task WriteConnectedAsync(
-        (ImmutableArray<RelaySource> Sources, ImmutableArray<PeerNode> Unavailable) found,
+        Connected found,
         RelayMerge merge,
         bool tellUnavailable,
         IServerStreamWriter<GetFlowsResponse> responseStream,
@@ -155,13 +149,14 @@ public sealed class RelayService : Observer.ObserverBase
         if (found.Sources.Length > 0)
         {
             await responseStream.WriteAsync(
-                RelaySource.Notice(NodeState.NodeConnected, found.Sources.Select(source => source.Peer.Name), "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+                RelaySource.Notice(_settings.Name, NodeState.NodeConnected, found.Sources.Select(source => source.Peer.Name), "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
         }
 
         if (found.Unavailable.Length > 0 && tellUnavailable)
         {
             await responseStream.WriteAsync(
-                RelaySource.Notice(NodeState.NodeUnavailable, found.Unavailable.Select(peer => peer.Name), "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+                RelaySource.Notice(_settings.Name, NodeState.NodeUnavailable, found.Unavailable.Select(answer => answer.Peer.Name),
+                    string.Join("; ", found.Unavailable.Select(answer => $"{answer.Peer.Name}: {answer.Error}")), _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
         }
     }
 
@@ -170,17 +165,21 @@ public sealed class RelayService : Observer.ObserverBase
         string[] gone = [.. merge.RemoveExcept(_peers.Current.Peers.Values)];
         if (gone.Length > 0)
         {
-            await responseStream.WriteAsync(RelaySource.Notice(NodeState.NodeGone, gone, "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+            await responseStream.WriteAsync(RelaySource.Notice(_settings.Name, NodeState.NodeGone, gone, "", _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
         }
     }
 
-    // Time to look for nodes that are missing: after an interval, or when the list of peers changes.
-    private Task RetryAsync(bool follow, CancellationToken cancellation) => follow
-        ? Task.WhenAny(_peers.Current.Changed, Task.Delay(_settings.RetryInterval, _clock, cancellation))
-        : Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancellation);
+    // After an interval, or when the list of peers changes. Beside the stream: a node that does not answer must not hold it up.
+    private async Task<Connected> ConnectLaterAsync(GetFlowsRequest live, RelayMerge merge, CancellationToken cancellation)
+    {
+        PeerNode[] there = [.. merge.Peers];
+        await Task.WhenAny(_peers.Current.Changed, Task.Delay(_settings.RetryInterval, _clock, cancellation)).ConfigureAwait(false);
+        cancellation.ThrowIfCancellationRequested();
+        return await ConnectAsync(live, there, cancellation).ConfigureAwait(false);
+    }
 
-    private async Task<(PeerNode Peer, ServerStatusResponse? Status)[]> AskAllAsync(CancellationToken cancellation) => await Task.WhenAll(
-        _peers.Current.Peers.Values.Select(async peer => (peer, await _connections.AskStatusAsync(peer, cancellation).ConfigureAwait(false)))).ConfigureAwait(false);
+    private async Task<PeerAnswer[]> AskAllAsync(CancellationToken cancellation) => await Task.WhenAll(
+        _peers.Current.Peers.Values.Select(peer => _connections.AskStatusAsync(peer, cancellation))).ConfigureAwait(false);
 
     private async Task<IEnumerable<Namespace>> AskNamespacesAsync(PeerNode peer, CancellationToken cancellation)
     {
@@ -190,9 +189,11 @@ public sealed class RelayService : Observer.ObserverBase
                 .GetNamespacesAsync(new(), deadline: _clock.GetUtcNow().UtcDateTime + _settings.ConnectTimeout, cancellationToken: cancellation);
             return answer.Namespaces;
         }
-        catch (RpcException) when (!cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is RpcException or FormatException && !cancellation.IsCancellationRequested)
         {
-            return [];
+            return []; // `list nodes` says why
         }
     }
+
+    private sealed record Connected(ImmutableArray<RelaySource> Sources, ImmutableArray<PeerAnswer> Unavailable);
 }

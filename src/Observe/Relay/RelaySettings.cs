@@ -5,6 +5,9 @@ namespace ClusterMesh.Datapath.Observe.Relay;
 /// <summary>How a relay waits for its nodes.</summary>
 public sealed record RelaySettings
 {
+    /// <summary>What the relay's own notices are signed with.</summary>
+    public string Name { get; init; } = "relay";
+
     /// <summary>Of this software, for `hubble status`.</summary>
     public string Version { get; init; } = "";
 

@@ -80,8 +80,9 @@ internal sealed class RelaySource : IDisposable
         _cancellation.Dispose();
     }
 
-    public static GetFlowsResponse Notice(NodeState state, IEnumerable<string> names, string message, DateTimeOffset now) => new()
+    public static GetFlowsResponse Notice(string sender, NodeState state, IEnumerable<string> names, string message, DateTimeOffset now) => new()
     {
+        NodeName = sender,
         NodeStatus = new() { StateChange = state, NodeNames = { names }, Message = message },
         Time = Timestamp.FromDateTimeOffset(now),
     };
@@ -99,11 +100,25 @@ internal sealed class RelaySource : IDisposable
         }
         catch (RpcException e) when (!cancellation.IsCancellationRequested)
         {
-            GetFlowsResponse notice = Notice(NodeState.NodeError, [Peer.Name], e.Status.Detail, _clock.GetUtcNow());
-            notice.NodeName = Peer.Name;
-            _channel.Writer.TryWrite((notice, _clock.GetTimestamp()));
+            await CompleteAsync(Notice(Peer.Name, NodeState.NodeError, [Peer.Name], e.Status.Detail, _clock.GetUtcNow()), cancellation).ConfigureAwait(false);
+            return;
         }
         catch (Exception e) when (e is OperationCanceledException or RpcException)
+        {
+            // The merge is over.
+        }
+
+        _channel.Writer.Complete();
+    }
+
+    // The notice waits for its place like any event: what came before it is still read.
+    private async Task CompleteAsync(GetFlowsResponse notice, CancellationToken cancellation)
+    {
+        try
+        {
+            await _channel.Writer.WriteAsync((notice, _clock.GetTimestamp()), cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
         {
             // The merge is over.
         }

@@ -12,7 +12,8 @@ namespace ClusterMesh.Datapath.Observe.Store;
 public sealed class ObservedFlow
 {
     private readonly ulong _instance;
-    private FlowSlot _slot;
+    private FlowRecord _record;
+    private NameTable _names = NameTable.Empty;
     private ulong _sequence;
     private bool _endpointsKnown;
     private EndpointName? _source;
@@ -30,7 +31,7 @@ public sealed class ObservedFlow
     /// <summary>The node that saw it.</summary>
     public ObserverNode Node { get; }
 
-    public FlowRecord Record => _slot.Record;
+    public ref readonly FlowRecord Record => ref _record;
 
     public EndpointName? Source => Endpoints()._source;
 
@@ -40,20 +41,20 @@ public sealed class ObservedFlow
 
     public ServiceName? DestinationService => Services()._destinationService;
 
-    public uint SourceIdentity => IdentityOf(_slot.Record.SourceIdentity, Source, _slot.Record.Source);
+    public uint SourceIdentity => IdentityOf(_record.SourceIdentity, Source, _record.Source);
 
-    public uint DestinationIdentity => IdentityOf(_slot.Record.DestinationIdentity, Destination, _slot.Record.Destination);
+    public uint DestinationIdentity => IdentityOf(_record.DestinationIdentity, Destination, _record.Destination);
 
-    public IReadOnlyList<string> SourceLabels => _slot.Names.FindLabels(SourceIdentity) ?? Source?.Labels ?? [];
+    public IReadOnlyList<string> SourceLabels => _names.FindLabels(SourceIdentity) ?? Source?.Labels ?? [];
 
-    public IReadOnlyList<string> DestinationLabels => _slot.Names.FindLabels(DestinationIdentity) ?? Destination?.Labels ?? [];
+    public IReadOnlyList<string> DestinationLabels => _names.FindLabels(DestinationIdentity) ?? Destination?.Labels ?? [];
 
-    public string InterfaceName => _slot.Names.NameOfInterface(_slot.Record.Interface);
+    public string InterfaceName => _names.NameOfInterface(_record.Interface);
 
     /// <summary>Whether ports mean something for the packet's protocol.</summary>
-    public bool HasPorts => _slot.Record.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp;
+    public bool HasPorts => _record.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp;
 
-    public bool IsIp => !(_slot.Record.Source == default && _slot.Record.Destination == default);
+    public bool IsIp => !(_record.Source == default && _record.Destination == default);
 
     /// <summary>The same for every reader of the store, and never given twice.</summary>
     public string Uuid
@@ -69,7 +70,8 @@ public sealed class ObservedFlow
 
     public void Load(in FlowSlot slot, ulong sequence)
     {
-        _slot = slot;
+        _record = slot.Record;
+        _names = slot.Names;
         _sequence = sequence;
         _endpointsKnown = false;
         _servicesKnown = false;
@@ -89,8 +91,8 @@ public sealed class ObservedFlow
     {
         if (!_endpointsKnown)
         {
-            _source = IsIp ? _slot.Names.FindEndpoint(_slot.Record.Source) : null;
-            _destination = IsIp ? _slot.Names.FindEndpoint(_slot.Record.Destination) : null;
+            _source = IsIp ? _names.FindEndpoint(_record.Source) : null;
+            _destination = IsIp ? _names.FindEndpoint(_record.Destination) : null;
             _endpointsKnown = true;
         }
 
@@ -101,9 +103,9 @@ public sealed class ObservedFlow
     {
         if (!_servicesKnown)
         {
-            FlowRecord record = _slot.Record;
-            _sourceService = HasPorts ? _slot.Names.FindService(record.Source, record.SourcePort, record.Protocol) : null;
-            _destinationService = HasPorts ? _slot.Names.FindService(record.Destination, record.DestinationPort, record.Protocol) : null;
+            ref readonly FlowRecord record = ref _record;
+            _sourceService = HasPorts ? _names.FindService(record.Source, record.SourcePort, record.Protocol) : null;
+            _destinationService = HasPorts ? _names.FindService(record.Destination, record.DestinationPort, record.Protocol) : null;
             _servicesKnown = true;
         }
 

@@ -7,7 +7,7 @@ namespace ClusterMesh.Datapath.Observe.Store;
 public sealed record ObserverNode(string Cluster, string Name, string Version)
 {
     /// <summary>cluster/node, as Hubble names nodes.</summary>
-    public string FullName => $"{Cluster}/{Name}";
+    public string FullName { get; } = $"{Cluster}/{Name}";
 
     /// <summary>Where its observer listens, as clients are told: host:port or unix:///path.</summary>
     public string Address { get; init; } = "";

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using ClusterMesh.Datapath.Observe.Hubble.Health;
 using ClusterMesh.Datapath.Observe.Hubble.Observers;
 using ClusterMesh.Datapath.Observe.Hubble.Peers;
@@ -20,19 +22,38 @@ internal sealed class HubbleHost : IAsyncDisposable
     private readonly PeerConnections _connections = new(new());
     private readonly string _directory;
 
-    private HubbleHost(Action<IServiceCollection> services, Action<WebApplication> endpoints)
+    private HubbleHost(Action<IServiceCollection> services, Action<WebApplication> endpoints, X509Certificate2? certificate = null)
     {
         _directory = Directory.CreateTempSubdirectory("observe-").FullName;
         Socket = Path.Combine(_directory, "hubble.sock");
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(Socket, options => options.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenUnixSocket(Socket, options => options.Protocols = HttpProtocols.Http2);
+            if (certificate is not null)
+            {
+                kestrel.Listen(IPAddress.Loopback, 0, options =>
+                {
+                    options.Protocols = HttpProtocols.Http2;
+                    options.UseHttps(certificate);
+                });
+            }
+        });
+        if (certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+
         services(builder.Services);
         _application = builder.Build();
         endpoints(_application);
     }
 
     public string Socket { get; }
+
+    /// <summary>host:port; of a host with a certificate.</summary>
+    public string TcpAddress => _application.Urls.Single(url => url.StartsWith("https://", StringComparison.Ordinal))["https://".Length..];
 
     public PeerNode Self => new("self/self", $"unix://{Socket}");
 
@@ -49,6 +70,13 @@ internal sealed class HubbleHost : IAsyncDisposable
         HubbleHost host = new(
             services => services.AddSingleton(clock ?? TimeProvider.System).AddHubble(store, node ?? Sample.Node, peers ?? new()),
             application => application.MapHubble());
+        await host._application.StartAsync();
+        return host;
+    }
+
+    public static async Task<HubbleHost> StartTlsAsync(FlowStore store, X509Certificate2 certificate)
+    {
+        HubbleHost host = new(services => services.AddHubble(store, Sample.Node, new()), application => application.MapHubble(), certificate);
         await host._application.StartAsync();
         return host;
     }

@@ -1,3 +1,8 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using ClusterMesh.Datapath.Observe.Hubble.Observers;
 using ClusterMesh.Datapath.Observe.Hubble.Relays;
 using ClusterMesh.Datapath.Observe.Relay;
@@ -69,14 +74,56 @@ public sealed class RelayTests : IAsyncLifetime
     public async Task A_node_that_does_not_answer_is_named()
     {
         _west.Add([Sample.Syn()]);
-        _peers.Set([_westPeer, new("south/c", "unix:///nowhere/hubble.sock")]);
+        _peers.Set([_westPeer, new("south/c", "unix:///nowhere/hubble.sock"), new("south/d", "nonsense")]);
         IReadOnlyList<GetFlowsResponse> all = await _relay.GetFlowsAsync(new());
-        Assert.Equal((NodeState.NodeUnavailable, "south/c"), (all[1].NodeStatus.StateChange, all[1].NodeStatus.NodeNames[0]));
+        Assert.Equal((NodeState.NodeUnavailable, "south/c south/d"), (all[1].NodeStatus.StateChange, string.Join(' ', all[1].NodeStatus.NodeNames)));
+        Assert.EndsWith("south/d: 'nonsense' is neither host:port nor unix:///path", all[1].NodeStatus.Message);
         Assert.Equal("west/a", all[2].NodeName);
         ServerStatusResponse status = await _relay.Observer.ServerStatusAsync(new());
-        Assert.Equal((1u, 1u, "south/c"), (status.NumConnectedNodes!.Value, status.NumUnavailableNodes!.Value, Assert.Single(status.UnavailableNodes)));
+        Assert.Equal((1u, 2u, "south/c south/d"), (status.NumConnectedNodes!.Value, status.NumUnavailableNodes!.Value, string.Join(' ', status.UnavailableNodes)));
         GetNodesResponse nodes = await _relay.Observer.GetNodesAsync(new());
-        Assert.Equal(["south/c NodeUnavailable", "west/a NodeConnected"], nodes.Nodes.Select(node => $"{node.Name} {node.State}"));
+        Assert.Equal(["south/c NodeUnavailable", "south/d NodeUnavailable", "west/a NodeConnected"], nodes.Nodes.Select(node => $"{node.Name} {node.State}"));
+    }
+
+    [Fact]
+    public async Task A_node_that_takes_connections_and_says_nothing_is_unavailable()
+    {
+        using TcpListener silent = new(IPAddress.Loopback, 0);
+        silent.Start();
+        PeerList peers = new();
+        peers.Set([_westPeer, new("south/c", silent.LocalEndpoint.ToString()!)]);
+        _west.Add([Sample.Syn()]);
+        await using HubbleHost relay = await HubbleHost.StartRelayAsync(peers, s_settings with { ConnectTimeout = TimeSpan.FromMilliseconds(500) });
+        IReadOnlyList<GetFlowsResponse> all = await relay.GetFlowsAsync(new());
+        Assert.Equal(
+            [GetFlowsResponse.ResponseTypesOneofCase.NodeStatus, GetFlowsResponse.ResponseTypesOneofCase.NodeStatus, GetFlowsResponse.ResponseTypesOneofCase.Flow],
+            all.Select(response => response.ResponseTypesCase));
+        Assert.Equal("south/c", Assert.Single(all[1].NodeStatus.NodeNames));
+        Assert.Equal("south/c: no answer within 0.5 s", all[1].NodeStatus.Message);
+    }
+
+    // As over a network: TCP, and a certificate that only this test's authority vouches for.
+    [Fact]
+    public async Task Nodes_may_speak_TLS()
+    {
+        const string Name = "c.south.hubble-grpc.cilium.io";
+        using X509Certificate2 certificate = MakeCertificate(Name);
+        FlowStore store = Sample.Store();
+        store.Add([Sample.Syn()]);
+        await using HubbleHost node = await HubbleHost.StartTlsAsync(store, certificate);
+        IReadOnlyList<GetFlowsResponse> good = await ReadAsync(certificate, Name);
+        Assert.True(good[^1].NodeName == "west/west-worker", good[^1].ToString());
+        Assert.Equal(NodeState.NodeUnavailable, Assert.Single(await ReadAsync(certificate, "other.name")).NodeStatus.StateChange);
+        using X509Certificate2 stranger = MakeCertificate(Name);
+        Assert.Equal(NodeState.NodeUnavailable, Assert.Single(await ReadAsync(stranger, Name)).NodeStatus.StateChange);
+
+        async Task<IReadOnlyList<GetFlowsResponse>> ReadAsync(X509Certificate2 trusted, string name)
+        {
+            PeerList peers = new();
+            peers.Set([new("south/c", node.TcpAddress, name)]);
+            await using HubbleHost relay = await HubbleHost.StartRelayAsync(peers, s_settings with { Tls = _ => Trusting(trusted) });
+            return await relay.GetFlowsAsync(new());
+        }
     }
 
     [Fact]
@@ -138,6 +185,21 @@ public sealed class RelayTests : IAsyncLifetime
     {
         RpcException e = await Assert.ThrowsAsync<RpcException>(() => _relay.GetFlowsAsync(new() { First = true, Follow = true }));
         Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
+    }
+
+    private static SslClientAuthenticationOptions Trusting(X509Certificate2 certificate) => new()
+    {
+        CertificateChainPolicy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { certificate }, RevocationMode = X509RevocationMode.NoCheck },
+    };
+
+    private static X509Certificate2 MakeCertificate(string name)
+    {
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        CertificateRequest request = new("CN=" + name, key, HashAlgorithmName.SHA256);
+        SubjectAlternativeNameBuilder names = new();
+        names.AddDnsName(name);
+        request.CertificateExtensions.Add(names.Build());
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
     private static async Task<string> NextAsync(AsyncServerStreamingCall<GetFlowsResponse> call)

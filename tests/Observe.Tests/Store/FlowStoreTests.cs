@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Observe.Filters;
 using ClusterMesh.Datapath.Observe.Names;
 using ClusterMesh.Datapath.Observe.Store;
 using ClusterMesh.Datapath.Pipeline.Events;
@@ -116,6 +117,41 @@ public sealed class FlowStoreTests
         FlowStore store = Sample.Store();
         store.Add([Sample.Syn() with { Version = 2 }, default, Sample.Syn()]);
         Assert.Equal((1ul, 1ul, 2ul), (store.Status.Count, store.Status.Seen, store.Status.Refused));
+    }
+
+    // The agent's collections cost the forwarder processor time, too.
+    [Fact]
+    public void Keeping_an_event_and_looking_at_it_makes_no_objects()
+    {
+        FlowStore store = Sample.Store(capacity: 1024);
+        FlowRecord[] batch = [.. Enumerable.Range(0, 256).Select(i => i % 2 == 0 ? Sample.Syn(i) : Sample.ToService(i))];
+        Func<ObservedFlow, bool> matches = FlowFilters.Compile(
+            [new() { SourcePod = { "default/curl" }, DestinationLabel = { "app=webpod" }, DestinationPort = { "80" } }, new() { DestinationService = { "x/y" } }], []);
+        ObservedFlow flow = new(Sample.Node, store.Instance);
+        FlowSlot[] slots = new FlowSlot[256];
+        int found = Run(100);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        found += Run(1000);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.Equal(1100 * 128, found);
+
+        int Run(int times)
+        {
+            int count = 0;
+            for (int i = 0; i < times; i++)
+            {
+                ulong sequence = store.Next;
+                store.Add(batch);
+                int read = store.Read(ref sequence, slots);
+                for (int n = 0; n < read; n++)
+                {
+                    flow.Load(slots[n], sequence + (ulong)n);
+                    count += matches(flow) ? 1 : 0;
+                }
+            }
+
+            return count;
+        }
     }
 
     [Fact]
