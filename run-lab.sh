@@ -25,6 +25,8 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-traffic.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
+# shellcheck source=lab/acceptance-services.sh
+source "$ROOT/lab/acceptance-services.sh"
 # shellcheck source=lab/bench-worlds.sh
 source "$ROOT/lab/bench-worlds.sh"
 # shellcheck source=lab/bench-kernel.sh
@@ -35,6 +37,8 @@ source "$ROOT/lab/bench-measures.sh"
 source "$ROOT/lab/bench.sh"
 # shellcheck source=lab/offloads.sh
 source "$ROOT/lab/offloads.sh"
+# shellcheck source=lab/paths.sh
+source "$ROOT/lab/paths.sh"
 # shellcheck source=lab/overload.sh
 source "$ROOT/lab/overload.sh"
 # shellcheck source=lab/commands.sh

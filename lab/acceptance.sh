@@ -16,6 +16,8 @@ acceptance() {
         offload_pairs 64
         overload 600
     fi
+    services_told
+    paths
     idle_processor 10
     second_forwarder
     bad_node_file

@@ -64,6 +64,11 @@ public static class ChangeTranslator
     {
         SortedSet<IpPrefix> cidrs = [];
         IReadOnlyList<string> texts = section.NonMasqueradeCidrs ?? [];
+        if (local.Flows.IpMasqAgentConfigPath is { } path && (texts.Count > 0 || section.MasqLinkLocal || section.MasqLinkLocalIpv6))
+        {
+            throw place.Refuse($"the exemptions come from {ValueText.Quote(path)} (flows.ipMasqAgentConfigPath); write them there");
+        }
+
         for (int i = 0; i < texts.Count; i++)
         {
             cidrs.Add(ValueParser.LooseCidr(texts[i], place.Field("nonMasqueradeCIDRs").Item(i)));

@@ -59,6 +59,9 @@ internal sealed class DocumentBinder
             case JsonTypeInfoKind.Object:
                 WriteObject(node, shape, place);
                 break;
+            case JsonTypeInfoKind.Dictionary:
+                WriteMap(node, place);
+                break;
             case JsonTypeInfoKind.Enumerable:
                 WriteList(node, shape, place);
                 break;
@@ -98,6 +101,31 @@ internal sealed class DocumentBinder
         _writer.WriteEndObject();
     }
 
+    /// <summary>Texts by names that are the person's own.</summary>
+    private void WriteMap(YamlNode node, Place place)
+    {
+        if (node is not YamlMapping mapping)
+        {
+            throw place.Refuse($"expected names with values such as 'name: value', found {Found(node)}");
+        }
+
+        HashSet<string> seen = [];
+        _writer.WriteStartObject();
+        foreach ((YamlScalar key, YamlNode value) in mapping.Fields)
+        {
+            Place field = place.Field(IsClean(key.Value) ? key.Value : ValueText.Quote(key.Value));
+            if (!IsClean(key.Value) || !seen.Add(key.Value))
+            {
+                throw field.RefuseLine(key.Line, IsClean(key.Value) ? "the name is given twice; keep one" : "the name holds control or broken characters; remove them");
+            }
+
+            _writer.WritePropertyName(key.Value);
+            Write(value, _options.GetTypeInfo(typeof(string)), field);
+        }
+
+        _writer.WriteEndObject();
+    }
+
     private void WriteList(YamlNode node, JsonTypeInfo shape, Place place)
     {
         if (node is not YamlSequence list)
@@ -119,7 +147,7 @@ internal sealed class DocumentBinder
     private void WriteScalar(YamlNode node, Type type, Place place)
     {
         YamlScalar? scalar = node as YamlScalar;
-        if (type == typeof(int))
+        if (type == typeof(int) || type == typeof(int?))
         {
             WriteNumber(scalar, node, place);
         }

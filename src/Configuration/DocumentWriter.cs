@@ -1,6 +1,5 @@
 using System.Globalization;
 using ClusterMesh.Datapath.Control.Documents;
-using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Wire;
 
@@ -28,6 +27,7 @@ public static class DocumentWriter
                 ClusterId = local.ClusterId,
                 Addresses = [.. local.Addresses.Select(a => $"{a.Address}/{a.OnLink.FamilyLength}")],
                 PodCidrs = Texts(local.PodCidrs),
+                Labels = local.Labels.Count == 0 ? null : new SortedDictionary<string, string>(local.Labels.ToDictionary(), StringComparer.Ordinal),
                 RouterAddresses = Texts(local.RouterAddresses),
             },
             Socket = socketPath,
@@ -41,17 +41,20 @@ public static class DocumentWriter
                 Ipv4NativeRoutingCidr = NativeCidr(local, isIpv4: true),
                 Ipv6NativeRoutingCidr = NativeCidr(local, isIpv4: false),
             },
+            LoadBalancer = LoadBalancer(local.LoadBalancer),
             Masquerade = current.Masquerade is MasqueradeSpec masquerade ? Masquerade(masquerade, local) : null,
             Tables = new TablesSection
             {
                 ConntrackEntries = local.ConntrackEntries,
                 SnatEntries = local.SnatEntries,
+                AffinityEntries = local.AffinityEntries,
                 NodePortRange = string.Create(CultureInfo.InvariantCulture, $"{local.NodePortFirst}-{local.NodePortLast}"),
             },
+            Flows = FlowsTranslator.Write(local.Flows),
             Endpoints = [.. (current.Endpoints ?? []).Select(Endpoint)],
             Nodes = [.. (current.Nodes ?? []).Select(Node)],
             Routes = [.. (current.Routes ?? []).Select(r => new RouteDocument { Prefix = r.Prefix.ToString(), Via = r.Via.ToString() })],
-            Services = [.. (current.Services ?? []).Select(Service)],
+            Services = [.. (current.Services ?? []).Select(ServiceWriter.Write)],
         };
     }
 
@@ -83,13 +86,15 @@ public static class DocumentWriter
     }
 
     // The list holds the link-local CIDRs already; the two switches say whether they were put there.
-    private static MasqueradeSection Masquerade(MasqueradeSpec masquerade, LocalNodeSpec local) => new()
-    {
-        Enabled = masquerade.Enabled,
-        NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
-        MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
-        MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
-    };
+    private static MasqueradeSection Masquerade(MasqueradeSpec masquerade, LocalNodeSpec local) => local.Flows.IpMasqAgentConfigPath is not null
+        ? new() { Enabled = masquerade.Enabled }
+        : new()
+        {
+            Enabled = masquerade.Enabled,
+            NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
+            MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
+            MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
+        };
 
     private static EndpointDocument Endpoint(EndpointSpec endpoint) => new()
     {
@@ -109,29 +114,15 @@ public static class DocumentWriter
         PodCidrs = Texts(node.PodCidrs),
     };
 
-    private static ServiceDocument Service(ServiceSpec service) => new()
+    private static LoadBalancerSection LoadBalancer(LoadBalancerSpec spec) => new()
     {
-        Name = service.Name,
-        Protocol = service.Protocol switch
-        {
-            IpProtocol.Udp => "UDP",
-            IpProtocol.Sctp => "SCTP",
-            _ => "TCP",
-        },
-        Frontends = [.. service.Frontends.Select(f => new FrontendDocument
-        {
-            Type = f.Type == ServiceType.NodePort ? "NodePort" : "ClusterIP",
-            Address = f.Address?.ToString(),
-            Port = f.Port,
-        })],
-        Backends = [.. service.Backends.Select(b => new BackendDocument
-        {
-            Address = b.Address.ToString(),
-            Port = b.Port,
-            Cluster = b.Cluster,
-            Node = b.Node.Length == 0 ? null : b.Node,
-            State = b.State == BackendState.Active ? null : "terminating",
-        })],
+        Algorithm = spec.Algorithm == LoadBalancingAlgorithm.Maglev ? "maglev" : "random",
+        MaglevTableSize = spec.MaglevTableSize,
+        MaglevHashSeed = spec.MaglevSeed.ToString(),
+        ExternalClusterIp = spec.IsClusterIpExternal,
+        SourceRangeAllTypes = spec.HasSourceRangesOnAllTypes,
+        ServiceTopology = spec.HasServiceTopology,
+        ServiceLoopbackIpv4 = spec.LoopbackIpv4.ToString(),
     };
 
     private static string[] Texts<T>(IReadOnlyList<T> values)

@@ -51,6 +51,11 @@ public sealed class NodeFile
             Services = document.Services,
         };
         DesiredChange initial = ChangeTranslator.Translate(start, replace: true, local, origin);
+        if (local.Flows.IpMasqAgentConfigPath is { } path)
+        {
+            initial = initial with { Masquerade = initial.Masquerade! with { NonMasqueradeCidrs = IpMasqAgentFile.Read(path, local) } };
+        }
+
         return new NodeFile(document, local, initial, Socket(document.Socket, local, Place.Root(origin).Field("socket")));
     }
 

@@ -44,10 +44,14 @@ internal static class NodeTranslator
         Place routingPlace = root.Field("routing");
         CheckMode(routing.Mode, routingPlace.Field("mode"));
         int mtu = Mtu(routing.Mtu, usesIpv6, routingPlace.Field("mtu"));
+        FlowOptions flows = FlowsTranslator.Translate(document.Flows, root.Field("flows"));
+
+        // With ip-masq-agent a native-routing CIDR counts only where one is given.
+        List<IpPrefix> assumed = flows.IpMasqAgentConfigPath is null ? podCidrs : [];
         List<IpPrefix> native =
         [
-            .. NativeCidrs(routing.Ipv4NativeRoutingCidr, isIpv4: true, podCidrs, routingPlace.Field("ipv4NativeRoutingCIDR")),
-            .. NativeCidrs(routing.Ipv6NativeRoutingCidr, isIpv4: false, podCidrs, routingPlace.Field("ipv6NativeRoutingCIDR")),
+            .. NativeCidrs(routing.Ipv4NativeRoutingCidr, isIpv4: true, assumed, routingPlace.Field("ipv4NativeRoutingCIDR")),
+            .. NativeCidrs(routing.Ipv6NativeRoutingCidr, isIpv4: false, assumed, routingPlace.Field("ipv6NativeRoutingCIDR")),
         ];
 
         HostPortSpec? host = document.Host is HostSection h ? Host(h, cluster, name, root.Field("host")) : null;
@@ -65,7 +69,13 @@ internal static class NodeTranslator
             native, host, uplink,
             ValueParser.InRange(document.Tables.ConntrackEntries, LeastEntries, MostEntries, tables.Field("conntrackEntries"), "table size"),
             ValueParser.InRange(document.Tables.SnatEntries, LeastEntries, MostEntries, tables.Field("snatEntries"), "table size"),
-            first, last, node.Source);
+            first, last, node.Source)
+        {
+            Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
+            LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
+            AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
+            Flows = flows,
+        };
     }
 
     private static int ClusterId(int id, string cluster, Place place)

@@ -9,6 +9,11 @@ namespace ClusterMesh.Datapath.Configuration;
 /// <summary>One service of a document -> <see cref="ServiceSpec"/>. A service without backends is right: its clients are told so.</summary>
 internal static class ServiceTranslator
 {
+    /// <summary>Kubernetes' default, three hours, and its limit, a day.</summary>
+    private const int DefaultAffinitySeconds = 10_800;
+
+    private const int MostAffinitySeconds = 86_400;
+
     public static ServiceSpec Translate(ServiceDocument document, LocalNodeSpec local, Place place)
     {
         string name = ValueParser.Name(document.Name, place.Field("name"), "default/webpod");
@@ -22,12 +27,67 @@ internal static class ServiceTranslator
             frontends.Add(Frontend(frontendDocuments[i], local, frontendsPlace.Item(i)));
         }
 
-        if (frontends.Count == 0)
+        if (frontends.Count == 0 != document.Headless)
         {
-            throw frontendsPlace.Refuse("a service needs a frontend; add one such as {address: 10.2.0.1, port: 80}");
+            throw frontendsPlace.Refuse(document.Headless
+                ? "a headless service has no frontends; remove them, or headless"
+                : "a service needs a frontend; add one such as {address: 10.2.0.1, port: 80}, or say headless: true");
         }
 
-        return new ServiceSpec(name, protocol, frontends, Backends(document.Backends ?? [], frontends, local, place.Field("backends")), place.Source);
+        var spec = new ServiceSpec(name, protocol, frontends, BackendTranslator.Translate(document.Backends ?? [], frontends, local, place.Field("backends")), place.Source)
+        {
+            AffinitySeconds = AffinitySeconds(document, place),
+            IsExternalLocal = IsLocal(document.ExternalTrafficPolicy, place.Field("externalTrafficPolicy")),
+            IsInternalLocal = IsLocal(document.InternalTrafficPolicy, place.Field("internalTrafficPolicy")),
+            SourceRanges = SourceRanges(document.LoadBalancerSourceRanges ?? [], place.Field("loadBalancerSourceRanges")),
+            UsesTopology = IsClose(document.TrafficDistribution, place.Field("trafficDistribution")),
+        };
+        return ServiceAnnotations.Apply(spec, document.Annotations, place.Field("annotations"));
+    }
+
+    private static uint AffinitySeconds(ServiceDocument document, Place place)
+    {
+        Place timeout = place.Field("sessionAffinityTimeoutSeconds");
+        switch (document.SessionAffinity)
+        {
+            case null or "None":
+                return document.SessionAffinityTimeoutSeconds is null
+                    ? 0u
+                    : throw timeout.Refuse("there is no session affinity that it could end; add sessionAffinity: ClientIP or remove it");
+            case "ClientIP":
+                return (uint)ValueParser.InRange(document.SessionAffinityTimeoutSeconds ?? DefaultAffinitySeconds, 1, MostAffinitySeconds, timeout, "timeout in seconds");
+            default:
+                throw place.Field("sessionAffinity").Refuse($"{ValueText.Quote(document.SessionAffinity)} is no session affinity; use None or ClientIP");
+        }
+    }
+
+    private static bool IsLocal(string? policy, Place place) => policy switch
+    {
+        null or "Cluster" => false,
+        "Local" => true,
+        _ => throw place.Refuse($"{ValueText.Quote(policy)} is no traffic policy; use Cluster or Local"),
+    };
+
+    private static bool IsClose(string? distribution, Place place) => distribution switch
+    {
+        null => false,
+        "PreferClose" => true,
+        _ => throw place.Refuse($"{ValueText.Quote(distribution)} is no traffic distribution; use PreferClose or leave it out"),
+    };
+
+    private static List<IpPrefix> SourceRanges(IReadOnlyList<string> texts, Place place)
+    {
+        List<IpPrefix> ranges = new(texts.Count);
+        for (int i = 0; i < texts.Count; i++)
+        {
+            IpPrefix range = ValueParser.LooseCidr(texts[i], place.Item(i));
+            if (!ranges.Contains(range))
+            {
+                ranges.Add(range);
+            }
+        }
+
+        return ranges;
     }
 
     private static IpProtocol Protocol(string? text, Place place) => text switch
@@ -35,7 +95,8 @@ internal static class ServiceTranslator
         null or "TCP" => IpProtocol.Tcp,
         "UDP" => IpProtocol.Udp,
         "SCTP" => IpProtocol.Sctp,
-        _ => throw place.Refuse($"{ValueText.Quote(text)} is no protocol of services; use TCP, UDP or SCTP"),
+        "ANY" => ServiceTable.AnyProtocol,
+        _ => throw place.Refuse($"{ValueText.Quote(text)} is no protocol of services; use TCP, UDP, SCTP or ANY"),
     };
 
     private static FrontendSpec Frontend(FrontendDocument? document, LocalNodeSpec local, Place place)
@@ -47,22 +108,25 @@ internal static class ServiceTranslator
 
         return document.Type switch
         {
-            null or "ClusterIP" => ClusterIp(document, place),
+            null or "ClusterIP" => AtAddress(ServiceType.ClusterIP, document, place),
+            "LoadBalancer" => AtAddress(ServiceType.LoadBalancer, document, place),
+            "ExternalIPs" => AtAddress(ServiceType.ExternalIPs, document, place),
+            "HostPort" when !string.IsNullOrEmpty(document.Address) => AtAddress(ServiceType.HostPort, document, place),
+            "HostPort" => new FrontendSpec(ServiceType.HostPort, null, ValueParser.Port(document.Port, place.Field("port"))),
             "NodePort" => NodePort(document, local, place),
-            _ => throw place.Field("type").Refuse($"{ValueText.Quote(document.Type)} is no type of frontend; use ClusterIP or NodePort"),
+            _ => throw place.Field("type").Refuse($"{ValueText.Quote(document.Type)} is no type of frontend; use ClusterIP, NodePort, LoadBalancer, ExternalIPs or HostPort"),
         };
     }
 
-    private static FrontendSpec ClusterIp(FrontendDocument document, Place place)
+    private static FrontendSpec AtAddress(ServiceType type, FrontendDocument document, Place place)
     {
         Place addressPlace = place.Field("address");
         if (string.IsNullOrEmpty(document.Address))
         {
-            throw addressPlace.Refuse("a ClusterIP frontend needs an address; add it");
+            throw addressPlace.Refuse($"a{(type == ServiceType.ExternalIPs ? "n" : "")} {type} frontend needs an address; add it");
         }
 
-        return new FrontendSpec(
-            ServiceType.ClusterIP, ValueParser.UnicastAddress(document.Address, addressPlace), ValueParser.Port(document.Port, place.Field("port")));
+        return new FrontendSpec(type, ValueParser.UnicastAddress(document.Address, addressPlace), ValueParser.Port(document.Port, place.Field("port")));
     }
 
     private static FrontendSpec NodePort(FrontendDocument document, LocalNodeSpec local, Place place)
@@ -78,61 +142,4 @@ internal static class ServiceTranslator
             : throw place.Field("port").Refuse(string.Create(CultureInfo.InvariantCulture,
                 $"{port} is outside the node's NodePort range {local.NodePortFirst}-{local.NodePortLast}; use a port from there"));
     }
-
-    private static List<BackendSpec> Backends(
-        IReadOnlyList<BackendDocument> documents, List<FrontendSpec> frontends, LocalNodeSpec local, Place place)
-    {
-        // A NodePort serves the families of the node's addresses; both while the node has none.
-        bool hasNodePort = frontends.Exists(f => f.Address is null);
-        bool servesIpv4 = frontends.Exists(f => f.Address is { IsIpv4: true }) || (hasNodePort && HasFamily(local, isIpv4: true));
-        bool servesIpv6 = frontends.Exists(f => f.Address is { IsIpv4: false }) || (hasNodePort && HasFamily(local, isIpv4: false));
-
-        List<BackendSpec> backends = new(documents.Count);
-        HashSet<(IpAddress Address, ushort Port)> seen = new(documents.Count);
-        for (int i = 0; i < documents.Count; i++)
-        {
-            Place item = place.Item(i);
-            BackendSpec backend = Backend(documents[i], local, item);
-            if (!(backend.Address.IsIpv4 ? servesIpv4 : servesIpv6))
-            {
-                throw item.Field("address").Refuse(
-                    $"{backend.Address} would never be used, as the service has no IPv{(backend.Address.IsIpv4 ? 4 : 6)} frontend; add one or remove the backend");
-            }
-
-            if (!seen.Add((backend.Address, backend.Port)))
-            {
-                throw item.Refuse(string.Create(CultureInfo.InvariantCulture,
-                    $"backend {backend.Address} port {backend.Port} is in this service already; keep one"));
-            }
-
-            backends.Add(backend);
-        }
-
-        return backends;
-    }
-
-    private static BackendSpec Backend(BackendDocument? document, LocalNodeSpec local, Place place)
-    {
-        if (document is null)
-        {
-            throw place.Refuse("the item is empty; give its fields or remove it");
-        }
-
-        return new BackendSpec(
-            ValueParser.UnicastAddress(document.Address, place.Field("address")),
-            ValueParser.Port(document.Port, place.Field("port")),
-            document.Cluster is null ? local.Cluster : ValueParser.ClusterName(document.Cluster, place.Field("cluster")),
-            document.Node is null ? "" : ValueParser.NodeName(document.Node, place.Field("node")),
-            State(document.State, place.Field("state")));
-    }
-
-    private static BackendState State(string? text, Place place) => text switch
-    {
-        null or "active" => BackendState.Active,
-        "terminating" => BackendState.Terminating,
-        _ => throw place.Refuse($"{ValueText.Quote(text)} is no backend state; use active or terminating"),
-    };
-
-    private static bool HasFamily(LocalNodeSpec local, bool isIpv4) =>
-        local.Addresses.Count == 0 || local.Addresses.Any(a => a.Address.IsIpv4 == isIpv4);
 }

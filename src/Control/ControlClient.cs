@@ -94,6 +94,12 @@ public sealed class ControlClient : IAsyncDisposable
     public Task<ChangeResult> ApplyAsync(ApplyMode mode, ChangeDocument config, CancellationToken cancellation = default) =>
         CallAsync("apply", new ApplyRequest(mode, config), ControlJson.Default.ApplyRequest, ControlJson.Tolerant.ChangeResult, cancellation);
 
+    public Task<MaglevResult> GetMaglevAsync(string service, int? tableSize, CancellationToken cancellation = default) =>
+        CallAsync("maglev", new MaglevRequest(service, tableSize), ControlJson.Default.MaglevRequest, ControlJson.Tolerant.MaglevResult, cancellation);
+
+    public Task<SelectResult> SelectAsync(string service, string from, CancellationToken cancellation = default) =>
+        CallAsync("select", new SelectRequest(service, from), ControlJson.Default.SelectRequest, ControlJson.Tolerant.SelectResult, cancellation);
+
     public Task<ChangeResult> DeleteAsync(string kind, IReadOnlyList<string> names, CancellationToken cancellation = default) =>
         CallAsync("delete", new DeleteRequest(kind, names), ControlJson.Default.DeleteRequest, ControlJson.Tolerant.ChangeResult, cancellation);
 

@@ -18,6 +18,9 @@ internal static class ControlMethods
             (r, _) => new(node.Apply(r.Config, r.Mode == ApplyMode.Replace)));
         server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult,
             (r, _) => new(node.Delete(KindOf(r.Kind), r.Names)));
+        var services = new ServiceAnswers(node);
+        server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
+        server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
         server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
         server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
         server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));

@@ -25,6 +25,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
+    private IpMasqAgentWatch? _ipMasqAgent;
     private bool _isStopping;
 
     private NodeRuntime(NodeFile file, ForwarderOptions options)
@@ -32,7 +33,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _file = file;
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
-        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed);
+        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed, fragments: file.Local.Flows.Fragments, affinityCapacity: file.Local.AffinityEntries);
         _worker = new Worker(Live, _writer.Current, PortEngine.Open(options.Engine, Live.Counters), new SpinPolicy(options.SpinMicroseconds), WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
@@ -76,6 +77,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             }
 
             runtime.OpenSharedMemory();
+            runtime.WatchIpMasqAgent();
 
             return runtime;
         }
@@ -99,6 +101,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
     public ChangeResult Apply(ChangeDocument change, bool replace) => Change(writer =>
     {
         DesiredChange desired = ChangeTranslator.Translate(change, replace, Local, DocumentOrigin.Request);
+        if (_ipMasqAgent is not null && desired.Masquerade is not null)
+        {
+            desired = desired with { Masquerade = desired.Masquerade with { NonMasqueradeCidrs = writer.Desired.Masquerade.NonMasqueradeCidrs } };
+        }
+
         return (writer.Plan(desired), (desired.Endpoints ?? []).Select(e => e.Name));
     });
 
@@ -123,6 +130,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
@@ -171,6 +179,15 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             var settings = new SharedMemoryUplink.Settings(directory, $"{Local.Cluster}/{Local.Name}", Local.Uplink.Mac, StateWriter.UplinkPort);
             _sharedMemory = new SharedMemoryUplink(settings, _worker, () => Read(w => w.Desired.Nodes.Values.Select(n => $"{n.Cluster}/{n.Name}").ToArray()), Log.Write);
+        }
+    }
+
+    private void WatchIpMasqAgent()
+    {
+        if (Local.Flows.IpMasqAgentConfigPath is { } path)
+        {
+            _ipMasqAgent = new IpMasqAgentWatch(path, Local, _file.Initial.Masquerade!.NonMasqueradeCidrs, cidrs => Change(writer =>
+                (writer.Plan(new DesiredChange { Masquerade = writer.Desired.Masquerade with { NonMasqueradeCidrs = cidrs } }), [])));
         }
     }
 

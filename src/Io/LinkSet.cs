@@ -95,7 +95,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
                     IngressPort = _port,
                     Start = start + VirtioNetHeader.Length,
                     Length = length - VirtioNetHeader.Length,
-                    Offload = VirtioNetHeader.Read(buffers.BufferOf(buffer)[start..]),
+                    Offload = VirtioNetHeader.ReadReceived(buffers.BufferOf(buffer)[start..]),
                 });
             }
         }

@@ -15,6 +15,7 @@ public abstract class PortEngine : IDisposable
     private readonly LinkSet _links;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
+    private readonly byte[] _whole = new byte[TapPort.LongestFrame];
     private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestFrame, pinned: true);
     private int _attachedCount;
     private int _mostAttachedCount;
@@ -209,7 +210,7 @@ public abstract class PortEngine : IDisposable
             int start = frame.Start - VirtioNetHeader.Length;
             int length = frame.Length + VirtioNetHeader.Length;
             frame.Offload.WriteTo(Buffers.BufferOf(frame.Buffer).Slice(start, length));
-            if (_links.Count > 0 && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
+            if (_links.Count > 0 && !frame.Offload.IsToBeFragmented && _links.TrySend(frame.EgressPort, frame.Buffer, start, length))
             {
                 return;
             }
@@ -218,7 +219,7 @@ public abstract class PortEngine : IDisposable
             {
                 CountSent(frame.EgressPort, length, PortStatus.Gone);
             }
-            else if (port.Offloads != TapOffloads.All && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
+            else if ((port.Offloads != TapOffloads.All || frame.Offload.IsToBeFragmented) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
             {
                 Flush();
                 SendSegments(frame.EgressPort, port, Buffers.BufferOf(frame.Buffer).Slice(start, length));
@@ -236,7 +237,7 @@ public abstract class PortEngine : IDisposable
     /// <summary>Sends a frame that is no part of the burst, virtio header first, behind all that was completed before.</summary>
     public void Transmit(int id, Span<byte> frame)
     {
-        if (_links.Count > 0 && _links.TrySend(id, frame))
+        if (_links.Count > 0 && !VirtioNetHeader.Read(frame).IsToBeFragmented && _links.TrySend(id, frame))
         {
             return;
         }
@@ -319,11 +320,15 @@ public abstract class PortEngine : IDisposable
     /// <summary>Makes of a packet what the port can take.</summary>
     private void SendSegments(int id, TapPort port, Span<byte> packet)
     {
-        var segmenter = new Segmenter(packet, port.Offloads);
+        var cutter = new FrameCutter(packet, port.Offloads, _whole);
         int count = 0;
-        for (; segmenter.TryNext(_segment, out int length); count++)
+        for (; cutter.TryNext(_segment, out int length); count++)
         {
-            CountSent(id, length, port.TryTransmit(_segment.AsSpan(0, length)));
+            Span<byte> piece = _segment.AsSpan(0, length);
+            if (_links.Count == 0 || !_links.TrySend(id, piece))
+            {
+                CountSent(id, length, port.TryTransmit(piece));
+            }
         }
 
         if (count == 0)
@@ -339,7 +344,7 @@ public abstract class PortEngine : IDisposable
         IngressPort = id,
         Start = PacketContext.Headroom,
         Length = Math.Max(0, length - VirtioNetHeader.Length),
-        Offload = VirtioNetHeader.Read(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..]),
+        Offload = VirtioNetHeader.ReadReceived(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..]),
     };
 
     private protected TapPort? PortOf(int id) => _ports[id];

@@ -193,7 +193,11 @@ public sealed class Worker : IDisposable
                 _engine.Complete(burst.Frames[completed++]);
             }
 
-            FlushOutbox();
+            do
+            {
+                FlushOutbox();
+            }
+            while (_pipeline.ProcessReleased(snapshot, now));
         }
     }
 

@@ -15,11 +15,11 @@ public enum DropReason : byte
     [Description("Invalid source ip")]
     InvalidSource = 132,
 
-    /// <summary>Lengths, versions or a checksum do not fit each other, or an ICMP error quotes a packet that its receiver never sent.</summary>
+    /// <summary>Lengths, versions or a checksum do not fit each other, a fragment cannot be part of any datagram or is one of ICMP, or an ICMP error quotes a packet that its receiver never sent.</summary>
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
-    /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by.</summary>
+    /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by and may not be fragmented; its sender is told the MTU.</summary>
     [Description("Fragmentation needed")]
     FragmentationNeeded = 136,
 
@@ -31,9 +31,13 @@ public enum DropReason : byte
     [Description("Unsupported L3 protocol")]
     UnsupportedNetworkProtocol = 139,
 
-    /// <summary>An ICMPv4 error of a masqueraded flow has a code above 15, the last that is assigned.</summary>
+    /// <summary>An ICMPv4 error of a masqueraded flow has a code that is not assigned: destination unreachable above 15, time exceeded above 1.</summary>
     [Description("Unknown ICMPv4 code")]
     UnknownIcmpCode = 143,
+
+    /// <summary>An ICMPv6 error of a masqueraded flow has a code that is not assigned: destination unreachable above 6, time exceeded above 1.</summary>
+    [Description("Unknown ICMPv6 code")]
+    UnknownIcmpv6Code = 145,
 
     /// <summary>The destination names no host that can be routed to: multicast, broadcast, loopback, IPv6 link-local or unspecified.</summary>
     [Description("Unknown L3 target address")]
@@ -55,7 +59,11 @@ public enum DropReason : byte
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
-    /// <summary>The destination is a frontend whose service has no backend.</summary>
+    /// <summary>The packet is a fragment, and the node is told not to follow them (flows.fragments: drop).</summary>
+    [Description("IP fragmentation not supported")]
+    FragmentsNotSupported = 157,
+
+    /// <summary>The destination is a frontend whose service has no backend that takes new flows, of which by option (flows.serviceNoBackendResponse) its sender is told; or nobody is at this port of an address of services.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
 
@@ -79,7 +87,7 @@ public enum DropReason : byte
     [Description("Is a ClusterIP")]
     ClusterIp = 174,
 
-    /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago.</summary>
+    /// <summary>A later fragment came, and the first, which has the ports, was not seen or is too long ago, or did not come while the later one waited.</summary>
     [Description("First logical datagram fragment not found")]
     FirstFragmentMissing = 175,
 
@@ -87,11 +95,15 @@ public enum DropReason : byte
     [Description("Forbidden ICMPv6 message")]
     ForbiddenIcmpv6 = 176,
 
+    /// <summary>The client is not among those that the frontend's source ranges admit, or is among those that they deny.</summary>
+    [Description("Denied by LB src range check")]
+    SourceRange = 177,
+
     /// <summary>The frame has a VLAN tag.</summary>
     [Description("VLAN traffic disallowed by VLAN filter")]
     Vlan = 182,
 
-    /// <summary>The packet has made its last hop before it got here.</summary>
+    /// <summary>The packet has made its last hop before it got here; its sender is told.</summary>
     [Description("TTL exceeded")]
     HopLimitExceeded = 196,
 

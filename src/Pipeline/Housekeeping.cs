@@ -1,15 +1,14 @@
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// What the worker does for its tables between bursts: removes dead flows a slice at a time and minds the neighbours. A slice costs
-/// at most some 0.2 ms, when all of it is dead; a dead entry is never found again meanwhile, so rounds may take long.
+/// What the worker does for its tables between bursts: removes dead flows a slice at a time and minds the neighbours. A dead entry is
+/// never found again meanwhile, so rounds may take long.
 /// </summary>
 public sealed class Housekeeping(LiveTables live)
 {
     /// <summary>Between two slices while packets pass; an idle worker wakes less often.</summary>
     private const double TickSeconds = 0.01;
 
-    private const int SliceLength = 1024;
     private MonoTime _next;
 
     public bool IsDue(MonoTime now) => now.Nanoseconds >= _next.Nanoseconds;
@@ -17,16 +16,8 @@ public sealed class Housekeeping(LiveTables live)
     public void Run(Snapshot s, MonoTime now)
     {
         _next = now.PlusSeconds(TickSeconds);
-        if (live.Conntrack.Count > 0)
-        {
-            live.Conntrack.Sweep(SliceLength, now);
-        }
-
-        if (live.Snat.Count > 0)
-        {
-            live.Snat.Sweep(SliceLength, live.Conntrack, now);
-        }
-
+        live.Garbage.Step(now);
+        live.Fragments.Hold?.Expire(live.Counters, now);
         if (s.UplinkPort >= 0)
         {
             live.Neighbors.Tick(s.Ports[s.UplinkPort], live.Counters, now);

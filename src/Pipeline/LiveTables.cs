@@ -7,17 +7,24 @@ public sealed class LiveTables
     private const int NeighborCapacity = 4096;
     private const int OutboxSlots = 64;
 
+    /// <summary>Cilium's default (bpf-lb-affinity-map-max).</summary>
+    public const int DefaultAffinityCapacity = 65_536;
+
     /// <param name="seed">Of the hashes and the dice: from the system's entropy in production, fixed in tests and replays.</param>
     /// <param name="hasShortcut">Established flows go round the stages; nobody can tell but by the time it takes.</param>
-    public LiveTables(int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true)
+    /// <param name="fragments">What becomes of fragments.</param>
+    public LiveTables(
+        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity)
     {
         Random = new FlowRandom(seed);
         Conntrack = new ConntrackTable(conntrackCapacity, Random.Next());
         Snat = new SnatTable(snatCapacity, Random.Next());
-        Fragments = new FragmentTable(FragmentCapacity, Random.Next());
+        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments);
+        Garbage = new GarbageCollection(Conntrack, Snat);
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next());
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
+        Affinities = new AffinityTable(affinityCapacity, new FlowRandom(seed ^ uint.MaxValue).Next()); // and so here
     }
 
     public FlowRandom Random { get; }
@@ -26,13 +33,19 @@ public sealed class LiveTables
 
     public SnatTable Snat { get; }
 
+    public AffinityTable Affinities { get; }
+
     public FragmentTable Fragments { get; }
+
+    public GarbageCollection Garbage { get; }
 
     public NeighborTable Neighbors { get; }
 
     public ShortcutTable Shortcuts { get; }
 
     public Outbox Outbox { get; }
+
+    public IcmpLimiter Icmp { get; } = new();
 
     public DatapathCounters Counters { get; } = new();
 }

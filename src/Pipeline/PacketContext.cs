@@ -15,7 +15,7 @@ public ref struct PacketContext
 
     /// <param name="buffer">The whole buffer; the frame lies at <paramref name="frameStart"/>.</param>
     /// <param name="offload">The virtio header that came with the frame.</param>
-    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, in VirtioNetHeader offload, int ingressPort)
+    public PacketContext(Span<byte> buffer, int frameStart, int frameLength, scoped in VirtioNetHeader offload, int ingressPort)
     {
         Buffer = buffer;
         FrameStart = frameStart;
@@ -58,9 +58,15 @@ public ref struct PacketContext
     /// <summary>The flow as the stages have rewritten it so far; always what the headers say.</summary>
     public FlowKey Key { get; set; }
 
+    /// <summary>The flow as the packet came in, before any translation.</summary>
+    public FlowKey ReceivedKey { get; set; }
+
     public TcpFlags TcpFlags { get; set; }
 
     public IcmpKind IcmpKind { get; set; }
+
+    /// <summary>Type of the ICMP message.</summary>
+    public byte IcmpType { get; set; }
 
     /// <summary>Code of the ICMP message, whatever its type.</summary>
     public byte IcmpCode { get; set; }
@@ -84,7 +90,7 @@ public ref struct PacketContext
     /// <summary>A pod reached itself through its service and got the loopback address as its source.</summary>
     public bool IsHairpin { get; set; }
 
-    /// <summary>The frontend was a NodePort.</summary>
+    /// <summary>The packet came from the node network to a frontend, and its answer must go back that way.</summary>
     public bool IsNodePort { get; set; }
 
     /// <summary>The flow's source is translated by this node.</summary>
@@ -98,8 +104,14 @@ public ref struct PacketContext
     /// <summary>Entry of the client's choice of backend, -1 when no frontend is concerned.</summary>
     public int ChoiceIndex { get; set; }
 
+    /// <summary>Entry of the client's session, -1 when the frontend has no session affinity.</summary>
+    public int AffinityIndex { get; set; }
+
     /// <summary>The packet is the answer to a masqueraded flow and has got its destination back.</summary>
     public bool IsRevSnat { get; set; }
+
+    /// <summary>The conntrack entry of that flow: the packet's own, unless Service translates it once more.</summary>
+    public int RevSnatFlow { get; set; }
 
     /// <summary>What all translations together changed in the checksums: addresses here, ports in <see cref="PortDelta"/>.</summary>
     public ChecksumDelta AddressDelta { get; set; }

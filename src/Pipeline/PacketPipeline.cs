@@ -30,10 +30,25 @@ public sealed class PacketPipeline(LiveTables live)
             }
 
             live.Counters.CountVerdict(frame.IngressPort, frame.Verdict, frame.Reason, receivedLength);
-            if (live.Outbox.ReadyCount > 0) return i + 1;
+            if (live.Outbox.ReadyCount > 0 || live.Fragments.Hold is { ReleasedCount: > 0 }) return i + 1;
         }
 
         return burst.Count;
+    }
+
+    /// <summary>
+    /// Takes a fragment that had come before its first through the stages, and has it leave by the outbox. Behind <see cref="ProcessBurst"/>, when what
+    /// that left is on its way, as often as it says true.
+    /// </summary>
+    public bool ProcessReleased(Snapshot s, MonoTime now)
+    {
+        if (live.Fragments.Hold is not { } hold || !hold.TryTake(out PacketContext p)) return false;
+
+        int receivedLength = p.FrameLength;
+        Verdict verdict = s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
+        if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
+        if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
+        return true;
     }
 
     /// <summary>Takes a frame through the stages. The frame in the context's buffer is then the one that leaves, if the verdict is to transmit.</summary>
@@ -45,16 +60,18 @@ public sealed class PacketPipeline(LiveTables live)
         Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
         // Whom is it really for?
         if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
-        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Random, now);
+        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
         if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
         // Where does it go, and under whose name?
-        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes);
-        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Random, now);
+        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
+        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
+        // It goes no further: tell its sender, where a router would.
+        if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Icmp, live.Icmp, live.Outbox, now);
         return v;
     }
 }

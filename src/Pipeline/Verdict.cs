@@ -12,7 +12,7 @@ public enum Verdict
     /// <summary>It ends here, for the reason in <see cref="PacketContext.Reason"/>.</summary>
     Drop,
 
-    /// <summary>A copy waits until the next hop's MAC address is known.</summary>
+    /// <summary>A copy waits until the next hop's MAC address is known, or a fragment until the first one of its datagram comes.</summary>
     Held,
 
     /// <summary>It was for the datapath itself (an ARP reply) and needs no answer.</summary>

@@ -1,3 +1,6 @@
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
+
 namespace ClusterMesh.Datapath.Replay;
 
 /// <summary>A directory with one capture for each port by which frames left. Files that are there already are not touched unless told so.</summary>
@@ -49,7 +52,10 @@ public sealed class PortCaptures : IDisposable
                 _writers.Add(record.Out, writer);
             }
 
-            writer.Write(record.Time, record.Sent.Span);
+            foreach (byte[] frame in FramesOf(record))
+            {
+                writer.Write(record.Time, frame);
+            }
         });
     }
 
@@ -63,6 +69,23 @@ public sealed class PortCaptures : IDisposable
         }
 
         _writers.Clear();
+    }
+
+    /// <summary>What the wire carries of it.</summary>
+    private static List<byte[]> FramesOf(ReplayRecord record)
+    {
+        byte[] packet = [.. new byte[VirtioNetHeader.Length], .. record.Sent.Span];
+        record.Offload.WriteTo(packet);
+        byte[] scratch = new byte[packet.Length];
+        byte[] piece = new byte[packet.Length];
+        List<byte[]> frames = [];
+        var cutter = new FrameCutter(packet, TapOffloads.All, scratch);
+        while (cutter.TryNext(piece, out int length))
+        {
+            frames.Add(piece[VirtioNetHeader.Length..length]);
+        }
+
+        return frames;
     }
 
     private string PathOf(string port) => Path.Combine(_directory, PortNames.FileOf(port));

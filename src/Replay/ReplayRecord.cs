@@ -1,4 +1,5 @@
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Replay;
 
@@ -36,6 +37,9 @@ public sealed record ReplayRecord(ReplayEvent Event, long Time)
 
     /// <summary>Bytes of the frame: as it came, or as it left when it did not come now.</summary>
     public int Length { get; init; }
+
+    /// <summary>What is still to be done with <see cref="Sent"/>: a packet longer than the MTU leaves in fragments.</summary>
+    public VirtioNetHeader Offload { get; init; }
 
     /// <summary>The frame that left by <see cref="Out"/> now; empty when none did.</summary>
     public ReadOnlyMemory<byte> Sent { get; init; }

@@ -49,7 +49,7 @@ public sealed class ReplayRun
         _resolveNeighbors = resolveNeighbors;
         _writer = new StateWriter(node.Local, seed);
         _snapshot = _writer.Commit(_writer.Plan(node.Initial));
-        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed);
+        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinityCapacity: node.Local.AffinityEntries);
         _pipeline = new PacketPipeline(_live);
         _housekeeping = new Housekeeping(_live);
         Ports = [.. _writer.Ports.Values.OrderBy(p => p.Id).Select(p => p.Name)];
@@ -146,7 +146,7 @@ public sealed class ReplayRun
             }
         }
 
-        return _live.Conntrack.Count == 0 && _live.Snat.Count == 0;
+        return _live.Conntrack.Count == 0 && _live.Snat.Count == 0 && _live.Fragments.Hold is not { WaitingCount: > 0 };
     }
 
     private void KeepHouse()
@@ -187,7 +187,11 @@ public sealed class ReplayRun
         }
 
         Tell(Process(frame.Bytes.Span, port.Id, ReplayEvent.Entered, Summary.PacketCount, frame.Number));
-        Flush();
+        do
+        {
+            Flush();
+        }
+        while (_pipeline.ProcessReleased(_snapshot, _now));
         KeepHouse();
     }
 
@@ -211,6 +215,7 @@ public sealed class ReplayRun
             After = leaves ? FrameTuple.Read(p.Frame) : null,
             Status = p.FlowKey == default ? null : p.Status,
             Length = frame.Length,
+            Offload = p.Offload,
             Sent = verdict == Verdict.Transmit ? p.Frame.ToArray() : default(ReadOnlyMemory<byte>),
         };
         if (verdict == Verdict.Held)
@@ -226,6 +231,7 @@ public sealed class ReplayRun
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> taken))
         {
+            VirtioNetHeader offload = VirtioNetHeader.Read(taken);
             byte[] frame = taken[VirtioNetHeader.Length..].ToArray();
             ReplayRecord? held = _held.Claim(frame);
             Tell(new ReplayRecord(held is null ? ReplayEvent.Emitted : ReplayEvent.Released, Time)
@@ -237,6 +243,7 @@ public sealed class ReplayRun
                 Verdict = Verdict.Transmit,
                 After = FrameTuple.Read(frame),
                 Length = frame.Length,
+                Offload = offload,
                 Sent = frame,
             });
             if (held is null && _resolveNeighbors && NeighborStandIn.Answer(frame) is { } answer)

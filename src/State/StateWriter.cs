@@ -28,6 +28,7 @@ public sealed class StateWriter
     private readonly ServiceCompiler _services;
     private readonly LocalNodeSpec _local;
     private readonly PrefixMap _nativeRouting;
+    private readonly IcmpRules _icmp;
     private MasqueradeRules _masquerade;
     private Snapshot _current;
 
@@ -36,11 +37,12 @@ public sealed class StateWriter
         _local = local;
         _services = new ServiceCompiler(local, seed);
         _nativeRouting = MapOf(local.NativeRoutingCidrs);
+        _icmp = CompileIcmp(local);
         _routes.AddLocal(local);
         Desired = DesiredState.For(local);
         Ports = LocalPorts(local).ToDictionary(p => p.Name);
         _masquerade = CompileMasquerade();
-        _current = Compile(1, ServiceTable.Empty);
+        _current = Compile(1, _services.Update(new KindDifference<ServiceSpec>()));
     }
 
     /// <summary>Counts up with every change that was one.</summary>
@@ -56,6 +58,9 @@ public sealed class StateWriter
     public int BackendCount => _services.BackendCount;
 
     public int FrontendCount => _services.FrontendCount;
+
+    /// <summary>The number that a backend of a configured service has.</summary>
+    public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _services.BackendIdOf(backend, protocol);
 
     /// <summary>What the workers run with now.</summary>
     public Snapshot Current => Volatile.Read(ref _current);
@@ -107,6 +112,10 @@ public sealed class StateWriter
 
     public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Routes() => _routes.Enumerate();
 
+    /// <summary>The Maglev table that a frontend's candidates have at a size, whether or not it is in use.</summary>
+    /// <param name="tableSize">One of <see cref="LoadBalancerSpec.MaglevTableSizes"/>.</param>
+    public MaglevTable MaglevOf(ServiceSpec service, Frontend frontend, int tableSize) => _services.MaglevOf(service, frontend, tableSize);
+
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _services.FrontendsOf(service);
 
     private static IEnumerable<Port> LocalPorts(LocalNodeSpec local)
@@ -136,7 +145,7 @@ public sealed class StateWriter
 
     private StatePlan Plan(DesiredState next, DesiredDifference difference)
     {
-        DesiredRules.Check(next, difference);
+        DesiredRules.Check(next, difference, _services);
         return new StatePlan(Desired, next, difference, difference.Endpoints.IsEmpty ? Ports : AssignPorts(difference.Endpoints));
     }
 
@@ -178,8 +187,15 @@ public sealed class StateWriter
             ports[port.Id] = port;
         }
 
-        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade);
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade) { Icmp = _icmp };
     }
+
+    private static IcmpRules CompileIcmp(LocalNodeSpec local) => new(
+        local.Flows.RefusesNoBackend,
+        local.RouterAddresses.FirstOrDefault(a => a.IsIpv4),
+        local.RouterAddresses.FirstOrDefault(a => !a.IsIpv4),
+        local.Addresses.FirstOrDefault(a => a.Address.IsIpv4).Address,
+        local.Addresses.FirstOrDefault(a => !a.Address.IsIpv4).Address);
 
     private MasqueradeRules CompileMasquerade() => new(
         Desired.Masquerade.Enabled,
@@ -189,5 +205,8 @@ public sealed class StateWriter
         MapOf(Desired.Masquerade.NonMasqueradeCidrs),
         MapOf(Desired.Nodes.Values.SelectMany(n => n.Addresses).Select(IpPrefix.Host)),
         (ushort)(_local.NodePortLast + 1),
-        ushort.MaxValue);
+        ushort.MaxValue)
+    {
+        IncludesRemoteNodes = _local.Flows.MasqueradesRemoteNodes,
+    };
 }

@@ -17,16 +17,16 @@ public readonly ref struct IpHeader
     internal const int Ipv4TotalLengthOffset = 2;
     internal const int Ipv4IdOffset = 4;
     internal const int Ipv4FragmentOffset = 6;
-    private const int Ipv4TtlOffset = 8;
+    internal const int Ipv4TtlOffset = 8;
     internal const int Ipv4ProtocolOffset = 9;
     internal const int Ipv4ChecksumOffset = 10;
     internal const int Ipv4SourceOffset = 12;
-    private const int Ipv4DestinationOffset = 16;
+    internal const int Ipv4DestinationOffset = 16;
     internal const int Ipv6PayloadLengthOffset = 4;
     internal const int Ipv6NextHeaderOffset = 6;
-    private const int Ipv6HopLimitOffset = 7;
+    internal const int Ipv6HopLimitOffset = 7;
     internal const int Ipv6SourceOffset = 8;
-    private const int Ipv6DestinationOffset = 24;
+    internal const int Ipv6DestinationOffset = 24;
     private const int Ipv6FragmentHeaderLength = 8;
     private const ushort Ipv4MoreFragments = 0x2000;
     private const ushort Ipv4OffsetMask = 0x1FFF;
@@ -77,6 +77,12 @@ public readonly ref struct IpHeader
         get => IpAddress.FromBytes(IsIpv4 ? _bytes.Slice(Ipv4DestinationOffset, 4) : _bytes.Slice(Ipv6DestinationOffset, IpAddress.Length));
         set => value.WriteTo(IsIpv4 ? _bytes.Slice(Ipv4DestinationOffset, 4) : _bytes.Slice(Ipv6DestinationOffset, IpAddress.Length));
     }
+
+    /// <summary>The sender forbids routers to fragment: DF of IPv4 (RFC 791 section 3.1), and IPv6 always (RFC 8200 section 4.5).</summary>
+    public bool IsDontFragment => !IsIpv4 || (_bytes[Ipv4FragmentOffset] & 0x40) != 0;
+
+    /// <summary>Type of service or traffic class.</summary>
+    public byte TrafficClass => IsIpv4 ? _bytes[1] : (byte)(BinaryPrimitives.ReadUInt16BigEndian(_bytes) >> 4);
 
     /// <summary>TTL or hop limit.</summary>
     public byte HopLimit => _bytes[IsIpv4 ? Ipv4TtlOffset : Ipv6HopLimitOffset];

@@ -15,8 +15,10 @@ public readonly ref struct TransportHeader
     internal const int TcpChecksumOffset = 16;
     internal const int UdpLengthOffset = 4;
     internal const int UdpChecksumOffset = 6;
-    private const int IcmpChecksumOffset = 2;
-    internal const int TcpLength = 20;
+    internal const int IcmpChecksumOffset = 2;
+    /// <summary>Bytes of a TCP header without options.</summary>
+    public const int TcpLength = 20;
+
     internal const int UdpLength = 8;
     private const int SctpLength = 12;
 

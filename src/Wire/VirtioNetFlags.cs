@@ -7,4 +7,10 @@ public enum VirtioNetFlags : byte
     None = 0,
     NeedsChecksum = 1,
     DataValid = 2,
+
+    /// <summary>
+    /// This program's own, never seen by a device: the packet, or each segment of it, is to be fragmented to the MTU in
+    /// <see cref="VirtioNetHeader.HeaderLength"/>.
+    /// </summary>
+    Fragment = 0x80,
 }

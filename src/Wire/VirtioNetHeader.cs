@@ -22,6 +22,20 @@ public readonly record struct VirtioNetHeader(
     /// <summary>The frame is a TCP or UDP super-packet.</summary>
     public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Ecn) != VirtioGsoType.None;
 
+    /// <summary>The last step before the device is to cut it; see <see cref="VirtioNetFlags.Fragment"/>.</summary>
+    public bool IsToBeFragmented => (Flags & VirtioNetFlags.Fragment) != 0;
+
+    /// <summary>The same packet, to be cut to an MTU.</summary>
+    public VirtioNetHeader FragmentedTo(int mtu) => this with { Flags = Flags | VirtioNetFlags.Fragment, HeaderLength = (ushort)mtu };
+
+    /// <summary>The header of a frame that comes in: what this program alone may say is not believed.</summary>
+    /// <param name="bytes">At least <see cref="Length"/> bytes.</param>
+    public static VirtioNetHeader ReadReceived(ReadOnlySpan<byte> bytes)
+    {
+        VirtioNetHeader header = Read(bytes);
+        return header with { Flags = header.Flags & ~VirtioNetFlags.Fragment };
+    }
+
     /// <param name="bytes">At least <see cref="Length"/> bytes.</param>
     public static VirtioNetHeader Read(ReadOnlySpan<byte> bytes) => new(
         (VirtioNetFlags)bytes[0],

@@ -63,6 +63,10 @@ internal sealed class FakeForwarder : IAsyncDisposable
             Changes.Add($"delete {request.Kind} {string.Join(' ', request.Names)}");
             return new(new ChangeResult(14, request.Names.Count));
         });
+        server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (request, _) =>
+            new(new MaglevResult("10.2.33.10:80/TCP", request.Service, request.TableSize ?? 16381, "JLfvgnHc2kaSUFaI", false, [new MaglevShare(1, "10.0.1.14:80/TCP", 100, 1)], [1])));
+        server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (request, _) =>
+            new(new SelectResult("10.2.33.10:80/TCP", request.Service, request.From, "pod", "random", $"asked for {request.From}", [])));
         server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(12, Exemptions)));
         server.MapKind(ControlKinds.Endpoint, (_, _, _) => new(new ListResult<EndpointRow>(12, Endpoints)));
         server.MapKind(ControlKinds.Node, (_, _, _) => new(new ListResult<NodeRow>(12, [])));

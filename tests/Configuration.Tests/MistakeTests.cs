@@ -19,7 +19,7 @@ public sealed class MistakeTests
         { "    frontends:\n      - address: 10.2.164.148", "    frontend:\n      - address: 10.2.164.148", "54: services[0].frontend: unknown field 'frontend'; did you mean 'frontends'?" },
         { "  podCIDRs: [10.0.1.0/24]", "  podCidrs: [10.0.1.0/24]", "7: node.podCidrs: unknown field 'podCidrs'; did you mean 'podCIDRs'?" },
         { "host:", "hots:", "9: hots: unknown field 'hots'; did you mean 'host'?" },
-        { "host:", "kind: Node\nhost:", "9: kind: unknown field 'kind'; known are node, socket, host, uplink, routing, masquerade, tables, endpoints, nodes, routes, services" },
+        { "host:", "kind: Node\nhost:", "9: kind: unknown field 'kind'; known are node, socket, host, uplink, routing, loadBalancer, masquerade, tables, flows, endpoints, nodes, routes, services" },
         { "name: default/curl-pod", "name: [a, b]", "28: endpoints[0].name: expected text, found a list" },
         { "name: default/curl-pod", "name:", "28: endpoints[0].name: expected text, found nothing" },
         { "name: default/curl-pod", "name: \"a\\u0007b\"", "28: endpoints[0].name: the text holds control or broken characters; remove them" },
@@ -98,6 +98,9 @@ public sealed class MistakeTests
         { "10.0.0.0/16", "fd00::/16", "20: routing.ipv4NativeRoutingCIDR: fd00::/16 is not IPv4; move it to ipv6NativeRoutingCIDR" },
         { "routes:", "tables: {conntrackEntries: 1000}\nroutes:", "47: tables.conntrackEntries: 1000 is no table size; use 1024 to 67108864" },
         { "routes:", "tables: {snatEntries: 67108865}\nroutes:", "47: tables.snatEntries: 67108865 is no table size; use 1024 to 67108864" },
+        { "routes:", "flows: {fragments: reassemble}\nroutes:", "47: flows.fragments: expected follow, hold or drop, found 'reassemble'" },
+        { "routes:", "flows: {ipMasqAgentConfigPath: etc/masq}\nroutes:", "47: flows.ipMasqAgentConfigPath: expected a path from / on such as /etc/config/ip-masq-agent, found 'etc/masq'" },
+        { "routes:", "flows: {serviceNoBackendResponse: rejekt}\nroutes:", "47: flows.serviceNoBackendResponse: expected reject or drop, found 'rejekt'" },
         { "routes:", "tables: {nodePortRange: 30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '30000'" },
         { "routes:", "tables: {nodePortRange: 32767-30000}\nroutes:", "47: tables.nodePortRange: expected a range of ports such as 30000-32767, found '32767-30000'" },
         { "routes:", "tables: {nodePortRange: 30000-65000}\nroutes:", "47: tables.nodePortRange: a range up to 65000 leaves too few ports above it for SNAT; end it at 64511 or lower" },
@@ -130,15 +133,15 @@ public sealed class MistakeTests
         { "192.168.7.0/24", "fd00::/8", "49: routes[0].via: 172.18.0.100 and the prefix fd00::/8 are of different families; use an IPv6 next hop" },
         { "172.18.0.100", "172.19.0.100", "49: routes[0].via: 172.19.0.100 is not on the node network 172.18.0.0/16; name a router there" },
         { "    via: 172.18.0.100\n", "", "48: routes[0].via: is missing; give one such as 10.0.0.1" },
-        { "protocol: TCP", "protocol: tcp", "53: services[0].protocol: 'tcp' is no protocol of services; use TCP, UDP or SCTP" },
-        { "type: NodePort", "type: LoadBalancer", "57: services[0].frontends[1].type: 'LoadBalancer' is no type of frontend; use ClusterIP or NodePort" },
+        { "protocol: TCP", "protocol: tcp", "53: services[0].protocol: 'tcp' is no protocol of services; use TCP, UDP, SCTP or ANY" },
+        { "type: NodePort", "type: ExternalName", "57: services[0].frontends[1].type: 'ExternalName' is no type of frontend; use ClusterIP, NodePort, LoadBalancer, ExternalIPs or HostPort" },
         { "- address: 10.2.164.148\n        port: 80", "- port: 80", "55: services[0].frontends[0].address: a ClusterIP frontend needs an address; add it" },
         { "port: 30080", "port: 80", "58: services[0].frontends[1].port: 80 is outside the node's NodePort range 30000-32767; use a port from there" },
         { "port: 30080", "port: 30080\n        address: 10.2.0.9", "59: services[0].frontends[1].address: a NodePort listens on every address of the node; remove the address" },
         { "        port: 80\n", "", "55: services[0].frontends[0].port: is missing; give a port from 1 to 65535" },
         { "port: 53", "port: 65536", "66: services[1].frontends[0].port: 65536 is no port; use 1 to 65535" },
-        { "[{address: 10.2.0.10, port: 53}]", "[]", "66: services[1].frontends: a service needs a frontend; add one such as {address: 10.2.0.1, port: 80}" },
-        { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.14, port: 80, state: tired}", "60: services[0].backends[0].state: 'tired' is no backend state; use active or terminating" },
+        { "[{address: 10.2.0.10, port: 53}]", "[]", "66: services[1].frontends: a service needs a frontend; add one such as {address: 10.2.0.1, port: 80}, or say headless: true" },
+        { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.14, port: 80, state: tired}", "60: services[0].backends[0].state: 'tired' is no backend state; use active, terminating, terminating-not-serving, quarantined, maintenance" },
         { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.14, port: 0}", "60: services[0].backends[0].port: is missing; give a port from 1 to 65535" },
         { "{address: 10.0.1.14, port: 80}", "{address: 10.0.1.162, port: 80}", "61: services[0].backends[1]: backend 10.0.1.162 port 80 is in this service already; keep one" },
         { "{address: 10.0.1.14, port: 80}", "{address: 'fd00::14', port: 80}", "60: services[0].backends[0].address: fd00::14 would never be used, as the service has no IPv6 frontend; add one or remove the backend" },
@@ -147,6 +150,50 @@ public sealed class MistakeTests
         { "cluster: east, node: east-worker", "cluster: East, node: east-worker", "62: services[0].backends[2].cluster: 'East' is no cluster name; use lower-case letters, digits and inner hyphens, 32 at most" },
         { "cluster: east, node: east-worker", "node: 'east worker'", "62: services[0].backends[2].node: 'east worker' is no node name; use letters, digits and . _ - only, a letter or digit first, 253 at most" },
     };
+
+    /// <summary>A service of one line with something wrong in it, in the second line.</summary>
+    public static TheoryData<string, string> Services => new()
+    {
+        { "sessionAffinity: Cookie", "sessionAffinity: 'Cookie' is no session affinity; use None or ClientIP" },
+        { "sessionAffinity: ClientIP, sessionAffinityTimeoutSeconds: 86401", "sessionAffinityTimeoutSeconds: 86401 is no timeout in seconds; use 1 to 86400" },
+        { "sessionAffinityTimeoutSeconds: 10", "sessionAffinityTimeoutSeconds: there is no session affinity that it could end; add sessionAffinity: ClientIP or remove it" },
+        { "externalTrafficPolicy: local", "externalTrafficPolicy: 'local' is no traffic policy; use Cluster or Local" },
+        { "internalTrafficPolicy: Node", "internalTrafficPolicy: 'Node' is no traffic policy; use Cluster or Local" },
+        { "loadBalancerSourceRanges: [10.0.0.0/8, here]", "loadBalancerSourceRanges[1]: expected a CIDR such as 10.0.0.0/24, found 'here'" },
+        { "trafficDistribution: PreferFar", "trafficDistribution: 'PreferFar' is no traffic distribution; use PreferClose or leave it out" },
+        { "headless: true", "frontends: a headless service has no frontends; remove them, or headless" },
+        { "annotations: [a]", "annotations: expected names with values such as 'name: value', found a list" },
+        { "annotations: {a: b, a: c}", "annotations.a: the name is given twice; keep one" },
+        { "annotations: {a: [b]}", "annotations.a: expected text, found a list" },
+        { "annotations: {service.cilium.io/glabal: 'true'}", "annotations: unknown annotation 'service.cilium.io/glabal'; did you mean 'service.cilium.io/global'?" },
+        { "annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: near}", "annotations.service.cilium.io/affinity: 'near' is no affinity; use none, local or remote" },
+        { "annotations: {service.cilium.io/forwarding-mode: dsr}", "annotations.service.cilium.io/forwarding-mode: dsr does not exist here yet; use snat or leave it out" },
+        { "annotations: {service.cilium.io/forwarding-mode: tunnel}", "annotations.service.cilium.io/forwarding-mode: 'tunnel' is no forwarding mode; use snat" },
+        { "annotations: {service.cilium.io/lb-algorithm: dice}", "annotations.service.cilium.io/lb-algorithm: 'dice' is no algorithm; use random or maglev" },
+        { "annotations: {service.cilium.io/type: 'ClusterIP,NodePort'}", "annotations.service.cilium.io/type: 'ClusterIP,NodePort' is no type that can stand alone; use exactly one of ClusterIP, NodePort and LoadBalancer" },
+        { "annotations: {service.cilium.io/src-ranges-policy: no}", "annotations.service.cilium.io/src-ranges-policy: 'no' is no policy; use allow or deny" },
+        { "annotations: {service.cilium.io/node-selector: 'a in b'}", "annotations.service.cilium.io/node-selector: 'a in b' is no label selector; write one such as 'service.cilium.io/node in (a,b)'" },
+        { "backends: [{address: 10.0.0.1, port: 1, weight: 0}]", "backends[0].weight: 0 is no weight; use 1 to 65535" },
+        { "backends: [{address: 10.0.0.1, port: 1, forZones: ['a b']}]", "backends[0].forZones[0]: 'a b' is no zone; use letters, digits and . _ -" },
+    };
+
+    /// <summary>A loadBalancer section with something wrong in it.</summary>
+    public static TheoryData<string, string> LoadBalancers => new()
+    {
+        { "algorithm: roundrobin", "algorithm: 'roundrobin' is no algorithm; use random or maglev" },
+        { "maglevTableSize: 1000", "maglevTableSize: 1000 is no size of a Maglev table; use one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071" },
+        { "maglevHashSeed: abc", "maglevHashSeed: 'abc' is no seed; give 12 bytes as base64, such as JLfvgnHc2kaSUFaI (head -c12 /dev/urandom | base64)" },
+        { "serviceLoopbackIPv4: 'fe80::2'", "serviceLoopbackIPv4: fe80::2 is no IPv4 address; use one such as 169.254.42.1" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void In_a_service(string fields, string sentence) =>
+        Refused($"node: {{name: a}}\nservices: [{{name: s, frontends: [{{address: 10.2.0.1, port: 80}}], {fields}}}]", $"2: services[0].{sentence}");
+
+    [Theory]
+    [MemberData(nameof(LoadBalancers))]
+    public void In_the_load_balancer(string fields, string sentence) => Refused($"node: {{name: a}}\nloadBalancer: {{{fields}}}", $"2: loadBalancer.{sentence}");
 
     /// <summary>Whole texts.</summary>
     public static TheoryData<string, string> WholeTexts => new()

@@ -43,10 +43,12 @@ public sealed class TableMemoryTests
             // A flow through a service takes two entries: the client's choice and the flow to the backend.
             FlowKey flow = Flow(i);
             conntrack[conntrack.Create(flow with { Scope = FlowScope.Service })].Expires = 100;
-            conntrack[conntrack.Create(ConntrackTable.Ordered(flow, out _))].Expires = 100;
+            ref ConntrackEntry entry = ref conntrack[conntrack.Create(ConntrackTable.Ordered(flow, out _))];
+            entry.Expires = 100;
+            entry.Flags |= ConntrackFlags.Snat;
             if (i < SnatCapacity)
             {
-                Assert.True(snat.Create(flow, node, 32768, 65535, random, now) >= 0, $"flow {i}");
+                Assert.True(snat.Create(flow, node, 32768, 65535, conntrack, random, now) >= 0, $"flow {i}");
             }
         }
 

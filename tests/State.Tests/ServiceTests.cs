@@ -18,8 +18,11 @@ public sealed class ServiceTests
         Assert.Equal("[fd00:10:0:1::5]:80", after.Frontend("[fc00:f853::5]:30080").Backends());
         Assert.Equal(ServiceType.NodePort, after.Frontend("172.18.0.5:30080").Type);
         Assert.Equal(ServiceType.ClusterIP, after.Frontend("10.2.0.1:80").Type);
-        Assert.Equal((4, 3), (writer.FrontendCount, writer.BackendCount));
-        Assert.Equal(4, writer.FrontendsOf("web").Count);
+        // And on 0.0.0.0 and ::, as Cilium lists it.
+        Assert.Equal("10.0.1.5:80 10.1.1.2:8080", after.Frontend("0.0.0.0:30080").Backends());
+        Assert.Equal("[fd00:10:0:1::5]:80", after.Frontend("[::]:30080").Backends());
+        Assert.Equal((6, 3), (writer.FrontendCount, writer.BackendCount));
+        Assert.Equal(6, writer.FrontendsOf("web").Count);
         Assert.False(after.Services.TryFind(Wanted.Host("10.2.0.1:80"), 80, IpProtocol.Udp, out _));
     }
 

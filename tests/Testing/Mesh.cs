@@ -38,6 +38,12 @@ public sealed record Mesh(Family Family)
     /// <summary>webpod's frontend.</summary>
     public IpAddress ClusterIp => At("10.2.164.148");
 
+    /// <summary>A LoadBalancer address of webpod, which the network routes to this node.</summary>
+    public IpAddress BalancerIp => At("192.0.2.10");
+
+    /// <summary>An external address of webpod.</summary>
+    public IpAddress ExternalIp => At("192.0.2.20");
+
     /// <summary>A machine behind the gateway.</summary>
     public IpAddress Outside => At("203.0.113.9");
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Testing;
@@ -18,6 +19,23 @@ public static class Offload
         Span<byte> addresses = isIpv4 ? frame.Slice(26, 8) : frame.Slice(22, 32);
         BinaryPrimitives.WriteUInt16BigEndian(frame[(start + offset)..], NaiveChecksum.PseudoHeader(addresses, protocol, frame.Length - start));
         return new VirtioNetHeader(VirtioNetFlags.NeedsChecksum, gsoType, headerLength, segmentLength, (ushort)start, (ushort)offset);
+    }
+
+    /// <summary>The frames that the last step before a device without offloads makes of a packet.</summary>
+    public static List<byte[]> Cut(byte[] frame, in VirtioNetHeader offload)
+    {
+        byte[] packet = [.. new byte[VirtioNetHeader.Length], .. frame];
+        offload.WriteTo(packet);
+        byte[] scratch = new byte[packet.Length];
+        byte[] piece = new byte[packet.Length];
+        List<byte[]> frames = [];
+        var cutter = new FrameCutter(packet, TapOffloads.None, scratch);
+        while (cutter.TryNext(piece, out int length))
+        {
+            frames.Add(piece[VirtioNetHeader.Length..length]);
+        }
+
+        return frames;
     }
 
     /// <summary>Completes a partial checksum, as the last card does: the sum from the start on, complemented, into its field.</summary>

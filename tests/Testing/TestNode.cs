@@ -27,12 +27,13 @@ public sealed class TestNode
     private readonly PacketPipeline _pipeline;
     private readonly Housekeeping _housekeeping;
 
-    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null)
+    public TestNode(ulong seed = 1, int conntrackCapacity = 4096, int snatCapacity = 1024, ushort nodePortLast = 32767, Func<LocalNodeSpec, LocalNodeSpec>? local = null, bool? hasShortcut = null, int affinityCapacity = 4096)
     {
 
         LocalNodeSpec spec = LocalSpec(nodePortLast);
-        State = new StateWriter(local is null ? spec : local(spec), seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut);
+        spec = local is null ? spec : local(spec);
+        State = new StateWriter(spec, seed);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity);
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);
@@ -95,6 +96,22 @@ public sealed class TestNode
 
     /// <summary>The service of the walk-through for TCP with the backends that a scenario needs, behind ClusterIP:80 and NodePort 30080.</summary>
     public static ServiceSpec Webpod(params Func<Mesh, IpAddress>[] backends) => Service("default/webpod", IpProtocol.Tcp, 80, 30080, 80, backends);
+
+    /// <summary>webpod once more, behind every type of frontend: ClusterIP, NodePort 30080, LoadBalancer, ExternalIPs and HostPort 8080.</summary>
+    public static ServiceSpec Balanced(params Func<Mesh, IpAddress>[] backends)
+    {
+        ServiceSpec webpod = Webpod(backends);
+        return webpod with
+        {
+            Frontends =
+            [
+                .. webpod.Frontends,
+                .. Both(m => m.BalancerIp).Select(a => new FrontendSpec(ServiceType.LoadBalancer, a, 80)),
+                .. Both(m => m.ExternalIp).Select(a => new FrontendSpec(ServiceType.ExternalIPs, a, 80)),
+                new FrontendSpec(ServiceType.HostPort, null, 8080),
+            ],
+        };
+    }
 
     public static ServiceSpec Service(string name, IpProtocol protocol, ushort port, ushort nodePort, ushort backendPort, params Func<Mesh, IpAddress>[] backends) => new(
         name,
@@ -254,10 +271,14 @@ public sealed class TestNode
     private List<OutboxFrame> TakeOutbox()
     {
         var frames = new List<OutboxFrame>();
-        while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
+        do
         {
-            frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+            while (Live.Outbox.TryTake(out int port, out Span<byte> frame))
+            {
+                frames.Add(new OutboxFrame(NameOf(port), frame[VirtioNetHeader.Length..].ToArray(), VirtioNetHeader.Read(frame)));
+            }
         }
+        while (_pipeline.ProcessReleased(State.Current, Now));
 
         return frames;
     }

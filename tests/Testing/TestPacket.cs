@@ -38,6 +38,12 @@ public sealed record TestPacket
 
     public ushort Id { get; init; } = 0x4D2;
 
+    /// <summary>Type of service or traffic class.</summary>
+    public byte TrafficClass { get; init; }
+
+    /// <summary>IPv4's DF.</summary>
+    public bool IsDontFragment { get; init; }
+
     /// <summary>Multiple of four bytes.</summary>
     public byte[] Ipv4Options { get; init; } = [];
 
@@ -86,7 +92,7 @@ public sealed record TestPacket
     };
 
     /// <summary>What a station says about a packet that it got, quoting its first bytes.</summary>
-    public static TestPacket Error(IpAddress source, IcmpTrouble trouble, TestPacket about, int quotedLength = 128)
+    public static TestPacket Error(IpAddress source, IcmpTrouble trouble, TestPacket about, int quotedLength = 128, int mtu = 1400)
     {
         byte[] quoted = about.Datagram();
         (int type, int code, uint rest) = (trouble, source.IsIpv4) switch
@@ -95,8 +101,8 @@ public sealed record TestPacket
             (IcmpTrouble.PortUnreachable, false) => (1, 4, 0u),
             (IcmpTrouble.TimeExceeded, true) => (11, 0, 0u),
             (IcmpTrouble.TimeExceeded, false) => (3, 0, 0u),
-            (IcmpTrouble.TooBig, true) => (3, 4, 1400u),
-            _ => (2, 0, 1400u),
+            (IcmpTrouble.TooBig, true) => (3, 4, (uint)mtu),
+            _ => (2, 0, (uint)mtu),
         };
         return Icmp(source, about.Source, type, code, rest) with { Payload = quoted[..Math.Min(quotedLength, quoted.Length)] };
     }
@@ -189,7 +195,8 @@ public sealed record TestPacket
             TimeToLive = HopLimit,
             Id = Id,
             Protocol = (PacketDotNet.ProtocolType)Protocol,
-            FragmentFlags = (ushort)(HasMoreFragments ? 1 : 0),
+            TypeOfService = TrafficClass,
+            FragmentFlags = (ushort)((HasMoreFragments ? 1 : 0) | (IsDontFragment ? 2 : 0)),
             FragmentOffset = FragmentOffset / 8,
             PayloadData = Transport(),
         };
@@ -211,7 +218,7 @@ public sealed record TestPacket
 
     private byte[] Ipv6()
     {
-        var ip = new IPv6Packet(ToIp(Source), ToIp(Destination)) { HopLimit = HopLimit, PayloadData = Transport() };
+        var ip = new IPv6Packet(ToIp(Source), ToIp(Destination)) { HopLimit = HopLimit, TrafficClass = TrafficClass, PayloadData = Transport() };
         ip.Protocol = (PacketDotNet.ProtocolType)Protocol;
         ip.UpdateCalculatedValues();
         byte[] bytes = ip.Bytes;

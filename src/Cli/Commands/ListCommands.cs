@@ -12,7 +12,8 @@ internal static class ListCommands
         yield return Group("endpoint", "Pods of the node.", List(screen, choice, ControlKinds.Endpoint, RowTexts.Endpoint));
         yield return Group("node", "The other nodes.", List(screen, choice, ControlKinds.Node, RowTexts.Node));
         yield return Group("route", "Where packets go.", List(screen, choice, ControlKinds.Route, RowTexts.Route));
-        yield return Group("service", "Frontends and their backends.", ServiceList(screen, choice));
+        yield return Group(
+            "service", "Frontends and their backends.", ServiceList(screen, choice), ServiceCommands.Maglev(screen, choice), ServiceCommands.Select(screen, choice));
         yield return Group("backend", "Backends and the services that use them.", List(screen, choice, ControlKinds.Backend, RowTexts.Backend));
         yield return Group("ipmasq", "Prefixes exempt from masquerading.", List(screen, choice, ControlKinds.Masquerade, RowTexts.Masquerade));
         yield return Group("ct", "Connections that are tracked.", List(screen, choice, ControlKinds.Conntrack, RowTexts.Conntrack));
@@ -22,16 +23,20 @@ internal static class ListCommands
         yield return List(screen, choice, ControlKinds.Counter, RowTexts.Counter, "counters", "Show all counters.");
     }
 
-    private static Command Group(string name, string description, Command list)
+    private static Command Group(string name, string description, params Command[] commands)
     {
         Command group = new(name, description);
-        group.Add(list);
+        foreach (Command command in commands)
+        {
+            group.Add(command);
+        }
+
         return group;
     }
 
     private static Command ServiceList(Screen screen, NodeChoice choice)
     {
-        Option<bool> affinity = new("--clustermesh-affinity") { Description = "Mark backends with (preferred) that service affinity prefers; none is until the forwarder has service affinity." };
+        Option<bool> affinity = new("--clustermesh-affinity") { Description = "Mark backends with (preferred) that service affinity prefers." };
         Command command = Build(screen, choice, ControlKinds.Service, parsed => RowTexts.Service(parsed.GetValue(affinity)), "list", "List them.");
         command.Add(affinity);
         return command;

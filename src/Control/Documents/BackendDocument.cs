@@ -12,6 +12,12 @@ public sealed record BackendDocument
 
     public string? Node { get; set; }
 
-    /// <summary>active (when absent), or terminating: keeps its flows, gets no new ones while another is active.</summary>
+    /// <summary>active (when absent), terminating, terminating-not-serving, quarantined or maintenance.</summary>
     public string? State { get; set; }
+
+    /// <summary>Share of a Maglev table: 1 to 65535, 100 when absent.</summary>
+    public int? Weight { get; set; }
+
+    /// <summary>Zones whose nodes shall use it (topology hints).</summary>
+    public IReadOnlyList<string>? ForZones { get; set; }
 }

@@ -3,10 +3,10 @@ namespace ClusterMesh.Datapath.Control.Documents;
 /// <summary>Where clients address a service.</summary>
 public sealed record FrontendDocument
 {
-    /// <summary>ClusterIP or NodePort.</summary>
+    /// <summary>ClusterIP, NodePort, LoadBalancer, ExternalIPs or HostPort.</summary>
     public string Type { get; set; } = "ClusterIP";
 
-    /// <summary>Needed for ClusterIP; a NodePort listens on every address of the node.</summary>
+    /// <summary>Not for NodePort, which listens on every address of the node; HostPort does so when it is absent.</summary>
     public string? Address { get; set; }
 
     public int Port { get; set; }

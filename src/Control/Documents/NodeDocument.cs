@@ -19,9 +19,13 @@ public sealed record NodeDocument
 
     public RoutingSection Routing { get; set; } = new();
 
+    public LoadBalancerSection LoadBalancer { get; set; } = new();
+
     public MasqueradeSection? Masquerade { get; set; }
 
     public TablesSection Tables { get; set; } = new();
+
+    public FlowsSection Flows { get; set; } = new();
 
     public IReadOnlyList<EndpointDocument>? Endpoints { get; set; }
 

@@ -19,6 +19,9 @@ public sealed record NodeSection
     [JsonPropertyName("podCIDRs")]
     public IReadOnlyList<string> PodCidrs { get; set; } = [];
 
+    /// <summary>As Kubernetes has them; topology.kubernetes.io/zone is where the node stands.</summary>
+    public IReadOnlyDictionary<string, string>? Labels { get; set; }
+
     /// <summary>Router address that pods use as their gateway (cilium_host); the first address of each pod CIDR when absent.</summary>
     public IReadOnlyList<string>? RouterAddresses { get; set; }
 }

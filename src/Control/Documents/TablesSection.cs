@@ -8,6 +8,9 @@ public sealed record TablesSection
 
     public int SnatEntries { get; set; } = 512 * 1024;
 
+    /// <summary>Clients of services with session affinity that are kept in mind; the most silent gives way.</summary>
+    public int AffinityEntries { get; set; } = 65_536;
+
     /// <summary>Ports the node's services may listen on, first and last: 30000-32767. SNAT uses those above.</summary>
     public string NodePortRange { get; set; } = "30000-32767";
 }

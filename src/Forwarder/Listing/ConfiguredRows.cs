@@ -11,6 +11,9 @@ namespace ClusterMesh.Datapath.Forwarder.Listing;
 /// <summary>Rows of what is configured, as it was compiled.</summary>
 internal sealed class ConfiguredRows(NodeRuntime node)
 {
+    /// <summary>Written under the node's gate.</summary>
+    private (long Version, FrontendAt[] Frontends) _frontends = (-1, []);
+
     public ListResult<EndpointRow> Endpoints(string? cursor, int limit) => List(cursor, limit, ControlKinds.Endpoint.Key, writer => writer.Desired.Endpoints.Values
         .Select(e => new EndpointRow(
             writer.Ports[e.Name].Id, e.Name, Texts(e.Addresses), e.Mac.ToString(), e.Namespace, e.Interface, node.Worker.IsAttached(writer.Ports[e.Name].Id) ? "up" : "down")));
@@ -21,14 +24,26 @@ internal sealed class ConfiguredRows(NodeRuntime node)
     public ListResult<MasqueradeRow> Masquerade(string? cursor, int limit) => List(cursor, limit, ControlKinds.Masquerade.Key, writer =>
         writer.Desired.Masquerade.NonMasqueradeCidrs.Select(c => new MasqueradeRow(c.ToString())));
 
-    public ListResult<ServiceRow> Services(string? cursor, int limit) => List(cursor, limit, ControlKinds.Service.Key, writer => writer.Desired.Services.Values
-        .SelectMany(s => writer.FrontendsOf(s.Name).Select(f => Service(s, f))));
+    /// <summary>Of a hundred thousand frontends a page makes its own rows only, and makes them while the configuration may go on changing.</summary>
+    public ListResult<ServiceRow> Services(string? cursor, int limit)
+    {
+        (long version, FrontendAt[] frontends) = Frontends();
+        int first = cursor is null ? 0 : Array.FindIndex(frontends, f => string.CompareOrdinal(f.Key, cursor) > 0);
+        ReadOnlySpan<FrontendAt> rest = first < 0 ? [] : frontends.AsSpan(first);
+        List<ServiceRow> rows = new(Math.Min(limit, rest.Length));
+        foreach (FrontendAt at in rest[..Math.Min(limit, rest.Length)])
+        {
+            rows.Add(Service(at.Service, at.Frontend));
+        }
+
+        return new ListResult<ServiceRow>(version, rows, rest.Length > limit ? rows[^1].Frontend : null);
+    }
 
     public ListResult<BackendRow> Backends(string? cursor, int limit) => List(cursor, limit, ControlKinds.Backend.Key, writer => writer.Desired.Services.Values
-        .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: IdOf(writer, s, b))))
-        .GroupBy(x => Name(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
+        .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: writer.BackendIdOf(b, s.Protocol))))
+        .GroupBy(x => ServiceNames.Of(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
         .Select(g => new BackendRow(
-            g.First().Id, g.Key, StateOf(g.First().Spec), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
+            g.First().Id, g.Key, ServiceNames.Of(g.First().Spec.State), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
 
     public ListResult<RouteRow> Routes(string? cursor, int limit)
     {
@@ -69,41 +84,41 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         return new RouteRow(prefix.ToString(), target.Kind.ToString().ToLowerInvariant(), target.NextHop == default ? "" : target.NextHop.ToString(), port, origin);
     }
 
-    private static ServiceRow Service(ServiceSpec service, Frontend frontend)
+    /// <summary>All frontends in the order of lists, sorted once a version.</summary>
+    private (long Version, FrontendAt[] Frontends) Frontends() => node.Read(writer =>
     {
-        List<ServiceBackendRow> rows = [];
+        if (_frontends.Version != writer.Version)
+        {
+            FrontendAt[] all =
+            [
+                .. writer.Desired.Services.Values.SelectMany(s => writer.FrontendsOf(s.Name).SelectMany(f => f.Internal is { } inner ? (Frontend[])[f, inner] : [f]).Select(f => new FrontendAt(ServiceNames.Of(f), s, f))),
+            ];
+            Array.Sort(all, (x, y) => string.CompareOrdinal(x.Key, y.Key));
+            _frontends = (writer.Version, all);
+        }
+
+        return _frontends;
+    });
+
+    private ServiceRow Service(ServiceSpec service, Frontend frontend)
+    {
+        Dictionary<(IpAddress, ushort), BackendSpec> specs = service.Backends.ToDictionary(b => (b.Address, b.Port));
+        List<ServiceBackendRow> rows = new(frontend.Backends.Length);
         foreach (Backend backend in frontend.Backends)
         {
-            BackendSpec spec = service.Backends.First(b => b.Address == backend.Address && b.Port == backend.Port);
-            rows.Add(new ServiceBackendRow(rows.Count + 1, backend.Id, Name(spec.Address, spec.Port, service.Protocol), StateOf(spec), spec.Cluster, false));
+            BackendSpec spec = specs[(backend.Address, backend.Port)];
+            rows.Add(new ServiceBackendRow(
+                rows.Count + 1, backend.Id, ServiceNames.Of(spec.Address, spec.Port, service.Protocol), ServiceNames.Of(spec.State), spec.Cluster, service.IsPreferred(spec, node.Local.Cluster)));
         }
 
-        return new ServiceRow(frontend.Id, Name(frontend.Address, frontend.Port, frontend.Protocol), frontend.Type.ToString(), service.Name, rows);
+        return new ServiceRow(frontend.Id, ServiceNames.Of(frontend), frontend.Type.ToString(), service.Name, rows);
     }
-
-    private static string StateOf(BackendSpec spec) => spec.State.ToString().ToLowerInvariant();
-
-    private static uint IdOf(StateWriter writer, ServiceSpec service, BackendSpec spec)
-    {
-        foreach (Frontend frontend in writer.FrontendsOf(service.Name))
-        {
-            foreach (Backend backend in frontend.Backends)
-            {
-                if (backend.Address == spec.Address && backend.Port == spec.Port)
-                {
-                    return backend.Id;
-                }
-            }
-        }
-
-        return 0;
-    }
-
-    private static string Name(IpAddress address, ushort port, IpProtocol protocol) => $"{FlowKey.Endpoint(address, port)}/{FlowKey.ProtocolName(protocol)}";
 
     private static string[] Texts<T>(IEnumerable<T> values)
         where T : struct => [.. values.Select(v => v.ToString()!)];
 
     private ListResult<TRow> List<TRow>(string? cursor, int limit, Func<TRow, string> keyOf, Func<StateWriter, IEnumerable<TRow>> rows) =>
         node.Read(writer => Page.Of(writer.Version, rows(writer).OrderBy(keyOf, StringComparer.Ordinal), cursor, limit, keyOf));
+
+    private readonly record struct FrontendAt(string Key, ServiceSpec Service, Frontend Frontend);
 }

@@ -25,7 +25,11 @@ internal sealed class LiveRows(NodeRuntime node)
         SnatTable table = node.Live.Snat;
 
         // A long list meets mappings made after it began: each row's age is counted from when it was copied.
-        return Collect(cursor, limit, table.Capacity, () => table.Count, i => table[i], e => e.IsUsed != 0, e => Row(e, Now().Seconds));
+        // That of a flow which is over waits for the next sweep only.
+        MonoTime now = Now();
+        return Collect(
+            cursor, limit, table.Capacity, () => table.Count, i => table[i],
+            e => e.IsUsed != 0 && node.Live.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
     }
 
     public ListResult<NeighborRow> Neighbors(string? cursor, int limit)

@@ -15,7 +15,7 @@ internal static class StatusRows
         LiveTables live = node.Live;
         DesiredState desired = writer.Desired;
         string masquerading = desired.Masquerade.Enabled
-            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt]"
+            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
             : "disabled";
         return new StatusReport(
             Program.Version, node.Local.Name, node.Local.Cluster, node.Local.ClusterId, Environment.ProcessId,
@@ -79,6 +79,11 @@ internal static class StatusRows
         yield return new CounterRow("worker", "worker-0", "heldPackets", counters.HeldPackets);
         yield return new CounterRow("worker", "worker-0", "consumedPackets", counters.ConsumedPackets);
         yield return new CounterRow("worker", "worker-0", "allocatedBytes", (ulong)node.Worker.AllocatedBytes);
+        foreach (CounterRow row in FlowCounterRows.Of(node.Live))
+        {
+            yield return row;
+        }
+
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Live.Conntrack.Count);
         yield return new CounterRow("table", "snat", "entries", (ulong)node.Live.Snat.Count);
         yield return new CounterRow("table", "neighbor", "entries", (ulong)node.Live.Neighbors.Count);

@@ -20,14 +20,12 @@ public static class DropReasonText
         [141] = "Error writing to packet",
         [142] = "Unknown L4 protocol",
         [144] = "Unknown ICMPv4 type",
-        [145] = "Unknown ICMPv6 code",
         [146] = "Unknown ICMPv6 type",
         [147] = "Error retrieving tunnel key",
         [148] = "Error retrieving tunnel options",
         [149] = "Invalid Geneve option",
         [152] = "No matching local container found",
         [153] = "Error while correcting L3 checksum",
-        [157] = "IP fragmentation not supported",
         [160] = "No tunnel/encapsulation endpoint (datapath BUG!)",
         [161] = "NAT 46/64 not enabled",
         [162] = "Reached EDT rate-limiting drop horizon",
@@ -38,7 +36,6 @@ public static class DropReasonText
         [171] = "Invalid identity",
         [172] = "Unknown sender",
         [173] = "NAT not needed",
-        [177] = "Denied by LB src range check",
         [178] = "Socket lookup failed",
         [179] = "Socket assign failed",
         [180] = "Proxy redirection not supported for protocol",
@@ -66,6 +63,9 @@ public static class DropReasonText
         [204] = "No Egress IP configured",
         [205] = "Punt to proxy",
     };
+
+    /// <summary>Numbers that our own datapath never gives.</summary>
+    public static IReadOnlyCollection<int> OfOtherDatapaths => s_others.Keys;
 
     /// <summary>A reason that nobody knows is its number and a 0, as the tools of Cilium print it.</summary>
     public static string Of(int reason)

@@ -16,13 +16,33 @@ public sealed class FragmentTable
     private readonly ulong _seed;
 
     /// <param name="capacity">Datagrams under way at once; a power of two.</param>
-    public FragmentTable(int capacity, ulong seed)
+    public FragmentTable(int capacity, ulong seed, FragmentMode mode = FragmentMode.Follow)
     {
+        IsTracking = mode != FragmentMode.Drop;
+        Hold = mode == FragmentMode.Hold ? new FragmentHold() : null;
         ArgumentOutOfRangeException.ThrowIfNotEqual(int.IsPow2(capacity) && capacity >= Ways, true);
         _entries = new Entry[capacity];
         _seed = seed;
     }
 
+    /// <summary>False: no fragment passes.</summary>
+    public bool IsTracking { get; }
+
+    /// <summary>Where fragments wait that come before the first; null when they do not.</summary>
+    public FragmentHold? Hold { get; }
+
+    /// <summary>First fragments that were remembered.</summary>
+    public ulong FirstCount { get; private set; }
+
+    /// <summary>Later ones that found their first, and those that did not.</summary>
+    public ulong FollowedCount { get; private set; }
+
+    public ulong MissedCount { get; private set; }
+
+    /// <summary>First fragments that were forgotten before their time, because others needed the room.</summary>
+    public ulong EvictedCount { get; private set; }
+
+    /// <summary>A first fragment has come: the others of its datagram may follow.</summary>
     public void Remember(in FlowKey key, uint id, MonoTime now)
     {
         FlowKey bare = Bare(key);
@@ -42,6 +62,9 @@ public sealed class FragmentTable
             }
         }
 
+        FirstCount++;
+        EvictedCount += _entries[victim].Expires > now.Seconds && (_entries[victim].Id != id || Bare(_entries[victim].Key) != bare) ? 1u : 0u;
+        Hold?.Release(bare, id);
         _entries[victim] = new Entry(key, id, now.Seconds + LifetimeSeconds);
     }
 
@@ -55,11 +78,13 @@ public sealed class FragmentTable
             if (entry.Id == id && entry.Expires > now.Seconds && Bare(entry.Key) == key)
             {
                 withPorts = entry.Key;
+                FollowedCount++;
                 return true;
             }
         }
 
         withPorts = default;
+        MissedCount++;
         return false;
     }
 

@@ -14,6 +14,7 @@ public static class ParseStage
         p.IngressKind = port.Kind;
         p.FlowIndex = -1;
         p.ChoiceIndex = -1;
+        p.AffinityIndex = -1;
         if (!EthernetHeader.TryParse(p.Frame, out EthernetHeader ethernet))
             return p.Drop(DropReason.InvalidPacket);
         if (ethernet.Destination != port.RouterMac && !ethernet.Destination.IsGroup)
@@ -56,7 +57,9 @@ public static class ParseStage
         if (ethernet.Destination.IsGroup)
             return p.Drop(DropReason.OtherStation); // RFC 1812 section 5.3.4: what was sent to everyone on a link is not forwarded.
 
-        return ReadTransport(ref p, ip, fragments, now);
+        Verdict verdict = ReadTransport(ref p, ip, fragments, now);
+        p.ReceivedKey = p.Key;
+        return verdict;
     }
 
     /// <summary>A pod sends under its own addresses only, the node network not under the node's; nobody under one that names no host.</summary>
@@ -71,10 +74,14 @@ public static class ParseStage
             return Verdict.Continue;
         if (ip.IsFragment && ip.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6)
             return p.Drop(DropReason.InvalidPacket);
+        if (ip.IsFragment && !fragments.IsTracking)
+            return p.Drop(DropReason.FragmentsNotSupported);
+        if (ip.IsFragment && !IsSoundFragment(ip))
+            return p.Drop(DropReason.InvalidPacket);
         if (ip.FragmentOffset != 0)
         {
             if (!fragments.TryGetPorts(p.Key, ip.FragmentId, now, out FlowKey first))
-                return p.Drop(DropReason.FirstFragmentMissing);
+                return fragments.Hold is { } hold && hold.TryHold(p, ip.FragmentId, now) ? Verdict.Held : p.Drop(DropReason.FirstFragmentMissing);
             p.Key = first;
             return Verdict.Continue;
         }
@@ -87,6 +94,7 @@ public static class ParseStage
         if (transport.IsIcmp)
         {
             p.IcmpKind = transport.IcmpKind;
+            p.IcmpType = transport.IcmpType;
             p.IcmpCode = transport.IcmpCode;
             return p.IcmpKind switch
             {
@@ -109,6 +117,19 @@ public static class ParseStage
         }
 
         return Verdict.Continue;
+    }
+
+    /// <summary>
+    /// No fragment reaches beyond the longest datagram (RFC 791 section 3.2) or ends between two units; and none lies where the first one's TCP
+    /// header is, to change what was looked at (RFC 1858 section 3, RFC 3128).
+    /// </summary>
+    private static bool IsSoundFragment(IpHeader ip)
+    {
+        int payloadLength = ip.TotalLength - ip.HeaderLength;
+        return payloadLength > 0
+            && (!ip.HasMoreFragments || payloadLength % Ipv4Fragment.Unit == 0)
+            && ip.FragmentOffset + payloadLength <= ushort.MaxValue
+            && (ip.FragmentOffset == 0 || ip.Protocol != IpProtocol.Tcp || ip.FragmentOffset >= TransportHeader.TcpLength);
     }
 
     /// <summary>An ICMP error belongs to the flow whose packet it quotes, and runs against that packet's direction.</summary>

@@ -7,18 +7,21 @@ public static class RevSnatStage
 {
     public static Verdict Run(ref PacketContext p, MasqueradeRules rules, SnatTable snat, ConntrackTable conntrack, MonoTime now)
     {
-        if (p.IngressKind != PortKind.Uplink || !rules.IsOwn(p.Key.Destination))
+        bool isIcmp = p.Key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
+        if (p.IngressKind != PortKind.Uplink || !rules.IsOwn(p.Key.Destination) || (!isIcmp && p.Key.DestinationPort < rules.FirstPort))
         {
             return Verdict.Continue;
         }
 
         int index = snat.FindReverse(p.Key);
-        if (index < 0 || !snat.IsAlive(index, conntrack, now))
+        int flow = index < 0 ? -1 : snat.FlowOf(index, conntrack, now);
+        if (flow < 0)
         {
             return Verdict.Continue; // For the node itself, also on a port that a flow had which is over.
         }
 
         p.IsRevSnat = true;
+        p.RevSnatFlow = flow;
         return HeaderRewrite.Translate(ref p, snat[index].Forward.Reversed) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
 }

@@ -2,31 +2,29 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
 
-/// <summary>Where clients address a service, with the backends of all clusters in slot order. Immutable.</summary>
-/// <param name="Backends">Active ones first, then terminating ones.</param>
-/// <param name="ActiveCount">How many of them are active.</param>
+/// <summary>Where clients address a service, and what holds for them there. Immutable.</summary>
 /// <param name="Id">What conntrack records as rev-NAT index; see <see cref="ServiceTable"/>.</param>
-public sealed record Frontend(uint Id, IpAddress Address, ushort Port, IpProtocol Protocol, ServiceType Type, Backend[] Backends, int ActiveCount)
+/// <param name="Protocol"><see cref="ServiceTable.AnyProtocol"/> takes what has no frontend of its own.</param>
+public sealed record Frontend(uint Id, IpAddress Address, ushort Port, IpProtocol Protocol, ServiceType Type, BackendSet Set)
 {
-    /// <summary>How many backends, from the first, may get a new flow: the active ones, or all while none is.</summary>
-    public int CandidateCount => ActiveCount > 0 ? ActiveCount : Backends.Length;
+    /// <summary>The same place as the node's own pods and its host see it, when that differs: one of the two traffic policies is Local.</summary>
+    public Frontend? Internal { get; init; }
 
-    /// <summary>The backend of an id if the frontend still has it.</summary>
-    /// <param name="isCandidate">It may get new flows, too.</param>
-    public bool TryGetBackend(uint id, out Backend backend, out bool isCandidate)
-    {
-        for (int i = 0; i < Backends.Length; i++)
-        {
-            if (Backends[i].Id == id)
-            {
-                backend = Backends[i];
-                isCandidate = i < CandidateCount;
-                return true;
-            }
-        }
+    /// <summary>This is such an inner side (Cilium's scope, written /i).</summary>
+    public bool IsInternal { get; init; }
 
-        backend = default;
-        isCandidate = false;
-        return false;
-    }
+    /// <summary>Whom the node network's packets may come from; null for anybody.</summary>
+    public SourceRanges? Sources { get; init; }
+
+    /// <summary>For how many seconds after its last packet a client keeps its backend for new flows; 0 for no session affinity.</summary>
+    public uint AffinitySeconds { get; init; }
+
+    /// <summary>The node network may ask for it. Not for a ClusterIP, unless the node opens those.</summary>
+    public bool IsRoutable { get; init; } = true;
+
+    /// <summary>Only this node's backends are in the set, by a traffic policy: who finds none is told nothing.</summary>
+    public bool IsLocalOnly { get; init; }
+
+    /// <summary>In slot order, those in maintenance last.</summary>
+    public Backend[] Backends => Set.Backends;
 }

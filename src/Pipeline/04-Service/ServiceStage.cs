@@ -3,41 +3,49 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// A packet for a frontend gets a backend for its destination: the one its flow has already, else one at random. A pod that gets
-/// itself also gets the loopback address for its source, so that its own stack does not take the packet for a forgery.
+/// A packet for a frontend gets a backend for its destination: the one its flow has already, else that of its client's session, else one by the
+/// service's algorithm (cilium bpf/lib/lb.h and nodeport.h are the behaviour followed). A pod that gets itself also gets the loopback address
+/// for its source, so that its own stack does not take the packet for a forgery.
 /// </summary>
 public static class ServiceStage
 {
-    /// <summary>Source of a pod that reaches itself (cilium defaults.go: 169.254.42.1).</summary>
-    public static IpAddress LoopbackIpv4 { get; } = IpAddress.FromIpv4(0xA9FE_2A01);
-
-    /// <summary>The same for IPv6: fe80::1.</summary>
-    public static IpAddress LoopbackIpv6 { get; } = new(0xFE80_0000_0000_0000, 1);
-
-    public static Verdict Run(ref PacketContext p, ServiceTable services, ConntrackTable conntrack, FlowRandom random, MonoTime now)
+    public static Verdict Run(ref PacketContext p, ServiceTable services, ConntrackTable conntrack, AffinityTable affinities, FlowRandom random, MonoTime now)
     {
-        if (!services.TryFind(p.Key.Destination, p.Key.DestinationPort, p.Key.Protocol, out Frontend? frontend))
+        if (!ServiceTable.IsServed(p.Key.Protocol))
         {
             return Verdict.Continue;
         }
 
-        // A ClusterIP is no address of the node network: who asks for it there has a route that leads astray.
-        if (p.IngressKind == PortKind.Uplink && frontend!.Type == ServiceType.ClusterIP)
-            return p.Drop(DropReason.ClusterIp);
+        if (!services.TryFind(p.Key.Destination, p.Key.DestinationPort, p.Key.Protocol, out Frontend? found))
+        {
+            // From the node network, an address of services is nothing but its ports.
+            return p.IngressKind == PortKind.Uplink && !p.IsIcmpError && services.HasWildcard(p.Key.Destination)
+                ? p.Drop(DropReason.NoBackend, NoBackendDetail.NoPort)
+                : Verdict.Continue;
+        }
+
+        Frontend frontend = p.IngressKind != PortKind.Uplink && found!.Internal is { } inner ? inner : found!;
+        if (p.IngressKind == PortKind.Uplink)
+        {
+            if (frontend.Sources is { } sources && !sources.Admits(p.Key.Source))
+                return p.Drop(DropReason.SourceRange);
+            if (!frontend.IsRoutable)
+                return p.Drop(DropReason.ClusterIp);
+        }
 
         FlowKey choice = p.Key with { Scope = FlowScope.Service };
         int index = conntrack.Find(choice, now);
-        if (!TryKeep(p, frontend!, conntrack, index, out Backend backend))
+        if (!TryKeep(p, frontend, conntrack, index, out Backend backend))
         {
             if (p.IsIcmpError)
             {
                 return Verdict.Continue; // An error about a flow that is gone; it chooses nothing.
             }
 
-            if (frontend!.Backends.Length == 0)
-                return p.Drop(DropReason.NoBackend);
+            if (frontend.Set.CandidateCount == 0)
+                return p.Drop(DropReason.NoBackend, frontend.IsLocalOnly ? NoBackendDetail.NoneLocal : (byte)0);
 
-            backend = frontend.Backends[random.Below((uint)frontend.CandidateCount)];
+            backend = Choose(p, frontend, isKnown: IsOf(conntrack, index, frontend), affinities, random, now);
             index = conntrack.Create(choice);
             if (index < 0)
                 return p.Drop(DropReason.ConntrackFull);
@@ -48,36 +56,45 @@ public static class ServiceStage
         if (!p.IsIcmpError)
         {
             ConntrackState.Update(ref conntrack[index], p.Key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
+            if (frontend.AffinitySeconds > 0)
+            {
+                p.AffinityIndex = affinities.Use(frontend.Id, p.Key.Source, backend.Id, now);
+            }
         }
 
         p.ChoiceIndex = index;
-        p.RevNat = frontend!.Id;
+        return Translate(ref p, services.Options, frontend, backend);
+    }
+
+    private static Verdict Translate(ref PacketContext p, ServiceOptions options, Frontend frontend, in Backend backend)
+    {
+        p.RevNat = frontend.Id;
         p.BackendId = backend.Id;
-        p.IsNodePort = frontend.Type == ServiceType.NodePort;
+        p.IsNodePort = p.IngressKind == PortKind.Uplink;
         p.IsHairpin = p.IngressKind == PortKind.Endpoint && backend.Address == p.Key.Source;
         FlowKey target = p.Key with { Destination = backend.Address, DestinationPort = backend.Port };
         if (p.IsHairpin)
         {
-            target = target with { Source = p.IsIpv4 ? LoopbackIpv4 : LoopbackIpv6 };
+            target = target with { Source = options.LoopbackFor(p.IsIpv4) };
         }
 
         return HeaderRewrite.Translate(ref p, target) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
 
     /// <summary>
-    /// The backend that this flow chose before, unless it has left the service, or is about to and the flow only begins. A closed
+    /// The backend that this flow chose before, unless it has left the service, or is no longer active and the flow only begins. A closed
     /// choice is dead after its grace.
     /// </summary>
     private static bool TryKeep(in PacketContext p, Frontend frontend, ConntrackTable conntrack, int index, out Backend backend)
     {
         backend = default;
-        if (index < 0 || conntrack[index].RevNat != frontend.Id || !frontend.TryGetBackend(conntrack[index].BackendId, out backend, out bool isCandidate))
+        if (!IsOf(conntrack, index, frontend) || !frontend.Set.TryGet(conntrack[index].BackendId, out backend))
         {
             return false;
         }
 
         bool begins = !p.IsIcmpError && (p.TcpFlags & TcpFlags.Syn) != 0;
-        if (begins && !isCandidate)
+        if (begins && backend.State != BackendState.Active)
         {
             return false;
         }
@@ -89,5 +106,23 @@ public static class ServiceStage
         }
 
         return true;
+    }
+
+    /// <summary>There is a choice, and it is one among this frontend's backends.</summary>
+    private static bool IsOf(ConntrackTable conntrack, int index, Frontend frontend) => index >= 0 && conntrack[index].RevNat == frontend.Id;
+
+    /// <summary>A backend for a flow that has none.</summary>
+    /// <param name="isKnown">The flow had a backend, which is gone or going: its client's session is not asked then, since it would name the same.</param>
+    private static Backend Choose(in PacketContext p, Frontend frontend, bool isKnown, AffinityTable affinities, FlowRandom random, MonoTime now)
+    {
+        if (frontend.AffinitySeconds > 0 && !isKnown && affinities.TryGetBackend(frontend, p.Key.Source, now, out Backend backend))
+        {
+            return backend;
+        }
+
+        BackendSet set = frontend.Set;
+        return set.Candidate(set.Maglev is { } maglev
+            ? maglev[maglev.IndexOf(p.Key, hasPort: frontend.AffinitySeconds == 0)]
+            : (int)random.Below((uint)set.CandidateCount));
     }
 }

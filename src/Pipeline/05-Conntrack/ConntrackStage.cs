@@ -14,7 +14,8 @@ public static class ConntrackStage
             return p.Drop(DropReason.UnknownTransport);
 
         p.FlowKey = p.Key;
-        int index = conntrack.Find(ConntrackTable.Ordered(p.Key, out bool swapped), now);
+        FlowKey key = ConntrackTable.Ordered(p.Key, out bool swapped);
+        int index = p.IsRevSnat && p.ChoiceIndex < 0 ? p.RevSnatFlow : conntrack.Find(key, now);
         if (index < 0)
         {
             p.Status = ConntrackStatus.New;
@@ -29,6 +30,7 @@ public static class ConntrackStage
             return Verdict.Continue;
         }
 
+        conntrack.FoundCount++;
         p.FlowIndex = index;
         p.IsReply = isReply;
         p.Status = p.IsIcmpError ? ConntrackStatus.Related : isReply ? ConntrackStatus.Reply : ConntrackStatus.Established;

@@ -14,6 +14,7 @@ public sealed class ConntrackTable
     private uint _firstFree;
     private uint _generation;
     private int _sweepPosition;
+    private bool _isSweepWanted;
 
     public ConntrackTable(int capacity, ulong seed)
     {
@@ -33,6 +34,21 @@ public sealed class ConntrackTable
 
     /// <summary>Counts up when generations begin anew, after four thousand million entries.</summary>
     public uint Era { get; private set; }
+
+    /// <summary>Packets that found their flow.</summary>
+    public ulong FoundCount { get; set; }
+
+    /// <summary>Entries made.</summary>
+    public ulong InsertedCount { get; private set; }
+
+    /// <summary>Entries that were removed after their time.</summary>
+    public ulong ExpiredCount { get; private set; }
+
+    /// <summary>Entries that were taken away before it.</summary>
+    public ulong DeletedCount { get; private set; }
+
+    /// <summary>Entries that found no room.</summary>
+    public ulong FailureCount { get; private set; }
 
     public int Capacity => _entries.Length;
 
@@ -102,6 +118,7 @@ public sealed class ConntrackTable
         {
             if (_entries[old].Key == key)
             {
+                InsertedCount++;
                 _entries[old] = Fresh(key);
                 return old;
             }
@@ -109,6 +126,8 @@ public sealed class ConntrackTable
 
         if (_firstFree == 0)
         {
+            FailureCount++;
+            _isSweepWanted = true;
             return -1;
         }
 
@@ -117,11 +136,15 @@ public sealed class ConntrackTable
         _entries[index] = Fresh(key);
         _index.Add(hash, index);
         Count++;
+        InsertedCount++;
         return index;
     }
 
     /// <summary>Whether the entry is the one that had this generation, and alive: then looking its key up finds it.</summary>
     public bool IsAlive(int index, uint generation, MonoTime now) => _entries[index].Generation == generation && _entries[index].Expires > now.Seconds;
+
+    /// <summary>What was remembered of the entry holds no more, for something beside it has changed; the flow goes on.</summary>
+    public void Renew(int index) => _entries[index].Generation = NextGeneration();
 
     /// <summary>Asks for what a packet changes in an entry; -1 is none.</summary>
     public void PrefetchState(int index)
@@ -133,7 +156,22 @@ public sealed class ConntrackTable
         }
     }
 
+    /// <summary>Takes an entry away before its time.</summary>
     public void Remove(int index)
+    {
+        DeletedCount++;
+        Free(index);
+    }
+
+    /// <summary>Whether an entry found no room since this was last asked.</summary>
+    public bool TakeSweepWanted()
+    {
+        bool isWanted = _isSweepWanted;
+        _isSweepWanted = false;
+        return isWanted;
+    }
+
+    private void Free(int index)
     {
         _index.Remove(_entries[index].Key.Hash(_seed), index);
         _entries[index] = new ConntrackEntry { BackendId = _firstFree };
@@ -151,7 +189,8 @@ public sealed class ConntrackTable
             ref ConntrackEntry entry = ref _entries[_sweepPosition];
             if ((entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
             {
-                Remove(_sweepPosition);
+                Free(_sweepPosition);
+                ExpiredCount++;
                 removed++;
             }
 
@@ -164,7 +203,9 @@ public sealed class ConntrackTable
         return removed;
     }
 
-    private ConntrackEntry Fresh(in FlowKey key)
+    private ConntrackEntry Fresh(in FlowKey key) => new() { Key = key, Flags = ConntrackFlags.Used, Generation = NextGeneration() };
+
+    private uint NextGeneration()
     {
         if (++_generation == 0)
         {
@@ -172,6 +213,6 @@ public sealed class ConntrackTable
             Era++;
         }
 
-        return new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used, Generation = _generation };
+        return _generation;
     }
 }

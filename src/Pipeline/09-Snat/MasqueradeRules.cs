@@ -12,6 +12,9 @@ public sealed record MasqueradeRules(
     bool IsEnabled, IpAddress Ipv4Address, IpAddress Ipv6Address, PrefixMap NativeRouting, PrefixMap NonMasquerade, PrefixMap RemoteNodes,
     ushort FirstPort, ushort LastPort)
 {
+    /// <summary>Packets to <see cref="RemoteNodes"/> are masqueraded, too (Cilium's enable-remote-node-masquerade).</summary>
+    public bool IncludesRemoteNodes { get; init; }
+
     public IpAddress AddressFor(bool isIpv4) => isIpv4 ? Ipv4Address : Ipv6Address;
 
     public bool IsOwn(IpAddress address) => address == Ipv4Address || address == Ipv6Address;

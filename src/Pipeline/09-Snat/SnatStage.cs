@@ -9,6 +9,8 @@ namespace ClusterMesh.Datapath.Pipeline;
 public static class SnatStage
 {
     private const byte LastUnreachableCode = 15;
+    private const byte LastUnreachableCodeIpv6 = 6;
+    private const byte LastExceededCode = 1;
 
     private enum Decision
     {
@@ -22,7 +24,7 @@ public static class SnatStage
         Track,
     }
 
-    public static Verdict Run(ref PacketContext p, MasqueradeRules rules, Port[] ports, SnatTable snat, FlowRandom random, MonoTime now)
+    public static Verdict Run(ref PacketContext p, MasqueradeRules rules, Port[] ports, SnatTable snat, ConntrackTable conntrack, FlowRandom random, MonoTime now)
     {
         if (p.IsReply || ports[p.EgressPort].Kind != PortKind.Uplink)
         {
@@ -31,7 +33,7 @@ public static class SnatStage
 
         if (p.Status != ConntrackStatus.New)
         {
-            return p.IsSnat ? Translate(ref p, snat, FindOrRestore(p, rules, snat, random, now)) : Verdict.Continue;
+            return p.IsSnat ? Translate(ref p, snat, FindOrRestore(p, rules, snat, conntrack, random, now)) : Verdict.Continue;
         }
 
         Decision decision = Decide(p, rules);
@@ -42,11 +44,13 @@ public static class SnatStage
 
         if (p.IsIcmpError)
             return decision == Decision.Track ? Verdict.Continue : p.Drop(DropReason.NoSnatMapping);
-        if (p.Key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 && p.IcmpKind is not (IcmpKind.EchoRequest or IcmpKind.EchoReply))
+        if (p.IcmpKind == IcmpKind.EchoReply)
+            return Verdict.Continue; // Of a request that nobody saw: it passes as it is, as with Cilium.
+        if (p.Key.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 && p.IcmpKind != IcmpKind.EchoRequest)
             return decision == Decision.Track ? Verdict.Continue : p.Drop(DropReason.UnsupportedForSnat);
 
         p.IsSnat = true;
-        return Translate(ref p, snat, FindOrRestore(p, rules, snat, random, now));
+        return Translate(ref p, snat, FindOrRestore(p, rules, snat, conntrack, random, now));
     }
 
     /// <summary>The order is Cilium's (bpf/lib/nat.h snat_v4_needs_masquerade), and matters: the first rule that fits decides.</summary>
@@ -75,26 +79,46 @@ public static class SnatStage
             || p.IngressKind != PortKind.Endpoint
             || rules.NativeRouting.TryLookup(destination, out _)
             || rules.NonMasquerade.TryLookup(destination, out _)
-            || rules.RemoteNodes.TryLookup(destination, out _)
+            || (!rules.IncludesRemoteNodes && rules.RemoteNodes.TryLookup(destination, out _))
                 ? Decision.Exempt
                 : Decision.Masquerade;
     }
 
-    private static int FindOrRestore(in PacketContext p, MasqueradeRules rules, SnatTable snat, FlowRandom random, MonoTime now)
+    /// <summary>A mapping that was lost is made anew; so is one to an address that is the node's no more.</summary>
+    private static int FindOrRestore(
+        in PacketContext p, MasqueradeRules rules, SnatTable snat, ConntrackTable conntrack, FlowRandom random, MonoTime now)
     {
+        IpAddress own = rules.AddressFor(p.IsIpv4);
         int index = snat.FindForward(p.Key);
-        return index >= 0 || p.IsIcmpError
-            ? index
-            : snat.Create(p.Key, rules.AddressFor(p.IsIpv4), rules.FirstPort, rules.LastPort, random, now);
+        if (p.IsIcmpError || (index >= 0 && snat[index].NatAddress == own))
+        {
+            return index;
+        }
+
+        if (index >= 0)
+        {
+            snat.Remove(index, conntrack, now);
+        }
+
+        return snat.Create(p.Key, own, rules.FirstPort, rules.LastPort, conntrack, random, now);
     }
 
     private static Verdict Translate(ref PacketContext p, SnatTable snat, int index)
     {
         if (index < 0)
             return p.Drop(DropReason.NoSnatMapping);
-        if (p.IsIcmpError && p.IsIpv4 && p.IcmpCode > LastUnreachableCode)
-            return p.Drop(DropReason.UnknownIcmpCode);
+        if (p.IsIcmpError && p.IcmpCode > LastCodeOf(p.IcmpType, p.IsIpv4))
+            return p.Drop(p.IsIpv4 ? DropReason.UnknownIcmpCode : DropReason.UnknownIcmpv6Code);
 
         return HeaderRewrite.Translate(ref p, snat[index].Translated) ? Verdict.Continue : p.Drop(DropReason.ChecksumNotCorrectable);
     }
+
+    /// <summary>The last assigned code of destination unreachable and time exceeded (bpf/lib/nat.h); the other errors pass with any.</summary>
+    private static byte LastCodeOf(byte type, bool isIpv4) => (type, isIpv4) switch
+    {
+        (3, true) => LastUnreachableCode,
+        (1, false) => LastUnreachableCodeIpv6,
+        (11, true) or (3, false) => LastExceededCode,
+        _ => byte.MaxValue,
+    };
 }

@@ -3,18 +3,32 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// Masqueraded flows by both of their faces, preallocated. Ports are chosen as Cilium does (bpf/lib/nat.h): the client's own if it
-/// is in the range, else one at random; then a walk upwards. A mapping lives as long as its conntrack entry. One owner: the worker.
+/// Masqueraded flows by both of their faces, preallocated. A port of the node is taken for each destination anew, so that as many flows fit to
+/// each as there are ports. A mapping lives as long as its conntrack entry. One owner: the worker.
 /// </summary>
 public sealed class SnatTable
 {
-    /// <summary>Ports tried for a new flow before it is refused.</summary>
+    /// <summary>Ports tried as Cilium does (bpf/lib/nat.h SNAT_COLLISION_RETRIES).</summary>
     private const int MaxTries = 32;
+
+    /// <summary>More tries than this tell that dead mappings should be swept (SNAT_SIGNAL_THRES).</summary>
+    private const int SignalTries = 16;
+
+    /// <summary>
+    /// Ports tried beyond Cilium's, so that a destination can have nearly all of them: of 65,535 ports with 65,000 taken one in 123 is free.
+    /// </summary>
+    private const int LongTries = 4096;
+
+    /// <summary>Destinations whose last long search was in vain; a power of two.</summary>
+    private const int ExhaustedCount = 1024;
 
     private readonly SnatEntry[] _entries;
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
+
+    /// <summary>By the destination's hash: the second until which no long search is made for it, as one was in vain.</summary>
+    private readonly uint[] _exhaustedUntil = new uint[ExhaustedCount];
     private uint _firstFree;
     private int _sweepPosition;
 
@@ -33,8 +47,23 @@ public sealed class SnatTable
 
     public int Count { get; private set; }
 
-    /// <summary>Mappings that went by <see cref="Remove"/>. Those that are swept go after their flow, and are not counted.</summary>
-    public uint RemovalCount { get; private set; }
+    /// <summary>Ports ran short since this was last asked: mappings of flows that are over should be swept.</summary>
+    public bool IsSweepWanted { get; private set; }
+
+    /// <summary>Flows that got a mapping.</summary>
+    public ulong InsertedCount { get; private set; }
+
+    /// <summary>Ports that were taken when a flow asked for them.</summary>
+    public ulong CollisionCount { get; private set; }
+
+    /// <summary>Flows for which none was free.</summary>
+    public ulong FailureCount { get; private set; }
+
+    /// <summary>Mappings that went with their flow.</summary>
+    public ulong ExpiredCount { get; private set; }
+
+    /// <summary>Mappings that went while their flow may live on.</summary>
+    public ulong DeletedCount { get; private set; }
 
     public int Capacity => _entries.Length;
 
@@ -62,52 +91,77 @@ public sealed class SnatTable
     /// <summary>The mapping whose answers have this key, or -1.</summary>
     public int FindReverse(in FlowKey answer) => FindTranslated(answer.Reversed);
 
-    /// <summary>Whether the mapping's flow is alive. One that is over keeps its mapping until it is swept, which must not open the pod to the world meanwhile.</summary>
-    public bool IsAlive(int index, ConntrackTable conntrack, MonoTime now)
+    /// <summary>
+    /// The mapping's flow in conntrack, or -1 when that is over. It keeps its mapping until it is swept, which must not open the pod to the world
+    /// meanwhile.
+    /// </summary>
+    public int FlowOf(int index, ConntrackTable conntrack, MonoTime now)
     {
         int flow = conntrack.Find(ConntrackTable.Ordered(_entries[index].Forward, out _), now);
-        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Snat) != 0;
+        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Snat) != 0 ? flow : -1;
     }
 
     /// <summary>Maps a flow that has no mapping yet.</summary>
     /// <param name="first">First and <paramref name="last"/> port of the range; ICMP ids have none.</param>
+    /// <param name="conntrack">Mappings of flows that are over give way.</param>
     /// <returns>The mapping, or -1 when all tried ports are taken or the table is full.</returns>
-    public int Create(in FlowKey forward, IpAddress natAddress, ushort first, ushort last, FlowRandom random, MonoTime now)
+    public int Create(in FlowKey forward, IpAddress natAddress, ushort first, ushort last, ConntrackTable conntrack, FlowRandom random, MonoTime now)
     {
-        if (_firstFree == 0)
-        {
-            return -1;
-        }
-
         bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
-        uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
-        if (port < low || port > low + rangeLength - 1)
+        var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = 1 };
+        uint port = FirstChoice(forward, isIcmp, low, rangeLength);
+        int tries = MaxTries;
+        for (int attempt = 0; _firstFree != 0 && attempt < tries; attempt++)
         {
-            port = low + random.Below(rangeLength);
-        }
-
-        for (int attempt = 0; attempt < MaxTries; attempt++)
-        {
-            var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, NatPort = (ushort)port, Created = now.Seconds, IsUsed = 1 };
-            if (FindTranslated(candidate.Translated) < 0)
+            candidate.NatPort = (ushort)port;
+            if (TryClaim(candidate.Translated, conntrack, now))
             {
                 return Insert(candidate);
             }
 
-            // The first collision throws the dice again, the following ones walk on.
-            port = attempt == 0 ? low + random.Below(rangeLength) : port == low + rangeLength - 1 ? low : port + 1;
+            CollisionCount++;
+            IsSweepWanted |= attempt == SignalTries;
+            if (attempt == MaxTries - 1 && ExhaustedUntil(candidate) <= now.Seconds)
+            {
+                tries = LongTries;
+            }
+
+            // The first collision throws the dice, the following ones walk on; a long search throws each time, for ports are taken in rows.
+            bool throws = attempt is 0 or >= MaxTries - 1;
+            port = throws ? low + random.Below(rangeLength) : port == low + rangeLength - 1 ? low : port + 1;
         }
 
+        if (tries == LongTries)
+        {
+            ExhaustedUntil(candidate) = now.Seconds + 1;
+        }
+
+        FailureCount++;
+        IsSweepWanted = true;
         return -1;
     }
 
-    /// <summary>Takes a mapping away while its flow may live on.</summary>
-    public void Remove(int index)
+    /// <summary>Takes a mapping away while its flow may live on: whoever remembers how the flow is translated learns that it has changed.</summary>
+    public void Remove(int index, ConntrackTable conntrack, MonoTime now)
     {
-        RemovalCount++;
+        int flow = conntrack.Find(ConntrackTable.Ordered(_entries[index].Forward, out _), now);
+        if (flow >= 0)
+        {
+            conntrack.Renew(flow);
+        }
+
+        DeletedCount++;
         Free(index);
+    }
+
+    /// <summary>Whether a sweep is wanted, asked by the one who will see to it.</summary>
+    public bool TakeSweepWanted()
+    {
+        bool isWanted = IsSweepWanted;
+        IsSweepWanted = false;
+        return isWanted;
     }
 
     /// <summary>Removes, among the next <paramref name="entryCount"/> entries, the mappings whose flow is over.</summary>
@@ -116,9 +170,10 @@ public sealed class SnatTable
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_entries[_sweepPosition].IsUsed != 0 && !IsAlive(_sweepPosition, conntrack, now))
+            if (_entries[_sweepPosition].IsUsed != 0 && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
+                ExpiredCount++;
                 removed++;
             }
 
@@ -130,6 +185,36 @@ public sealed class SnatTable
 
         return removed;
     }
+
+    /// <summary>
+    /// The client's own port if it may be used, else one that follows from the client's end alone: the same to all destinations (RFC 4787
+    /// section 4.1), and the same again when a mapping was lost. The seed keeps it from being guessed.
+    /// </summary>
+    private uint FirstChoice(in FlowKey forward, bool isIcmp, uint low, uint rangeLength)
+    {
+        uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
+        return port >= low && port - low < rangeLength
+            ? port
+            : low + (uint)(((forward with { Destination = default, DestinationPort = 0 }).Hash(_seed) >> 32) * rangeLength >> 32);
+    }
+
+    /// <summary>Nobody has this face, or nobody any more.</summary>
+    private bool TryClaim(in FlowKey translated, ConntrackTable conntrack, MonoTime now)
+    {
+        int holder = FindTranslated(translated);
+        if (holder >= 0 && FlowOf(holder, conntrack, now) < 0)
+        {
+            Free(holder);
+            ExpiredCount++;
+            return true;
+        }
+
+        return holder < 0;
+    }
+
+    /// <summary>A flood of flows to a destination that is full must not cost a long search each.</summary>
+    private ref uint ExhaustedUntil(in SnatEntry candidate) =>
+        ref _exhaustedUntil[(candidate.Translated with { SourcePort = 0 }).Hash(_seed) & (ExhaustedCount - 1)];
 
     private void Free(int index)
     {
@@ -164,6 +249,7 @@ public sealed class SnatTable
         _forward.Add(entry.Forward.Hash(_seed), index);
         _reverse.Add(entry.Translated.Hash(_seed), index);
         Count++;
+        InsertedCount++;
         return index;
     }
 }

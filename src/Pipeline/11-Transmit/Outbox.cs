@@ -143,6 +143,37 @@ public sealed class Outbox
         return true;
     }
 
+    /// <summary>Takes a copy of a packet that leaves at once. False when no slot is free.</summary>
+    public bool TryAdd(in PacketContext p)
+    {
+        if (!TryReserve(out int slot, out Span<byte> buffer))
+        {
+            return false;
+        }
+
+        p.Offload.WriteTo(buffer);
+        p.Frame.CopyTo(buffer[VirtioNetHeader.Length..]);
+        Ready(slot, p.EgressPort, p.FrameLength);
+        return true;
+    }
+
+    /// <summary>A free slot for a frame that leaves at once, to be written and then handed in by <see cref="Ready"/>. False when none is free.</summary>
+    /// <param name="buffer">The whole slot: room for a virtio header and any frame.</param>
+    public bool TryReserve(out int slot, out Span<byte> buffer)
+    {
+        slot = FindFree();
+        buffer = slot < 0 ? default : BufferOf(slot);
+        return slot >= 0;
+    }
+
+    /// <summary>The frame in a reserved slot leaves by a port, behind those that are ready already.</summary>
+    /// <param name="frameLength">Without the virtio header.</param>
+    public void Ready(int slot, int port, int frameLength)
+    {
+        _slots[slot] = new Slot(SlotState.Ready, port, VirtioNetHeader.Length + frameLength, default, _sequence++);
+        ReadyCount++;
+    }
+
     /// <summary>The oldest frame that can leave, with its virtio header; the span is good until the next call on the outbox.</summary>
     public bool TryTake(out int port, out Span<byte> frame)
     {

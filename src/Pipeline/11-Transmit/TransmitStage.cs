@@ -9,15 +9,21 @@ public static class TransmitStage
     {
         Port port = ports[p.EgressPort];
         IpHeader.Parse(p.Datagram, quoted: false, out IpHeader ip);
-        if (IsHop(p.IngressKind, port.Kind))
+        bool isHop = IsHop(p.IngressKind, port.Kind);
+        if (isHop && ip.HopLimit <= 1)
+            return p.Drop(DropReason.HopLimitExceeded);
+        if (DatagramLength(p) > port.Mtu)
         {
-            if (ip.HopLimit <= 1)
-                return p.Drop(DropReason.HopLimitExceeded);
-            ip.DecrementHopLimit();
+            if (!Fragmenter.CanCut(ip, port.Mtu))
+                return p.Drop(DropReason.FragmentationNeeded);
+            p.Offload = p.Offload.FragmentedTo(port.Mtu);
         }
 
-        if (DatagramLength(p) > port.Mtu)
-            return p.Drop(DropReason.FragmentationNeeded);
+        // Only now: an ICMP answer quotes the packet as it came.
+        if (isHop)
+        {
+            ip.DecrementHopLimit();
+        }
 
         EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
         ethernet.Source = port.RouterMac;

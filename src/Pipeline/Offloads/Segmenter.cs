@@ -24,13 +24,19 @@ public ref struct Segmenter
     /// <param name="packet">A virtio header and the frame behind it; read until the last segment is made, never changed.</param>
     /// <param name="output">What the port takes.</param>
     public Segmenter(Span<byte> packet, TapOffloads output)
+        : this(packet[VirtioNetHeader.Length..], VirtioNetHeader.Read(packet), output)
     {
-        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
-        _frame = packet[VirtioNetHeader.Length..];
-        _output = output;
+    }
+
+    /// <param name="frame">Read until the last segment is made, never changed.</param>
+    /// <param name="output">What the port takes.</param>
+    public Segmenter(Span<byte> frame, scoped in VirtioNetHeader offload, TapOffloads output)
+    {
+        _frame = frame;
+        _output = offload.IsToBeFragmented ? TapOffloads.None : output; // a fragment's checksum cannot be left to the device
         if (!offload.IsSuperPacket)
         {
-            _offload = offload;
+            _offload = offload with { Flags = offload.Flags & ~VirtioNetFlags.Fragment };
             return;
         }
 
@@ -38,7 +44,7 @@ public ref struct Segmenter
         if (_isDone || _headers.PayloadLength <= offload.SegmentLength)
         {
             // Linux takes a super-packet of one segment for a plain packet (virtio_net_hdr_to_skb).
-            _offload = offload with { GsoType = VirtioGsoType.None, SegmentLength = 0, HeaderLength = 0 };
+            _offload = offload with { Flags = offload.Flags & ~VirtioNetFlags.Fragment, GsoType = VirtioGsoType.None, SegmentLength = 0, HeaderLength = 0 };
             return;
         }
 
@@ -52,12 +58,12 @@ public ref struct Segmenter
     /// <param name="packet">A virtio header and the frame behind it.</param>
     public static bool IsNeeded(Span<byte> packet, TapOffloads output)
     {
-        if (output == TapOffloads.All)
+        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
+        if (output == TapOffloads.All || offload.IsToBeFragmented)
         {
-            return false;
+            return offload.IsToBeFragmented;
         }
 
-        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
         TapOffloads needed = offload.HasPartialChecksum ? TapOffloads.Checksum : TapOffloads.None;
         if (offload.IsSuperPacket && EthernetHeader.TryParse(packet[VirtioNetHeader.Length..], out EthernetHeader ethernet))
         {

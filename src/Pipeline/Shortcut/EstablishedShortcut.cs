@@ -29,7 +29,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             return;
         }
 
-        table.Enter(s, live.Conntrack, live.Snat);
+        table.Enter(s, live.Conntrack);
         Span<BurstFrame> frames = burst.Frames;
         for (int i = from; i < frames.Length; i++)
         {
@@ -95,6 +95,10 @@ public sealed class EstablishedShortcut(LiveTables live)
         if (entry.ChoiceIndex >= 0)
         {
             ConntrackState.Update(ref live.Conntrack[entry.ChoiceIndex], packet.Key.Protocol, packet.TcpFlags, isReply: false, frameLength, now);
+            if (entry.AffinityIndex >= 0)
+            {
+                live.Affinities.UseAgain(entry.AffinityIndex, live.Conntrack[entry.ChoiceIndex].BackendId, now);
+            }
         }
 
         ConntrackState.Update(ref live.Conntrack[entry.FlowIndex], packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
@@ -104,6 +108,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         frame.Verdict = Verdict.Transmit;
         frame.Reason = DropReason.None;
         frame.ReasonDetail = 0;
+        live.Conntrack.FoundCount++;
         table.TakenCount++;
         return true;
     }
@@ -133,6 +138,8 @@ public sealed class EstablishedShortcut(LiveTables live)
             FlowGeneration = live.Conntrack[p.FlowIndex].Generation,
             ChoiceIndex = p.ChoiceIndex,
             ChoiceGeneration = p.ChoiceIndex < 0 ? 0 : live.Conntrack[p.ChoiceIndex].Generation,
+            AffinityIndex = p.AffinityIndex,
+            AffinityGeneration = p.AffinityIndex < 0 ? 0 : live.Affinities[p.AffinityIndex].Generation,
             Target = p.RouteTarget,
             Source = p.Key.Source,
             Destination = p.Key.Destination,
@@ -161,11 +168,12 @@ public sealed class EstablishedShortcut(LiveTables live)
         return true;
     }
 
-    /// <summary>The flow, and the choice if there is one, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
+    /// <summary>The flow, and the choice and the session if there are any, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
     private bool IsAlive(in ShortcutEntry entry, in PlainPacket packet, MonoTime now)
     {
         if (!live.Conntrack.IsAlive(entry.FlowIndex, entry.FlowGeneration, now)
-            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now)))
+            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now))
+            || (entry.AffinityIndex >= 0 && !live.Affinities.IsSame(entry.AffinityIndex, entry.AffinityGeneration)))
         {
             return false;
         }

@@ -2,11 +2,11 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
 
-/// <summary>What the stages decided about a flow's packets in one direction, and on what that rests. 112 bytes, no references.</summary>
+/// <summary>What the stages decided about a flow's packets in one direction, and on what that rests. 120 bytes, no references.</summary>
 public record struct ShortcutEntry
 {
     /// <summary>Bytes in memory; asserted by a test.</summary>
-    public const int Length = 112;
+    public const int Length = 120;
 
     /// <summary>The flow as its packets come in; the ingress port stands in the reserved part.</summary>
     public FlowKey Key;
@@ -22,6 +22,11 @@ public record struct ShortcutEntry
     public int ChoiceIndex;
 
     public uint ChoiceGeneration;
+
+    /// <summary>The client's session, -1 when the frontend has no session affinity.</summary>
+    public int AffinityIndex;
+
+    public uint AffinityGeneration;
 
     /// <summary>Number of the route's target.</summary>
     public int Target;

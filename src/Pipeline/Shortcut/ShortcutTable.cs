@@ -15,7 +15,6 @@ public sealed class ShortcutTable
     private uint _epoch = 1;
     private Snapshot? _snapshot;
     private uint _conntrackEra;
-    private uint _snatRemovals;
 
     /// <param name="capacity">Directions of flows; 0 for none, and every packet takes the stages.</param>
     public ShortcutTable(int capacity, ulong seed)
@@ -37,18 +36,17 @@ public sealed class ShortcutTable
     public ref readonly ShortcutEntry this[int index] => ref _entries[index];
 
     /// <summary>
-    /// Before each burst: under another configuration, or after an entry went that nobody's end told of, all shortcuts are worth nothing.
+    /// Before each burst: under another configuration, or when generations begin anew, all shortcuts are worth nothing.
     /// </summary>
-    public void Enter(Snapshot snapshot, ConntrackTable conntrack, SnatTable snat)
+    public void Enter(Snapshot snapshot, ConntrackTable conntrack)
     {
-        if (ReferenceEquals(snapshot, _snapshot) && conntrack.Era == _conntrackEra && snat.RemovalCount == _snatRemovals)
+        if (ReferenceEquals(snapshot, _snapshot) && conntrack.Era == _conntrackEra)
         {
             return;
         }
 
         _snapshot = snapshot;
         _conntrackEra = conntrack.Era;
-        _snatRemovals = snat.RemovalCount;
         if (++_epoch == 0)
         {
             Array.Clear(_entries); // Four thousand million changes ago some had this number.

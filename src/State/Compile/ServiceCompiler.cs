@@ -5,158 +5,171 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.State.Compile;
 
 /// <summary>
-/// Turns services into frontends with stable ids. A frontend keeps its id as long as it is there, whatever becomes of its backends;
-/// a backend's id belongs to (address, port, protocol) and is never given to another.
+/// Turns services into frontends, and keeps the table of frontends in step. Works by difference: a changed service costs what that service costs,
+/// however many there are.
 /// </summary>
-internal sealed class ServiceCompiler(LocalNodeSpec local, ulong seed)
+internal sealed class ServiceCompiler
 {
-    private const uint SlotMask = (1u << ServiceTable.SlotBits) - 1;
-    private const uint LastGeneration = (1u << (32 - ServiceTable.SlotBits)) - 1;
-
-    private readonly Dictionary<FrontendKey, uint> _idOf = [];
+    private readonly FrontendIds _ids = new();
+    private readonly BackendIds _backendIds = new();
     private readonly Dictionary<string, Frontend[]> _frontendsOf = [];
-    private readonly List<uint> _generations = [0];
-    private readonly Stack<int> _freeSlots = new();
-    private readonly Dictionary<BackendKey, (uint Id, int Uses)> _backends = [];
-    private uint _lastBackendId;
-    private ServiceTable _table = ServiceTable.Empty;
+    private readonly Dictionary<IpAddress, int> _wildcards = [];
+    private readonly LocalNodeSpec _local;
+    private readonly MaglevTables _maglev;
+    private readonly ServiceTableWriter _table;
 
-    public int BackendCount => _backends.Count;
+    public ServiceCompiler(LocalNodeSpec local, ulong seed)
+    {
+        _local = local;
+        _maglev = new MaglevTables(local.LoadBalancer);
+        _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4 }, seed);
+    }
 
-    public int FrontendCount => _idOf.Count;
+    public int BackendCount => _backendIds.Count;
 
-    /// <summary>Frontends of a service as last compiled.</summary>
+    /// <summary>Inner sides included.</summary>
+    public int FrontendCount => _ids.Count;
+
+    /// <summary>Frontends of a service as last compiled, those with two sides by their outer one.</summary>
     public IReadOnlyList<Frontend> FrontendsOf(string service) => _frontendsOf.TryGetValue(service, out Frontend[]? frontends) ? frontends : [];
+
+    public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _backendIds.Of(backend, protocol);
+
+    /// <summary>The service that has a frontend now; null for none.</summary>
+    public string? OwnerOf(FrontendKey key) => _ids.OwnerOf(key);
+
+    public MaglevTable MaglevOf(ServiceSpec service, Frontend frontend, int tableSize)
+    {
+        if (frontend.Set.Maglev is { } used && used.Size == tableSize)
+        {
+            return used;
+        }
+
+        Dictionary<(IpAddress, ushort), BackendSpec> specs = service.Backends.ToDictionary(b => (b.Address, b.Port));
+        IEnumerable<Backend> candidates = Enumerable.Range(0, frontend.Set.CandidateCount).Select(frontend.Set.Candidate);
+        return MaglevTables.Fill([.. candidates.Select(b => specs[(b.Address, b.Port)])], service.Protocol, tableSize, _local.LoadBalancer.MaglevSeed);
+    }
 
     public ServiceTable Update(KindDifference<ServiceSpec> difference)
     {
-        if (difference.IsEmpty)
-        {
-            return _table;
-        }
-
-        var freed = new Dictionary<FrontendKey, uint>();
         foreach (ServiceSpec service in difference.Gone)
         {
             foreach (Frontend frontend in _frontendsOf[service.Name])
             {
-                var key = new FrontendKey(frontend.Address, frontend.Port, frontend.Protocol);
-                freed[key] = frontend.Id;
-                _idOf.Remove(key);
+                _ids.Free(KeyOf(frontend, isInternal: false));
+                _ids.Free(KeyOf(frontend, isInternal: true));
+                CountWildcard(frontend, -1);
             }
 
             _frontendsOf.Remove(service.Name);
         }
 
         // Backends are taken up before those that left are given back, so that one that stays keeps its id.
-        bool sameFrontends = true;
         foreach (ServiceSpec service in difference.Come)
         {
-            _frontendsOf[service.Name] = Compile(service, freed, ref sameFrontends);
+            Frontend[] frontends = Compile(service);
+            _frontendsOf.Add(service.Name, frontends);
+            foreach (Frontend frontend in frontends)
+            {
+                _table.Set(frontend);
+                CountWildcard(frontend, 1);
+            }
+
+            _maglev.EndService(service.Name);
         }
 
         foreach (ServiceSpec service in difference.Gone)
         {
-            Release(service);
-        }
-
-        foreach (uint id in freed.Values)
-        {
-            // A slot whose generations are used up is given away no more: an id is never that of two frontends.
-            int slot = (int)(id & SlotMask);
-            if (++_generations[slot] <= LastGeneration)
+            foreach (BackendSpec backend in service.Backends)
             {
-                _freeSlots.Push(slot);
+                _backendIds.Release(backend, service.Protocol);
+            }
+
+            if (!_frontendsOf.ContainsKey(service.Name))
+            {
+                _maglev.EndService(service.Name);
             }
         }
 
-        _table = sameFrontends && freed.Count == 0 ? _table.WithBackends(difference.Come.SelectMany(s => _frontendsOf[s.Name])) : Rebuild();
-        return _table;
-    }
-
-    private ServiceTable Rebuild()
-    {
-        var bySlot = new Frontend?[_generations.Count];
-        foreach (Frontend frontend in _frontendsOf.Values.SelectMany(f => f))
+        foreach (FrontendKey key in _ids.Freed.Where(k => !k.IsInternal))
         {
-            bySlot[frontend.Id & SlotMask] = frontend;
+            _table.Remove(key.Address, key.Port, key.Protocol);
         }
 
-        return new ServiceTable(bySlot, seed);
+        _ids.EndChange();
+        return _table.Publish();
     }
 
-    private Frontend[] Compile(ServiceSpec service, Dictionary<FrontendKey, uint> freed, ref bool sameFrontends)
+    private static FrontendKey KeyOf(Frontend frontend, bool isInternal) => new(frontend.Address, frontend.Port, frontend.Protocol, isInternal);
+
+    private Frontend[] Compile(ServiceSpec service)
     {
-        // Slots as Cilium sorts them: active before terminating, then by address and port.
-        BackendSpec[] specs = [.. service.Backends.OrderBy(b => b.State).ThenBy(b => b.Address).ThenBy(b => b.Port)];
-        var backends = new Backend[specs.Length];
-        for (int i = 0; i < backends.Length; i++)
+        var sets = new BackendSetCompiler(service, _local, _backendIds, _maglev);
+        return [.. service.InstalledOn(_local).Select(f => Compile(service, f.Spec, f.Address, sets))];
+    }
+
+    private Frontend Compile(ServiceSpec service, FrontendSpec spec, IpAddress address, BackendSetCompiler sets)
+    {
+        bool hasTwoScopes = service.HasTwoScopes(spec.Type);
+        bool isLocalOnly = service.IsLocalOnly(spec.Type, isInternal: false);
+        bool isMaglev = UsesMaglev(service, spec.Type);
+        var key = new FrontendKey(address, spec.Port, service.Protocol);
+        var frontend = new Frontend(
+            _ids.Take(key, service.Name), address, spec.Port, service.Protocol, spec.Type, sets.For(address.IsIpv4, isLocalOnly, isMaglev))
         {
-            BackendSpec spec = specs[i];
-            backends[i] = new Backend(TakeBackend(new BackendKey(spec.Address, spec.Port, service.Protocol)), spec.Address, spec.Port);
+            AffinitySeconds = service.AffinitySeconds,
+            IsRoutable = spec.Type != ServiceType.ClusterIP || _local.LoadBalancer.IsClusterIpExternal,
+            IsLocalOnly = isLocalOnly,
+            Sources = SourcesOf(service, spec.Type, address.IsIpv4),
+        };
+        if (!hasTwoScopes)
+        {
+            return frontend;
         }
 
-        var frontends = new List<Frontend>();
-        foreach (FrontendSpec spec in service.Frontends)
+        isLocalOnly = service.IsLocalOnly(spec.Type, isInternal: true);
+        return frontend with
         {
-            foreach (IpAddress address in AddressesOf(spec))
+            Internal = frontend with
             {
-                var key = new FrontendKey(address, spec.Port, service.Protocol);
-                if (!freed.Remove(key, out uint id))
-                {
-                    id = NewId();
-                    sameFrontends = false;
-                }
-
-                _idOf.Add(key, id);
-                frontends.Add(new Frontend(id, address, spec.Port, service.Protocol, spec.Type, [.. backends.Where(b => b.Address.IsIpv4 == address.IsIpv4)], ActiveCount(specs, address.IsIpv4)));
-            }
-        }
-
-        return [.. frontends];
+                Id = _ids.Take(key with { IsInternal = true }, service.Name),
+                Set = sets.For(address.IsIpv4, isLocalOnly, isMaglev),
+                IsInternal = true,
+                IsLocalOnly = isLocalOnly,
+            },
+        };
     }
 
-    private static int ActiveCount(BackendSpec[] specs, bool isIpv4) =>
-        specs.Count(b => b.State == BackendState.Active && b.Address.IsIpv4 == isIpv4);
+    /// <summary>The annotation says; else the node, whose ClusterIPs have tables only where the node network can ask for them.</summary>
+    private bool UsesMaglev(ServiceSpec service, ServiceType type) => service.Algorithm is { } own
+        ? own == LoadBalancingAlgorithm.Maglev
+        : _local.LoadBalancer.Algorithm == LoadBalancingAlgorithm.Maglev && (type != ServiceType.ClusterIP || _local.LoadBalancer.IsClusterIpExternal);
 
-    private IEnumerable<IpAddress> AddressesOf(FrontendSpec spec) => spec.Address is { } address ? [address] : local.Addresses.Select(a => a.Address);
+    private SourceRanges? SourcesOf(ServiceSpec service, ServiceType type, bool isIpv4) =>
+        service.SourceRanges.Count > 0 && (type == ServiceType.LoadBalancer || _local.LoadBalancer.HasSourceRangesOnAllTypes)
+            ? new SourceRanges(service.SourceRanges.Where(p => p.IsIpv4 == isIpv4), service.DeniesSourceRanges)
+            : null;
 
-    private uint NewId()
+    /// <summary>An address of ClusterIP or LoadBalancer frontends has a wildcard as long as it has one of them.</summary>
+    private void CountWildcard(Frontend frontend, int by)
     {
-        if (!_freeSlots.TryPop(out int slot))
+        if (frontend.Type is not (ServiceType.ClusterIP or ServiceType.LoadBalancer))
         {
-            slot = _generations.Count;
-            _generations.Add(0);
+            return;
         }
 
-        return (_generations[slot] << ServiceTable.SlotBits) | (uint)slot;
-    }
-
-    private uint TakeBackend(BackendKey key)
-    {
-        (uint Id, int Uses) known = _backends.TryGetValue(key, out (uint Id, int Uses) found) ? found : (++_lastBackendId, 0);
-        _backends[key] = (known.Id, known.Uses + 1);
-        return known.Id;
-    }
-
-    private void Release(ServiceSpec service)
-    {
-        foreach (BackendSpec spec in service.Backends)
+        int count = _wildcards.GetValueOrDefault(frontend.Address) + by;
+        if (count == 0)
         {
-            var key = new BackendKey(spec.Address, spec.Port, service.Protocol);
-            (uint id, int uses) = _backends[key];
-            if (uses == 1)
-            {
-                _backends.Remove(key);
-            }
-            else
-            {
-                _backends[key] = (id, uses - 1);
-            }
+            _wildcards.Remove(frontend.Address);
+            _table.Remove(frontend.Address, 0, ServiceTable.AnyProtocol);
+            return;
+        }
+
+        _wildcards[frontend.Address] = count;
+        if (count == 1 && by == 1)
+        {
+            _table.Set(new Frontend(0, frontend.Address, 0, ServiceTable.AnyProtocol, frontend.Type, BackendSet.Empty));
         }
     }
-
-    private readonly record struct FrontendKey(IpAddress Address, ushort Port, IpProtocol Protocol);
-
-    private readonly record struct BackendKey(IpAddress Address, ushort Port, IpProtocol Protocol);
 }

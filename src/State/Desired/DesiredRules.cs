@@ -1,4 +1,5 @@
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State.Compile;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.State.Desired;
@@ -11,8 +12,9 @@ public static class DesiredRules
 {
     /// <param name="next">The whole wanted state.</param>
     /// <param name="difference">How it was made of the one before, which held: only what can newly clash is looked at.</param>
+    /// <param name="services">The services that are there, as they were compiled.</param>
     /// <exception cref="ConfigurationException">The first violation found.</exception>
-    public static void Check(DesiredState next, DesiredDifference difference)
+    internal static void Check(DesiredState next, DesiredDifference difference, ServiceCompiler services)
     {
         if (difference.Endpoints.Come.Count + difference.Nodes.Come.Count > 0)
         {
@@ -32,7 +34,7 @@ public static class DesiredRules
 
         if (difference.Services.Come.Count > 0)
         {
-            ServiceRules.Check(next, difference.Services.Come);
+            ServiceRules.Check(next.Local, difference.Services, services.FrontendCount, services.OwnerOf);
         }
     }
 

@@ -3,5 +3,21 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.State.Desired;
 
-/// <summary>Where clients address a service; <paramref name="Address"/> is null for a NodePort, which listens on every node address.</summary>
-public sealed record FrontendSpec(ServiceType Type, IpAddress? Address, ushort Port);
+/// <summary>Where clients address a service; <paramref name="Address"/> is null for a NodePort or HostPort, which listens on every node address.</summary>
+public sealed record FrontendSpec(ServiceType Type, IpAddress? Address, ushort Port)
+{
+    /// <summary>
+    /// All addresses it stands on. Without one of its own these are the node's and, for each of their families, the unspecified one, which no
+    /// packet asks for and which Cilium lists too.
+    /// </summary>
+    internal IEnumerable<IpAddress> AddressesOn(LocalNodeSpec local)
+    {
+        if (Address is { } own)
+        {
+            return [own];
+        }
+
+        IEnumerable<IpAddress> addresses = local.Addresses.Select(a => a.Address);
+        return addresses.Concat(addresses.Select(a => a.IsIpv4 ? IpAddress.AnyIpv4 : default).Distinct());
+    }
+}

@@ -9,44 +9,54 @@ internal static class ServiceRules
     /// <summary>Slot 0 is never given.</summary>
     private const int MostFrontends = (1 << ServiceTable.SlotBits) - 1;
 
-    public static void Check(DesiredState state, IReadOnlyList<ServiceSpec> come)
+    /// <summary>A Maglev table has two bytes for a backend's number.</summary>
+    private const int MostMaglevBackends = ushort.MaxValue;
+
+    /// <param name="difference">Only what comes is looked at, against the frontends that are there: a change costs what it changes.</param>
+    /// <param name="idCount">Ids that frontends have now.</param>
+    /// <param name="ownerOf">The service that has a frontend now; null for none.</param>
+    public static void Check(LocalNodeSpec local, KindDifference<ServiceSpec> difference, int idCount, Func<FrontendKey, string?> ownerOf)
     {
-        var owners = new Dictionary<(IpAddress, ushort, IpProtocol), string>();
-        foreach (ServiceSpec service in DesiredRules.ByAge(state.Services.Values, come))
+        HashSet<string> gone = [.. difference.Gone.Select(s => s.Name)];
+        var come = new Dictionary<FrontendKey, string>();
+        long count = idCount - difference.Gone.Sum(s => IdsOf(s, local));
+        foreach (ServiceSpec service in difference.Come)
         {
-            foreach (FrontendSpec frontend in service.Frontends)
+            foreach ((FrontendSpec frontend, IpAddress address) in service.InstalledOn(local))
             {
-                Claim(owners, service, frontend, state.Local);
+                var key = new FrontendKey(address, frontend.Port, service.Protocol);
+                string? owner = ownerOf(key) is { } old && !gone.Contains(old) ? old : come.GetValueOrDefault(key);
+                if (owner is not null)
+                {
+                    throw Clash(service, frontend, address, owner);
+                }
+
+                come.Add(key, service.Name);
             }
+
+            count += IdsOf(service, local);
+            CheckBackends(service, local);
         }
 
-        if (owners.Count > MostFrontends)
+        if (count > MostFrontends)
         {
-            throw new ConfigurationException($"{owners.Count} frontends are more than the {MostFrontends} that one forwarder serves; use several nodes");
-        }
-
-        foreach (ServiceSpec service in come)
-        {
-            CheckBackends(service);
+            throw new ConfigurationException($"{count} frontends are more than the {MostFrontends} that one forwarder serves; use several nodes");
         }
     }
 
     /// <summary>A NodePort stands on every address of the node, where a cluster address may lie too.</summary>
-    private static void Claim(Dictionary<(IpAddress, ushort, IpProtocol), string> owners, ServiceSpec service, FrontendSpec frontend, LocalNodeSpec local)
+    private static ConfigurationException Clash(ServiceSpec service, FrontendSpec frontend, IpAddress address, string owner)
     {
-        foreach (IpAddress address in frontend.Address is { } given ? [given] : local.Addresses.Select(a => a.Address))
-        {
-            if (!owners.TryAdd((address, frontend.Port, service.Protocol), service.Name))
-            {
-                string where = frontend.Address is null ? $"node port {frontend.Port}" : $"frontend {FlowKey.Endpoint(address, frontend.Port)}";
-                throw new ConfigurationException(
-                    $"{service.Source}: service {service.Name}: {where}/{FlowKey.ProtocolName(service.Protocol)} is that of "
-                    + $"service {owners[(address, frontend.Port, service.Protocol)]} already; give each its own");
-            }
-        }
+        string where = frontend.Address is not null ? $"frontend {FlowKey.Endpoint(address, frontend.Port)}"
+            : frontend.Type == ServiceType.HostPort ? $"host port {frontend.Port}"
+            : $"node port {frontend.Port}";
+        return new ConfigurationException(
+            $"{service.Source}: service {service.Name}: {where}/{ServiceNames.Of(service.Protocol)} is that of service {owner} already; give each its own");
     }
 
-    private static void CheckBackends(ServiceSpec service)
+    private static int IdsOf(ServiceSpec service, LocalNodeSpec local) => service.InstalledOn(local).Sum(f => service.HasTwoScopes(f.Spec.Type) ? 2 : 1);
+
+    private static void CheckBackends(ServiceSpec service, LocalNodeSpec local)
     {
         var seen = new HashSet<(IpAddress, ushort)>(service.Backends.Count);
         foreach (BackendSpec backend in service.Backends)
@@ -56,6 +66,12 @@ internal static class ServiceRules
                 throw new ConfigurationException(
                     $"{service.Source}: service {service.Name}: backend {FlowKey.Endpoint(backend.Address, backend.Port)} is listed twice; list each address and port once");
             }
+        }
+
+        if (service.Backends.Count > MostMaglevBackends && (service.Algorithm ?? local.LoadBalancer.Algorithm) == LoadBalancingAlgorithm.Maglev)
+        {
+            throw new ConfigurationException(
+                $"{service.Source}: service {service.Name}: {service.Backends.Count} backends are more than the {MostMaglevBackends} that Maglev takes; use service.cilium.io/lb-algorithm: random");
         }
     }
 }

@@ -13,8 +13,9 @@ public static class SpecEquality
     public static bool Same(RouteSpec a, RouteSpec b) => a with { Source = b.Source } == b;
 
     public static bool Same(ServiceSpec a, ServiceSpec b) =>
-        a with { Frontends = b.Frontends, Backends = b.Backends, Source = b.Source } == b
-        && a.Frontends.SequenceEqual(b.Frontends) && a.Backends.SequenceEqual(b.Backends);
+        a with { Frontends = b.Frontends, Backends = b.Backends, SourceRanges = b.SourceRanges, Annotations = b.Annotations, Source = b.Source } == b
+        && a.Frontends.SequenceEqual(b.Frontends) && a.Backends.SequenceEqual(b.Backends)
+        && a.SourceRanges.SequenceEqual(b.SourceRanges) && a.Annotations.SequenceEqual(b.Annotations);
 
     public static bool Same(MasqueradeSpec a, MasqueradeSpec b) =>
         a.Enabled == b.Enabled && a.NonMasqueradeCidrs.SequenceEqual(b.NonMasqueradeCidrs);

@@ -68,7 +68,15 @@ public static class MicroCases
         var table = new SnatTable(count, seed: 7);
         var random = new FlowRandom(8);
         IpAddress node = IpAddress.Parse("172.18.0.5");
-        int[] entries = [.. Enumerable.Range(0, count).Select(i => table.Create(Key(i), node, 32768, 65535, random, s_now)).Where(e => e >= 0)];
+        var conntrack = new ConntrackTable(count, seed: 9);
+        foreach (int i in Enumerable.Range(0, count))
+        {
+            ref ConntrackEntry flow = ref conntrack[conntrack.Create(ConntrackTable.Ordered(Key(i), out _))];
+            flow.Expires = uint.MaxValue;
+            flow.Flags |= ConntrackFlags.Snat; // A mapping without a live flow would give way to the next.
+        }
+
+        int[] entries = [.. Enumerable.Range(0, count).Select(i => table.Create(Key(i), node, 32768, 65535, conntrack, random, s_now)).Where(e => e >= 0)];
         FlowKey[] searched = Picked([.. entries.Select(e => isReverse ? table[e].Translated.Reversed : table[e].Forward)]);
         return isReverse ? () => Sum(searched, key => table.FindReverse(key)) : () => Sum(searched, key => table.FindForward(key));
     }

@@ -173,6 +173,10 @@ public sealed class FlowPrinterTests
     public void Drop_reasons_have_their_words(int reason, string expected) => Assert.Equal(expected, DropReasonText.Of(reason));
 
     [Fact]
+    public void A_drop_reason_has_its_words_in_one_place() => Assert.DoesNotContain(
+        DropReasonText.OfOtherDatapaths, number => System.Enum.IsDefined((Pipeline.DropReason)number));
+
+    [Fact]
     public void Every_named_drop_reason_has_words() => Assert.All(
         System.Enum.GetValues<DropReason>().Where(reason => (int)reason > 0), reason => Assert.DoesNotContain(", 0", DropReasonText.Of((int)reason)));
 

@@ -110,7 +110,8 @@ public sealed class FrameMutator(SeedFrame[] seeds, Random random)
 
     private VirtioNetHeader RandomOffload(VirtioNetHeader offload, int frameLength) => random.Next(4) switch
     {
-        0 => offload with { Flags = (VirtioNetFlags)random.Next(256), GsoType = (VirtioGsoType)random.Next(256) },
+        // Whoever reads a frame in takes the flag off that is this program's own.
+        0 => offload with { Flags = (VirtioNetFlags)random.Next(256) & ~VirtioNetFlags.Fragment, GsoType = (VirtioGsoType)random.Next(256) },
         1 => offload with { ChecksumStart = (ushort)random.Next(frameLength + 2), ChecksumOffset = (ushort)random.Next(32) },
         2 => offload with { SegmentLength = s_values[random.Next(s_values.Length)], HeaderLength = s_values[random.Next(s_values.Length)] },
         _ => new((VirtioNetFlags)random.Next(4), (VirtioGsoType)random.Next(6), (ushort)random.Next(65536), (ushort)random.Next(65536), (ushort)random.Next(65536), (ushort)random.Next(65536)),

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -30,7 +31,19 @@ public sealed class AllocationTests
     public void Nothing_is_allocated(string name, Family family)
     {
         var node = new TestNode(conntrackCapacity: 100_000, snatCapacity: 50_000);
-        node.Apply(new() { Services = [TestNode.Webpod(m => m.Webpod1, m => m.EastPod)] });
+        ServiceSpec sticky = TestNode.Service("sticky", IpProtocol.Udp, 53, 30053, 53, m => m.Webpod1, m => m.EastPod) with { AffinitySeconds = 1000 };
+        ServiceSpec hashed = TestNode.Service("hashed", IpProtocol.Udp, 54, 30054, 54, [.. Enumerable.Range(1, 20).Select(i => (Func<Mesh, IpAddress>)(m => m.At($"10.1.1.{i}")))]);
+        ServiceSpec guarded = TestNode.Balanced(m => m.Webpod2) with { Name = "guarded", Frontends = [.. TestNode.Balanced().Frontends.Where(f => f.Type == ServiceType.LoadBalancer)] };
+        node.Apply(new()
+        {
+            Services =
+            [
+                TestNode.Webpod(m => m.Webpod1, m => m.EastPod),
+                sticky,
+                hashed with { Algorithm = LoadBalancingAlgorithm.Maglev },
+                guarded with { SourceRanges = [new Mesh(family).Prefix("203.0.113.0/24")] },
+            ],
+        });
         (string port, TestPacket packet, bool isEachNew) = Packets(new Mesh(family))[name];
         byte[] frame = node.Arriving(port, packet);
 
@@ -46,6 +59,11 @@ public sealed class AllocationTests
         ["pod to pod, new flows"] = (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 1024, m.Webpod1, 80, TcpFlags.Syn), true),
         ["pod to service"] = (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 1024, m.ClusterIp, 80), false),
         ["pod to service, new flows"] = (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 1024, m.ClusterIp, 80, TcpFlags.Syn), true),
+        ["session"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.ClusterIp, 53), false),
+        ["session, new flows"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.ClusterIp, 53), true),
+        ["Maglev, new flows"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.ClusterIp, 54), true),
+        ["source ranges"] = (TestNode.Uplink, TestPacket.Tcp(m.Outside, 1024, m.BalancerIp, 80), true),
+        ["wildcard"] = (TestNode.Uplink, TestPacket.Tcp(m.Outside, 1024, m.BalancerIp, 81), false),
         ["NodePort, new flows"] = (TestNode.Uplink, TestPacket.Tcp(m.Outside, 1024, m.Node, 30080, TcpFlags.Syn), true),
         ["masquerade"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.Outside, 53), false),
         ["masquerade, new flows"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.Outside, 53), true),

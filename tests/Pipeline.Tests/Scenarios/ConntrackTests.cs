@@ -157,26 +157,22 @@ public sealed class ConntrackTests
 
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
-    public void Housekeeping_sweeps_the_whole_table_in_half_a_minute(Family family)
+    public void Housekeeping_sweeps_all_tables_a_slice_at_a_time(Family family)
     {
         var s = new Scenario(family);
+        s.Node.Tick();
         for (int i = 0; i < 100; i++)
         {
             s.Sends(TestNode.Curl, TestPacket.Udp(s.Mesh.CurlPod, 40000 + i, s.Mesh.Outside, 53));
         }
 
-        s.Node.Wait(60);
-        for (int i = 0; i < 300; i++)
+        s.Node.Wait(GarbageCollection.FirstSeconds);
+        for (int i = 0; i < s.Node.Live.Conntrack.Capacity / 1024; i++)
         {
             s.Node.Tick();
         }
 
         Assert.Equal(0, s.Node.Live.Conntrack.Count);
-        for (int i = 0; i < 300; i++)
-        {
-            s.Node.Tick();
-        }
-
         Assert.Equal(0, s.Node.Live.Snat.Count);
     }
 

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -10,10 +11,11 @@ public sealed class DropReasonTests
     {
         [DropReason.InvalidSource] = s => s.Drops(TestNode.Curl, Udp(s) with { Source = s.Mesh.Webpod1 }, DropReason.InvalidSource),
         [DropReason.InvalidPacket] = s => s.Drops(TestNode.Curl, s.Node.Arriving(TestNode.Curl, Udp(s))[..^1], DropReason.InvalidPacket),
-        [DropReason.FragmentationNeeded] = s => s.Drops(TestNode.Curl, Udp(s) with { Payload = new byte[1500] }, DropReason.FragmentationNeeded),
+        [DropReason.FragmentationNeeded] = s => s.Drops(TestNode.Curl, Udp(s) with { IsDontFragment = true, Payload = new byte[1500] }, DropReason.FragmentationNeeded),
         [DropReason.UnknownTransport] = s => s.Drops(TestNode.Curl, Udp(s) with { Protocol = (IpProtocol)47 }, DropReason.UnknownTransport),
         [DropReason.UnsupportedNetworkProtocol] = s => s.Drops(TestNode.Curl, Typed(s, 0x8847), DropReason.UnsupportedNetworkProtocol),
         [DropReason.UnknownIcmpCode] = UnknownIcmpCode,
+        [DropReason.UnknownIcmpv6Code] = UnknownIcmpv6Code,
         [DropReason.UnknownTarget] = s => s.Drops(TestNode.Curl, Udp(s) with { Destination = Group(s) }, DropReason.UnknownTarget),
         [DropReason.Unroutable] = s => s.Drops(TestNode.Curl, Udp(s) with { Destination = s.Mesh.At("10.0.1.200") }, DropReason.Unroutable),
         [DropReason.ChecksumNotCorrectable] = s =>
@@ -28,12 +30,25 @@ public sealed class DropReasonTests
             var v6 = new Mesh(Family.Ipv6);
             s.Drops(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 1, v6.Webpod1, 1) with { Extensions = [(60, [0, 200, 1, 4, 0, 0, 0, 0])] }, DropReason.InvalidExtensionHeader);
         },
+        [DropReason.FragmentsNotSupported] = s =>
+        {
+            var other = new Scenario(s.Mesh.Family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Drop } }));
+            TestPacket whole = Udp(s) with { Payload = new byte[2000] };
+            other.Drops(TestNode.Curl, whole.Fragment(0, 1000), DropReason.FragmentsNotSupported);
+            other.Drops(TestNode.Curl, whole.Fragment(1000, 1008), DropReason.FragmentsNotSupported);
+            other.Forwards(TestNode.Curl, Udp(s), TestNode.Web1, Udp(s).Hopped());
+        },
         [DropReason.NoBackend] = s =>
         {
             s.Node.Apply(new() { Services = [TestNode.Webpod()] });
             s.Drops(TestNode.Curl, TestPacket.Tcp(s.Mesh.CurlPod, 1024, s.Mesh.ClusterIp, 80), DropReason.NoBackend);
         },
         [DropReason.ClusterIp] = s => s.Drops(TestNode.Uplink, TestPacket.Tcp(s.Mesh.Outside, 1024, s.Mesh.ClusterIp, 80), DropReason.ClusterIp),
+        [DropReason.SourceRange] = s =>
+        {
+            s.Node.Apply(new() { Services = [TestNode.Balanced(m => m.Webpod1) with { SourceRanges = [s.Mesh.Prefix("192.0.2.0/24")] }] });
+            s.Drops(TestNode.Uplink, TestPacket.Tcp(s.Mesh.Outside, 1024, s.Mesh.BalancerIp, 80), DropReason.SourceRange);
+        },
         [DropReason.UnsupportedLinkProtocol] = s => s.Drops(TestNode.Curl, Typed(s, 0x05DC), DropReason.UnsupportedLinkProtocol),
         [DropReason.NoSnatMapping] = s =>
             s.Drops(TestNode.Curl, TestPacket.Error(s.Mesh.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(s.Mesh.Outside, 1, s.Mesh.CurlPod, 2)), DropReason.NoSnatMapping),
@@ -92,7 +107,7 @@ public sealed class DropReasonTests
     {
         var s = new Scenario(family, reason == DropReason.ConntrackFull ? new TestNode(conntrackCapacity: 1) : null);
         s_provocations[reason](s);
-        if (reason != DropReason.NoRoute)
+        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported))
         {
             Assert.NotEqual(0u, s.Node.Live.Counters.DropPackets(reason));
         }
@@ -187,6 +202,16 @@ public sealed class DropReasonTests
         s.Sends(TestNode.Curl, TestPacket.Udp(v4.CurlPod, 40000, v4.Outside, 53));
         TestPacket error = TestPacket.Error(v4.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(v4.Outside, 53, v4.CurlPod, 40000));
         s.Drops(TestNode.Curl, error with { IcmpCode = 16 }, DropReason.UnknownIcmpCode);
+        s.Drops(TestNode.Curl, error with { IcmpType = 11, IcmpCode = 2 }, DropReason.UnknownIcmpCode);
+    }
+
+    private static void UnknownIcmpv6Code(Scenario s)
+    {
+        var v6 = new Mesh(Family.Ipv6);
+        s.Sends(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 40000, v6.Outside, 53));
+        TestPacket error = TestPacket.Error(v6.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(v6.Outside, 53, v6.CurlPod, 40000));
+        s.Drops(TestNode.Curl, error with { IcmpCode = 7 }, DropReason.UnknownIcmpv6Code);
+        s.Drops(TestNode.Curl, error with { IcmpType = 3, IcmpCode = 2 }, DropReason.UnknownIcmpv6Code);
     }
 
     private static IpAddress Group(Scenario s) => s.Mesh.IsIpv4 ? IpAddress.Parse("224.0.0.251") : IpAddress.Parse("ff02::fb");

@@ -31,11 +31,11 @@ public sealed class EdgeTests
         var v6 = new Scenario(Family.Ipv6);
         TestPacket neighbor = TestPacket.Udp(v6.Mesh.CurlPod, 1, IpAddress.Parse("fe80::77"), 2);
         v6.Drops(TestNode.Curl, neighbor, DropReason.UnknownTarget);
-        v6.Drops(TestNode.Curl, neighbor with { Destination = ServiceStage.LoopbackIpv6 }, DropReason.UnknownTarget);
+        v6.Drops(TestNode.Curl, neighbor with { Destination = ServiceOptions.Default.LoopbackIpv6 }, DropReason.UnknownTarget);
 
         // What a pod still answers to itself when the service behind a hairpin has gone.
         var v4 = new Scenario(Family.Ipv4);
-        v4.Drops(TestNode.Web1, TestPacket.Udp(v4.Mesh.Webpod1, 80, ServiceStage.LoopbackIpv4, 2), DropReason.UnknownTarget);
+        v4.Drops(TestNode.Web1, TestPacket.Udp(v4.Mesh.Webpod1, 80, ServiceOptions.Default.LoopbackIpv4, 2), DropReason.UnknownTarget);
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public sealed class EdgeTests
         Mesh m = s.Mesh;
         TestPacket request = TestPacket.Udp(m.CurlPod, Client, m.Outside, 53);
         s.Sends(TestNode.Curl, request);
-        s.Node.Live.Snat.Remove(s.Node.Live.Snat.FindForward(new FlowKey(m.CurlPod, m.Outside, Client, 53, IpProtocol.Udp)));
+        s.Node.Live.Snat.Remove(s.Node.Live.Snat.FindForward(new FlowKey(m.CurlPod, m.Outside, Client, 53, IpProtocol.Udp)), s.Node.Live.Conntrack, s.Node.Now);
         s.Drops(TestNode.Curl, TestPacket.Error(m.CurlPod, IcmpTrouble.PortUnreachable, TestPacket.Udp(m.Outside, 53, m.CurlPod, Client)), DropReason.NoSnatMapping);
         s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
         Assert.Equal(1, s.Node.Live.Snat.Count);

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -76,6 +77,122 @@ public sealed class FragmentTests
         s.Drops(TestNode.Curl, echo.Fragment(0, 1000), DropReason.InvalidPacket);
         s.Drops(TestNode.Curl, echo.Fragment(1000, 1000), DropReason.InvalidPacket);
     }
+
+    /// <summary>By option those that were overtaken wait, and leave behind the first in the order in which they came.</summary>
+    [Theory]
+    [MemberData(nameof(Transports))]
+    public void Early_ones_wait_for_the_first(Family family, IpProtocol protocol)
+    {
+        Scenario s = Holding(family);
+        Mesh m = s.Mesh;
+        s.Node.Apply(new() { Services = [TestNode.Service("default/webpod", protocol, 80, 30080, 8080, x => x.EastPod)] });
+        TestPacket sent = TestPacket.Of(protocol, m.CurlPod, 1024, m.ClusterIp, 80) with { Payload = s_payload };
+        TestPacket left = sent.Hopped() with { Destination = m.EastPod, DestinationPort = 8080 };
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, sent.Fragment(2000, 8000)).Verdict);
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, sent.Fragment(1000, 1000)).Verdict);
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, (sent with { Id = 1 }).Fragment(1000, 1000)).Verdict);
+        Delivery first = s.Node.Send(TestNode.Curl, sent.Fragment(0, 1000));
+        byte[][] wanted = [.. ((TestPacket[])[left.Fragment(2000, 8000), left.Fragment(1000, 1000)]).Select(p => s.Node.Leaving(TestNode.Uplink, p, m.EastWorker))];
+        Scenario.Same(first, [], TestNode.Uplink, s.Node.Leaving(TestNode.Uplink, left.Fragment(0, 1000), m.EastWorker));
+        Assert.Equal(wanted.Select(Convert.ToHexString), first.Outbox.Select(f => Convert.ToHexString(f.Frame)));
+        Assert.Equal(1, s.Node.Live.Fragments.Hold!.WaitingCount);
+        Assert.Equal(3ul, s.Node.Live.Fragments.Hold.HeldCount);
+    }
+
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void They_wait_a_second_and_are_dropped_and_counted(Family family)
+    {
+        Scenario s = Holding(family);
+        TestPacket sent = TestPacket.Udp(s.Mesh.CurlPod, 1024, s.Mesh.Webpod1, 53) with { Payload = s_payload };
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, sent.Fragment(1000, 1000)).Verdict);
+        s.Node.Wait(0.999);
+        s.Node.Tick();
+        Assert.Equal(0ul, s.Node.Live.Counters.DropPackets(DropReason.FirstFragmentMissing));
+        s.Node.Wait(0.001);
+        s.Node.Tick();
+        Assert.Equal(1ul, s.Node.Live.Counters.DropPackets(DropReason.FirstFragmentMissing));
+        Assert.Empty(s.Node.Send(TestNode.Curl, sent.Fragment(0, 1000)).Outbox);
+    }
+
+    /// <summary>Who sends later fragments only fills what there is and is dropped then; those of one datagram leave room for others.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_flood_finds_the_hold_full(Family family)
+    {
+        Scenario s = Holding(family);
+        TestPacket sent = TestPacket.Udp(s.Mesh.CurlPod, 1024, s.Mesh.Webpod1, 53) with { Payload = s_payload };
+        int held = 0;
+        for (int id = 0; id < 20; id++)
+        {
+            for (int i = 0; i < 60; i++)
+            {
+                held += s.Node.Send(TestNode.Curl, (sent with { Id = (ushort)id }).Fragment(1000, 1000)).Verdict == Verdict.Held ? 1 : 0;
+                Assert.True(id > 0 || held <= FragmentHold.PerDatagramCount);
+            }
+        }
+
+        Assert.Equal(FragmentHold.SlotCount, held);
+        s.Drops(TestNode.Curl, (sent with { Id = 99 }).Fragment(1000, 1000), DropReason.FirstFragmentMissing);
+        s.Node.Wait(1);
+        s.Node.Tick();
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Curl, (sent with { Id = 99 }).Fragment(1000, 1000)).Verdict);
+    }
+
+    /// <summary>Ping of death, teardrop and tiny fragments: what cannot be part of a datagram, or would overwrite what was looked at.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Malicious_fragments_are_dropped(Family family)
+    {
+        var s = new Scenario(family);
+        Mesh m = s.Mesh;
+        TestPacket tcp = TestPacket.Tcp(m.CurlPod, 1024, m.Webpod1, 80) with { Payload = s_payload };
+        TestPacket udp = TestPacket.Udp(m.CurlPod, 1024, m.Webpod1, 80) with { Payload = s_payload };
+        s.Sends(TestNode.Curl, tcp.Fragment(0, 1000));
+        s.Sends(TestNode.Curl, udp.Fragment(0, 1000));
+        TestPacket[] malicious =
+        [
+            tcp.Fragment(0, 16) with { Id = 7 }, // the header is cut before its flags
+            tcp.Fragment(8, 1000), // over the flags of the first
+            tcp.Fragment(16, 1000),
+            udp.Fragment(1000, 1001), // more follows, and not at a multiple of eight
+            udp with { RawTransport = new byte[1000], FragmentOffset = 65_528 - 8 }, // ends behind the longest datagram
+            udp with { RawTransport = [], FragmentOffset = 1000 },
+        ];
+        foreach (TestPacket packet in malicious)
+        {
+            s.Drops(TestNode.Curl, packet, DropReason.InvalidPacket);
+        }
+
+        s.Sends(TestNode.Curl, tcp.Fragment(24, 1000));
+        s.Sends(TestNode.Curl, udp.Fragment(8, 1000));
+        s.Sends(TestNode.Curl, udp with { RawTransport = new byte[7], FragmentOffset = 65_528 });
+    }
+
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Fragments_are_counted(Family family)
+    {
+        var s = new Scenario(family);
+        TestPacket sent = TestPacket.Udp(s.Mesh.CurlPod, 1024, s.Mesh.Webpod1, 53) with { Payload = s_payload };
+        s.Drops(TestNode.Curl, sent.Fragment(1000, 1000), DropReason.FirstFragmentMissing);
+        s.Sends(TestNode.Curl, sent.Fragment(0, 1000));
+        s.Sends(TestNode.Curl, sent.Fragment(1000, 1000));
+        s.Sends(TestNode.Curl, sent.Fragment(2000, 8000));
+        FragmentTable fragments = s.Node.Live.Fragments;
+        Assert.Equal((1ul, 2ul, 1ul, 0ul), (fragments.FirstCount, fragments.FollowedCount, fragments.MissedCount, fragments.EvictedCount));
+
+        // As many first ones as there is room for, and more.
+        for (int id = 0; id < 20_000; id++)
+        {
+            s.Sends(TestNode.Curl, (sent with { Id = (ushort)id }).Fragment(0, 1000));
+        }
+
+        Assert.InRange(fragments.EvictedCount, 20_000ul - 8192, 20_000ul);
+    }
+
+    private static Scenario Holding(Family family) =>
+        new(family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Hold } }));
 
     /// <summary>RFC 6946: a fragment header around a whole datagram makes no fragment.</summary>
     [Fact]

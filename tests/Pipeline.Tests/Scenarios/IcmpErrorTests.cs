@@ -40,6 +40,7 @@ public sealed class IcmpErrorTests
         [
             TestPacket.Udp(m.CurlPod, 1024, m.Outside, 53), TestPacket.Tcp(m.CurlPod, 1024, m.Outside, 80), TestPacket.EchoRequest(m.CurlPod, m.Outside, 9),
             TestPacket.Udp(m.CurlPod, 1025, m.Outside, 53) with { HasUdpChecksum = false },
+            TestPacket.Of(IpProtocol.Sctp, m.CurlPod, 40000, m.Outside, 80),
         ])
         {
             TestPacketView left = s.Sends(TestNode.Curl, sent);

@@ -257,6 +257,20 @@ public sealed class MasqueradeTests
         s.Forwards(TestNode.Host, host, m.Gateway, host);
     }
 
+    /// <summary>Cilium's enable-remote-node-masquerade; the exemptions before it in the order still hold.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void By_option_the_other_nodes_see_the_node(Family family)
+    {
+        var s = new Scenario(family, new TestNode(local: l => l with { Flows = new FlowOptions { MasqueradesRemoteNodes = true } }));
+        Mesh m = s.Mesh;
+        TestPacket packet = TestPacket.Tcp(m.CurlPod, InRange, m.EastWorker, 80);
+        s.Forwards(TestNode.Curl, packet, m.EastWorker, packet.Hopped() with { Source = m.Node });
+        Keeps(s, m.EastPod, m.EastWorker);
+        s.Node.Apply(new() { Masquerade = TestNode.MasqueradeOf("172.18.0.4/32") });
+        Keeps(s, m.ControlPlane, m.ControlPlane);
+    }
+
     private static void Keeps(Scenario s, IpAddress destination, IpAddress nextHop)
     {
         TestPacket packet = TestPacket.Tcp(s.Mesh.CurlPod, InRange, destination, 80);

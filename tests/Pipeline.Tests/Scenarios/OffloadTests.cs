@@ -65,7 +65,7 @@ public sealed class OffloadTests
         var s = new Scenario(family);
         Mesh m = s.Mesh;
         int headers = (m.IsIpv4 ? 20 : 40) + 20;
-        byte[] frame = s.Node.Arriving(TestNode.Curl, TestPacket.Tcp(m.CurlPod, Client, m.EastPod, 80) with { Payload = new byte[20000] });
+        byte[] frame = s.Node.Arriving(TestNode.Curl, TestPacket.Tcp(m.CurlPod, Client, m.EastPod, 80) with { IsDontFragment = true, Payload = new byte[20000] });
         foreach (ushort hint in (ushort[])[0, (ushort)(14 + headers), 9000, ushort.MaxValue])
         {
             VirtioNetHeader fits = Offload.MakePartial(frame, VirtioGsoType.Tcp4, (ushort)(1500 - headers), hint);
@@ -84,7 +84,7 @@ public sealed class OffloadTests
         var s = new Scenario(family);
         Mesh m = s.Mesh;
         int room = 1500 - (m.IsIpv4 ? 20 : 40) - 8;
-        TestPacket fits = TestPacket.Udp(m.CurlPod, Client, m.Webpod1, 53) with { Payload = new byte[room] };
+        TestPacket fits = TestPacket.Udp(m.CurlPod, Client, m.Webpod1, 53) with { IsDontFragment = true, Payload = new byte[room] };
         s.Forwards(TestNode.Curl, fits, TestNode.Web1, fits.Hopped());
         s.Drops(TestNode.Curl, fits with { Payload = new byte[room + 1] }, DropReason.FragmentationNeeded);
     }

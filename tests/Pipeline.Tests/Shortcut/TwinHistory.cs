@@ -140,7 +140,11 @@ internal sealed class TwinHistory(TwinNodes twins)
             random.Next(10) == 0 ? [] : [.. all.Where(_ => random.Next(3) != 0)]);
         return service with
         {
-            Backends = [.. service.Backends.Select(b => random.Next(5) == 0 ? b with { State = BackendState.Terminating } : b)],
+            Backends = [.. service.Backends.Select(b => random.Next(5) == 0 ? b with { State = (BackendState)random.Next(5) } : b)],
+            AffinitySeconds = random.Next(2) == 0 ? 0u : (uint)random.Next(1, 100),
+            Algorithm = random.Next(3) == 0 ? LoadBalancingAlgorithm.Maglev : null,
+            IsExternalLocal = random.Next(4) == 0,
+            IsInternalLocal = random.Next(4) == 0,
         };
     }
 
@@ -214,7 +218,7 @@ internal sealed class TwinHistory(TwinNodes twins)
             }
             else if (!isFlow && node.Live.Snat[mapping].IsUsed != 0)
             {
-                node.Live.Snat.Remove(mapping);
+                node.Live.Snat.Remove(mapping, node.Live.Conntrack, node.Now);
             }
         });
     }

@@ -10,6 +10,9 @@ internal sealed class TwinNodes
     /// <summary>More than the ports of a test node.</summary>
     private const int PortCount = 8;
 
+    /// <summary>Fewer than the clients of a history.</summary>
+    private const int AffinityCapacity = 6;
+
     private static readonly DropReason[] s_reasons = Enum.GetValues<DropReason>();
 
     private readonly TestNode[] _nodes;
@@ -17,7 +20,7 @@ internal sealed class TwinNodes
     /// <summary>Small tables: entries are reused, and shortcuts give way to others.</summary>
     public TwinNodes(ulong seed, int conntrackCapacity = 96, int snatCapacity = 24)
     {
-        _nodes = [.. ((bool[])[true, false]).Select(has => new TestNode(seed, conntrackCapacity, snatCapacity, hasShortcut: has))];
+        _nodes = [.. ((bool[])[true, false]).Select(has => new TestNode(seed, conntrackCapacity, snatCapacity, hasShortcut: has, affinityCapacity: AffinityCapacity))];
         Compare();
     }
 
@@ -95,6 +98,14 @@ internal sealed class TwinNodes
             if (with.Snat[i] != without.Snat[i])
             {
                 Assert.Fail($"SNAT {i}: shortcut {with.Snat[i]}\nstages {without.Snat[i]}");
+            }
+        }
+
+        for (int i = 0; i < with.Affinities.Capacity && with.Affinities.Count + without.Affinities.Count > 0; i++)
+        {
+            if (with.Affinities[i] != without.Affinities[i])
+            {
+                Assert.Fail($"affinity {i}: shortcut {with.Affinities[i]}\nstages {without.Affinities[i]}");
             }
         }
 

@@ -117,6 +117,7 @@ public sealed class FlowTableTwinTests
         var random = new Random(seed);
         var dice = new FlowRandom((ulong)seed);
         var table = new SnatTable(Capacity, (ulong)seed);
+        var conntrack = new ConntrackTable(4096, (ulong)seed);
         IpAddress node = IpAddress.Parse("172.18.0.5");
         var byForward = new Dictionary<FlowKey, FlowKey>();
         var byTranslated = new Dictionary<FlowKey, FlowKey>();
@@ -124,17 +125,22 @@ public sealed class FlowTableTwinTests
         {
             string where = $"seed {seed} step {step}";
             FlowKey key = RandomKey(random) with { Scope = FlowScope.Flow };
+            ref ConntrackEntry flow = ref conntrack[conntrack.Create(Pipeline.ConntrackTable.Ordered(key, out _))];
+            flow.Expires = uint.MaxValue;
+            flow.Flags |= ConntrackFlags.Snat;
             int index = table.FindForward(key);
             Assert.True(index >= 0 == byForward.ContainsKey(key), where);
             if (index >= 0 && random.Next(2) == 0)
             {
                 byTranslated.Remove(byForward[key]);
                 byForward.Remove(key);
-                table.Remove(index);
+                uint generation = flow.Generation;
+                table.Remove(index, conntrack, At(1));
+                Assert.NotEqual(generation, flow.Generation);
             }
             else if (index < 0)
             {
-                index = table.Create(key, node, First, Last, dice, At(1));
+                index = table.Create(key, node, First, Last, conntrack, dice, At(1));
                 bool isEcho = key.Protocol == IpProtocol.Icmp;
                 int taken = byTranslated.Keys.Count(t => t.Destination == key.Destination && t.Protocol == key.Protocol && t.DestinationPort == key.DestinationPort);
 

@@ -1,0 +1,17 @@
+namespace ClusterMesh.Datapath.Control.Documents;
+
+/// <summary>How the node treats flows where there is a choice; fixed at start.</summary>
+public sealed record FlowsSection
+{
+    /// <summary><c>reject</c> answers a packet for a service without backends by ICMP, <c>drop</c> does not.</summary>
+    public string ServiceNoBackendResponse { get; set; } = "reject";
+
+    /// <summary>Path of ip-masq-agent's file, /etc/config/ip-masq-agent with Cilium; absent: <c>masquerade.nonMasqueradeCIDRs</c> counts.</summary>
+    public string? IpMasqAgentConfigPath { get; set; }
+
+    /// <summary>Pods reach other nodes' addresses under the node's.</summary>
+    public bool EnableRemoteNodeMasquerade { get; set; }
+
+    /// <summary><c>follow</c>: later fragments follow the first; <c>hold</c>: those that come before it wait; <c>drop</c>: none passes.</summary>
+    public string Fragments { get; set; } = "follow";
+}

@@ -1,0 +1,126 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// Fragments that came before the first of their datagram, whole, until it comes. Slots with buffers of their own, taken once; who floods
+/// them finds them full and is dropped. One owner: the worker.
+/// </summary>
+public sealed class FragmentHold
+{
+    /// <summary>Fragments of one datagram: 64 KB in pieces of 1,480 bytes are 45.</summary>
+    public const int PerDatagramCount = 45;
+
+    public const int SlotCount = 256;
+
+    /// <summary>What is merely overtaken on the way comes much sooner.</summary>
+    public const int WaitSeconds = 1;
+
+    /// <summary>Frames of links with jumbo frames; longer ones are not held.</summary>
+    public const int LongestFrame = 9216;
+
+    private const int SlotLength = PacketContext.Headroom + LongestFrame;
+    private readonly byte[] _buffers = new byte[SlotCount * SlotLength];
+    private readonly Slot[] _slots = new Slot[SlotCount];
+    private ulong _sequence;
+
+    private enum SlotState : byte
+    {
+        Free,
+        Waiting,
+        Released,
+    }
+
+    /// <summary>Fragments that wait.</summary>
+    public int WaitingCount { get; private set; }
+
+    /// <summary>Fragments whose first has come and that can go on.</summary>
+    public int ReleasedCount { get; private set; }
+
+    /// <summary>Fragments that were held since start.</summary>
+    public ulong HeldCount { get; private set; }
+
+    /// <summary>Keeps a copy of a fragment; false when there is no room, for it or for more of its datagram.</summary>
+    public bool TryHold(in PacketContext p, uint id, MonoTime now)
+    {
+        int free = -1;
+        int ofDatagram = 0;
+        for (int i = 0; i < SlotCount; i++)
+        {
+            ref readonly Slot slot = ref _slots[i];
+            free = free < 0 && slot.State == SlotState.Free ? i : free;
+            ofDatagram += slot.State == SlotState.Waiting && slot.Id == id && slot.Key == p.Key ? 1 : 0;
+        }
+
+        if (free < 0 || ofDatagram >= PerDatagramCount || p.FrameLength > LongestFrame)
+        {
+            return false;
+        }
+
+        p.Frame.CopyTo(BufferOf(free)[PacketContext.Headroom..]);
+        _slots[free] = new Slot(SlotState.Waiting, p.Key, id, p.IngressPort, p.FrameLength, p.Offload, now.PlusSeconds(WaitSeconds), _sequence++);
+        WaitingCount++;
+        HeldCount++;
+        return true;
+    }
+
+    /// <summary>The first fragment has come: those of its datagram go on behind it.</summary>
+    /// <param name="key">Addresses and protocol, ports 0.</param>
+    public void Release(in FlowKey key, uint id)
+    {
+        for (int i = 0; WaitingCount > 0 && i < SlotCount; i++)
+        {
+            ref Slot slot = ref _slots[i];
+            if (slot.State == SlotState.Waiting && slot.Id == id && slot.Key == key)
+            {
+                slot = slot with { State = SlotState.Released };
+                WaitingCount--;
+                ReleasedCount++;
+            }
+        }
+    }
+
+    /// <summary>The fragment that can go on and came first; its buffer is good until the next one is held.</summary>
+    public bool TryTake(out PacketContext packet)
+    {
+        int oldest = -1;
+        for (int i = 0; ReleasedCount > 0 && i < SlotCount; i++)
+        {
+            if (_slots[i].State == SlotState.Released && (oldest < 0 || _slots[i].Sequence < _slots[oldest].Sequence))
+            {
+                oldest = i;
+            }
+        }
+
+        packet = default;
+        if (oldest < 0)
+        {
+            return false;
+        }
+
+        Slot taken = _slots[oldest];
+        packet = new PacketContext(BufferOf(oldest), PacketContext.Headroom, taken.Length, taken.Offload, taken.Port);
+        _slots[oldest] = default;
+        ReleasedCount--;
+        return true;
+    }
+
+    /// <summary>Drops and counts those whose first has not come in time.</summary>
+    public void Expire(DatapathCounters counters, MonoTime now)
+    {
+        for (int i = 0; WaitingCount > 0 && i < SlotCount; i++)
+        {
+            if (_slots[i].State == SlotState.Waiting && _slots[i].Until.Nanoseconds <= now.Nanoseconds)
+            {
+                counters.CountDrop(DropReason.FirstFragmentMissing, _slots[i].Length);
+                _slots[i] = default;
+                WaitingCount--;
+            }
+        }
+    }
+
+    private Span<byte> BufferOf(int slot) => _buffers.AsSpan(slot * SlotLength, SlotLength);
+
+    private readonly record struct Slot(
+        SlotState State, FlowKey Key, uint Id, int Port, int Length, VirtioNetHeader Offload, MonoTime Until, ulong Sequence);
+}

@@ -1,0 +1,51 @@
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>
+/// Behind the last stage: all that is cut before a device, in order. <see cref="Segmenter"/> makes plain frames of a super-packet;
+/// <see cref="Fragmenter"/> makes fragments of each when the pipeline has said so. Lives on the worker's stack.
+/// </summary>
+public ref struct FrameCutter
+{
+    private readonly Span<byte> _scratch;
+    private readonly bool _isToBeFragmented;
+    private readonly int _mtu;
+    private Segmenter _segmenter;
+    private Fragmenter _fragmenter;
+
+    /// <param name="packet">A virtio header and the frame behind it; read until the last frame is made, never changed.</param>
+    /// <param name="output">What the port takes.</param>
+    /// <param name="scratch">As long as the packet, at least.</param>
+    public FrameCutter(Span<byte> packet, TapOffloads output, Span<byte> scratch)
+    {
+        VirtioNetHeader offload = VirtioNetHeader.Read(packet);
+        _segmenter = new Segmenter(packet, output);
+        _scratch = scratch;
+        _isToBeFragmented = offload.IsToBeFragmented;
+        _mtu = offload.HeaderLength;
+    }
+
+    /// <summary>The next frame, virtio header first. False behind the last, and at once for a packet that cannot be cut.</summary>
+    /// <param name="destination">As long as the packet, at least.</param>
+    /// <param name="length">Bytes written.</param>
+    public bool TryNext(Span<byte> destination, out int length)
+    {
+        if (!_isToBeFragmented)
+        {
+            return _segmenter.TryNext(destination, out length);
+        }
+
+        while (!_fragmenter.TryNext(destination, out length))
+        {
+            if (!_segmenter.TryNext(_scratch, out int wholeLength))
+            {
+                return false;
+            }
+
+            _fragmenter = new Fragmenter(_scratch[..wholeLength], _mtu);
+        }
+
+        return true;
+    }
+}

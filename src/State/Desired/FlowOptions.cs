@@ -1,0 +1,18 @@
+using ClusterMesh.Datapath.Pipeline;
+
+namespace ClusterMesh.Datapath.State.Desired;
+
+/// <summary>How the node treats flows, where Cilium has an option. Fixed for the life of the process.</summary>
+public sealed record FlowOptions
+{
+    /// <summary>Cilium's service-no-backend-response: reject by ICMP, else drop in silence.</summary>
+    public bool RefusesNoBackend { get; init; } = true;
+
+    /// <summary>File of ip-masq-agent, which then says alone what is exempt from masquerading; null for none.</summary>
+    public string? IpMasqAgentConfigPath { get; init; }
+
+    /// <summary>Cilium's enable-remote-node-masquerade: pods reach other nodes' addresses under the node's.</summary>
+    public bool MasqueradesRemoteNodes { get; init; }
+
+    public FragmentMode Fragments { get; init; } = FragmentMode.Follow;
+}
