@@ -4,6 +4,7 @@ using ClusterMesh.Datapath.Observe.Hubble.Relays;
 using ClusterMesh.Datapath.Observe.Store;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Microsoft.Extensions.Hosting;
 
 namespace ClusterMesh.Datapath.Observe;
 
@@ -16,19 +17,22 @@ public sealed class ObserverService : Observer.ObserverBase
     private readonly FlowStore _store;
     private readonly ObserverNode _node;
     private readonly TimeProvider _clock;
+    private readonly IHostApplicationLifetime _lifetime;
 
-    public ObserverService(FlowStore store, ObserverNode node, TimeProvider clock)
+    public ObserverService(FlowStore store, ObserverNode node, TimeProvider clock, IHostApplicationLifetime lifetime)
     {
         _store = store;
         _node = node;
         _clock = clock;
+        _lifetime = lifetime;
     }
 
     public override async Task GetFlows(GetFlowsRequest request, IServerStreamWriter<GetFlowsResponse> responseStream, ServerCallContext context)
     {
         FlowReader reader = new(_store, _node, FlowRequests.ToQuery(request));
         FieldMask? mask = FlowRequests.ToMask(request);
-        await using IAsyncEnumerator<FlowReading> readings = reader.ReadAsync(context.CancellationToken).GetAsyncEnumerator(context.CancellationToken);
+        using CallEnd end = new(context, _lifetime);
+        await using IAsyncEnumerator<FlowReading> readings = reader.ReadAsync(end.Token).GetAsyncEnumerator(end.Token);
         try
         {
             bool any = await readings.MoveNextAsync().ConfigureAwait(false);
@@ -39,21 +43,21 @@ public sealed class ObserverService : Observer.ObserverBase
                 // While the next one is there already, this one need not go out by itself.
                 ValueTask<bool> next = readings.MoveNextAsync();
                 responseStream.WriteOptions = next.IsCompleted ? s_more : null;
-                await responseStream.WriteAsync(response, context.CancellationToken).ConfigureAwait(false);
+                await responseStream.WriteAsync(response, end.Token).ConfigureAwait(false);
                 any = await next.ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (end.Token.IsCancellationRequested)
         {
-            // The client has left.
+            end.ThrowIfStopping();
         }
     }
 
     public override Task GetAgentEvents(GetAgentEventsRequest request, IServerStreamWriter<GetAgentEventsResponse> responseStream, ServerCallContext context) =>
-        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+        EmptyStream.RunAsync(request.Follow, context, _lifetime);
 
     public override Task GetDebugEvents(GetDebugEventsRequest request, IServerStreamWriter<GetDebugEventsResponse> responseStream, ServerCallContext context) =>
-        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+        EmptyStream.RunAsync(request.Follow, context, _lifetime);
 
     public override Task<ServerStatusResponse> ServerStatus(ServerStatusRequest request, ServerCallContext context)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using ClusterMesh.Datapath.Observe.Hubble.Peers;
 using Grpc.Core;
+using Microsoft.Extensions.Hosting;
 
 namespace ClusterMesh.Datapath.Observe;
 
@@ -8,15 +9,18 @@ namespace ClusterMesh.Datapath.Observe;
 public sealed class PeerService : Peer.PeerBase
 {
     private readonly PeerList _peers;
+    private readonly IHostApplicationLifetime _lifetime;
 
-    public PeerService(PeerList peers)
+    public PeerService(PeerList peers, IHostApplicationLifetime lifetime)
     {
         _peers = peers;
+        _lifetime = lifetime;
     }
 
     public override async Task Notify(NotifyRequest request, IServerStreamWriter<ChangeNotification> responseStream, ServerCallContext context)
     {
         ImmutableSortedDictionary<string, PeerNode> known = ImmutableSortedDictionary.Create<string, PeerNode>(StringComparer.Ordinal);
+        using CallEnd end = new(context, _lifetime);
         try
         {
             while (true)
@@ -24,16 +28,16 @@ public sealed class PeerService : Peer.PeerBase
                 (ImmutableSortedDictionary<string, PeerNode> peers, Task changed) = _peers.Current;
                 foreach (ChangeNotification change in Changes(known, peers))
                 {
-                    await responseStream.WriteAsync(change, context.CancellationToken).ConfigureAwait(false);
+                    await responseStream.WriteAsync(change, end.Token).ConfigureAwait(false);
                 }
 
                 known = peers;
-                await changed.WaitAsync(context.CancellationToken).ConfigureAwait(false);
+                await changed.WaitAsync(end.Token).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (end.Token.IsCancellationRequested)
         {
-            // The client has left.
+            end.ThrowIfStopping();
         }
     }
 

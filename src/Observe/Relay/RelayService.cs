@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using ClusterMesh.Datapath.Observe.Hubble.Observers;
 using ClusterMesh.Datapath.Observe.Hubble.Relays;
 using Grpc.Core;
+using Microsoft.Extensions.Hosting;
 
 namespace ClusterMesh.Datapath.Observe.Relay;
 
@@ -12,13 +13,15 @@ public sealed class RelayService : Observer.ObserverBase
     private readonly PeerConnections _connections;
     private readonly RelaySettings _settings;
     private readonly TimeProvider _clock;
+    private readonly IHostApplicationLifetime _lifetime;
 
-    public RelayService(PeerList peers, PeerConnections connections, RelaySettings settings, TimeProvider clock)
+    public RelayService(PeerList peers, PeerConnections connections, RelaySettings settings, TimeProvider clock, IHostApplicationLifetime lifetime)
     {
         _peers = peers;
         _connections = connections;
         _settings = settings;
         _clock = clock;
+        _lifetime = lifetime;
     }
 
     public override async Task GetFlows(GetFlowsRequest request, IServerStreamWriter<GetFlowsResponse> responseStream, ServerCallContext context)
@@ -26,8 +29,8 @@ public sealed class RelayService : Observer.ObserverBase
         // Mistakes are told once, here, and not by each node.
         FlowRequests.ToQuery(request);
         FlowRequests.ToMask(request);
-        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
-        CancellationToken cancellation = over.Token;
+        using CallEnd end = new(context, _lifetime);
+        CancellationToken cancellation = end.Token;
 
         // Nodes that come later bring what is new: their past would be out of order, and told twice if they were here before.
         GetFlowsRequest live = new(request) { Number = 0, Since = null };
@@ -57,20 +60,20 @@ public sealed class RelayService : Observer.ObserverBase
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            // The client has left.
+            end.ThrowIfStopping();
         }
         finally
         {
             merge.Stop();
-            await over.CancelAsync().ConfigureAwait(false);
+            end.Cancel();
         }
     }
 
     public override Task GetAgentEvents(GetAgentEventsRequest request, IServerStreamWriter<GetAgentEventsResponse> responseStream, ServerCallContext context) =>
-        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+        EmptyStream.RunAsync(request.Follow, context, _lifetime);
 
     public override Task GetDebugEvents(GetDebugEventsRequest request, IServerStreamWriter<GetDebugEventsResponse> responseStream, ServerCallContext context) =>
-        EmptyStream.RunAsync(request.Follow, context.CancellationToken);
+        EmptyStream.RunAsync(request.Follow, context, _lifetime);
 
     public override async Task<ServerStatusResponse> ServerStatus(ServerStatusRequest request, ServerCallContext context)
     {

@@ -103,6 +103,14 @@ internal sealed class HubbleHost : IAsyncDisposable
 
     public Task StopAsync() => _application.StopAsync(new CancellationToken(canceled: true));
 
+    /// <summary>As a program that is asked to stop: streams may end by themselves.</summary>
+    public async Task StopGentlyAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(30));
+        await _application.StopAsync(limit.Token);
+        Assert.False(limit.IsCancellationRequested, "the program waited for its clients");
+    }
+
     public async ValueTask DisposeAsync()
     {
         _connections.Dispose();

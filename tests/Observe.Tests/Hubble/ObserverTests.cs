@@ -178,6 +178,25 @@ public sealed class ObserverTests
         using AsyncServerStreamingCall<HealthCheckResponse> other = host.Health.Watch(new() { Service = "x" }, deadline: DateTime.UtcNow.AddSeconds(30));
         Assert.True(await other.ResponseStream.MoveNext(CancellationToken.None));
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.ServiceUnknown, other.ResponseStream.Current.Status);
+        Task stopping = host.StopGentlyAsync();
+        Assert.True(await watch.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, watch.ResponseStream.Current.Status);
+        await stopping;
+    }
+
+    [Fact]
+    public async Task A_program_that_stops_does_not_wait_for_those_who_follow()
+    {
+        FlowStore store = Sample.Store();
+        store.Add([Sample.Syn()]);
+        await using HubbleHost host = await HubbleHost.StartAsync(store);
+        DateTime limit = DateTime.UtcNow.AddSeconds(60);
+        using AsyncServerStreamingCall<GetFlowsResponse> flows = host.Observer.GetFlows(new() { Follow = true, Number = 1 }, deadline: limit);
+        using AsyncServerStreamingCall<GetAgentEventsResponse> events = host.Observer.GetAgentEvents(new() { Follow = true }, deadline: limit);
+        await NextAsync(flows);
+        await host.StopGentlyAsync();
+        RpcException e = await Assert.ThrowsAsync<RpcException>(() => flows.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal((StatusCode.Unavailable, "the observer stops"), (e.StatusCode, e.Status.Detail));
     }
 
     [Fact]
