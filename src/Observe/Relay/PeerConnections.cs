@@ -41,20 +41,28 @@ public sealed class PeerConnections : IDisposable
         }
     }
 
-    /// <summary>Closes connections to peers that are gone.</summary>
+    /// <summary>
+    /// Forgets peers that are gone. Their channels are not closed under clients that still read: each ends its stream when it notices, and a
+    /// channel without streams closes its connection by itself after a minute.
+    /// </summary>
     public void Keep(IEnumerable<PeerNode> peers)
     {
         HashSet<PeerNode> kept = [.. peers];
         foreach (PeerNode gone in _channels.Keys.Where(peer => !kept.Contains(peer)))
         {
-            if (_channels.TryRemove(gone, out GrpcChannel? channel))
-            {
-                channel.Dispose();
-            }
+            _channels.TryRemove(gone, out _);
         }
     }
 
-    public void Dispose() => Keep([]);
+    public void Dispose()
+    {
+        foreach (GrpcChannel channel in _channels.Values)
+        {
+            channel.Dispose();
+        }
+
+        _channels.Clear();
+    }
 
     private GrpcChannel ChannelOf(PeerNode peer) => _channels.GetOrAdd(peer, Open);
 
