@@ -17,8 +17,8 @@ acceptance() {
         overload 600
     fi
     services_told
-    paths
     idle_processor 10
+    paths
     second_forwarder
     bad_node_file
     terminate_and_restart

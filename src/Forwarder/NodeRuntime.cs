@@ -33,7 +33,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _file = file;
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         _writer = new StateWriter(file.Local, seed);
-        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed, fragments: file.Local.Flows.Fragments, affinityCapacity: file.Local.AffinityEntries);
+        Live = new LiveTables(file.Local.ConntrackEntries, file.Local.SnatEntries, seed, fragments: file.Local.Flows.Fragments, affinities: new AffinityTable(file.Local.AffinityEntries, seed));
         _worker = new Worker(Live, _writer.Current, PortEngine.Open(options.Engine, Live.Counters), new SpinPolicy(options.SpinMicroseconds), WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);

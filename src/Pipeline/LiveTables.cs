@@ -13,8 +13,9 @@ public sealed class LiveTables
     /// <param name="seed">Of the hashes and the dice: from the system's entropy in production, fixed in tests and replays.</param>
     /// <param name="hasShortcut">Established flows go round the stages; nobody can tell but by the time it takes.</param>
     /// <param name="fragments">What becomes of fragments.</param>
+    /// <param name="affinities">Shared by the workers of a process, as a client's flows may be several workers'; one of its own when null.</param>
     public LiveTables(
-        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity)
+        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, AffinityTable? affinities = null)
     {
         Random = new FlowRandom(seed);
         Conntrack = new ConntrackTable(conntrackCapacity, Random.Next());
@@ -24,7 +25,7 @@ public sealed class LiveTables
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next());
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
-        Affinities = new AffinityTable(affinityCapacity, new FlowRandom(seed ^ uint.MaxValue).Next()); // and so here
+        Affinities = affinities ?? new AffinityTable(DefaultAffinityCapacity, seed);
     }
 
     public FlowRandom Random { get; }

@@ -107,6 +107,8 @@ public ref struct PacketContext
     /// <summary>Entry of the client's session, -1 when the frontend has no session affinity.</summary>
     public int AffinityIndex { get; set; }
 
+    public uint AffinityGeneration { get; set; }
+
     /// <summary>The packet is the answer to a masqueraded flow and has got its destination back.</summary>
     public bool IsRevSnat { get; set; }
 

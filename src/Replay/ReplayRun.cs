@@ -49,7 +49,7 @@ public sealed class ReplayRun
         _resolveNeighbors = resolveNeighbors;
         _writer = new StateWriter(node.Local, seed);
         _snapshot = _writer.Commit(_writer.Plan(node.Initial));
-        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinityCapacity: node.Local.AffinityEntries);
+        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinities: new AffinityTable(node.Local.AffinityEntries, seed));
         _pipeline = new PacketPipeline(_live);
         _housekeeping = new Housekeeping(_live);
         Ports = [.. _writer.Ports.Values.OrderBy(p => p.Id).Select(p => p.Name)];
@@ -201,7 +201,8 @@ public sealed class ReplayRun
         var p = new PacketContext(_buffer, PacketContext.Headroom, frame.Length, default, port);
         FrameTuple? before = FrameTuple.Read(p.Frame);
         Verdict verdict = _pipeline.Process(ref p, _snapshot, _now);
-        bool leaves = verdict is Verdict.Transmit or Verdict.Held;
+        bool waitsForNeighbor = verdict == Verdict.Held && p.FlowKey != default; // an early fragment never came to conntrack
+        bool leaves = verdict == Verdict.Transmit || waitsForNeighbor;
         var record = new ReplayRecord(what, Time)
         {
             Packet = packet,
@@ -218,7 +219,7 @@ public sealed class ReplayRun
             Offload = p.Offload,
             Sent = verdict == Verdict.Transmit ? p.Frame.ToArray() : default(ReadOnlyMemory<byte>),
         };
-        if (verdict == Verdict.Held)
+        if (waitsForNeighbor)
         {
             _held.Add(record, p.Frame, p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop);
         }

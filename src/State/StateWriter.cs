@@ -59,7 +59,7 @@ public sealed class StateWriter
 
     public int FrontendCount => _services.FrontendCount;
 
-    /// <summary>The number that a backend of a configured service has.</summary>
+    /// <summary>The number that a backend has while a service has it; 0 when none does.</summary>
     public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _services.BackendIdOf(backend, protocol);
 
     /// <summary>What the workers run with now.</summary>

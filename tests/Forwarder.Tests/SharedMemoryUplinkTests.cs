@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Rows;
 
@@ -50,6 +52,34 @@ public sealed class SharedMemoryUplinkTests
         Assert.True(world.Ping("a", "10.2.0.11"));
         await using ControlClient client = await ControlClient.ConnectAsync(SocketOf(world, "west"));
         Assert.DoesNotContain(await client.ListAsync(ControlKinds.Counter).ToListAsync(), c => c.Scope == "link");
+    }
+
+    /// <summary>What the pipeline wants fragmented is cut before the link, which carries frames of the link's MTU.</summary>
+    [Fact]
+    public async Task Long_datagrams_are_fragmented_before_the_link()
+    {
+        using World world = new();
+        string directory = Path.Combine(world.RunDirectory, "links");
+        using ForwarderProcess west = await StartAsync(world, "west", 1, "a", "east", 2, directory, "auto");
+        using ForwarderProcess east = await StartAsync(world, "east", 2, "b", "west", 1, directory, "auto");
+        await LinkedAsync(world, "west", "east/worker");
+        await LinkedAsync(world, "east", "west/worker");
+        Assert.True(world.Ping("a", "10.2.0.11"));
+        (ulong before, _) = await LinkCountsAsync(world, "west");
+        world.Ip("a", "link set eth0 mtu 4000");
+        using Socket server = world.Socket("b", SocketType.Dgram);
+        server.Bind(new IPEndPoint(IPAddress.Any, 9000));
+        using Socket client = world.Socket("a", SocketType.Dgram);
+        client.DontFragment = false;
+        byte[] sent = new byte[3500];
+        new Random(1).NextBytes(sent);
+        client.SendTo(sent, IPEndPoint.Parse("10.2.0.11:9000"));
+        byte[] received = new byte[2 * sent.Length];
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        int length = await server.ReceiveAsync(received, limit.Token);
+        Assert.Equal(sent, received[..length]);
+        (ulong after, _) = await LinkCountsAsync(world, "west");
+        Assert.Equal(3ul, after - before);
     }
 
     private static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, string? directory, string engine)

@@ -24,6 +24,7 @@ public sealed class TableMemoryTests
         Assert.Equal(40, FlowKey.Length);
         Assert.Equal(ConntrackEntry.Length, Unsafe.SizeOf<ConntrackEntry>());
         Assert.Equal(88, ConntrackEntry.Length);
+        Assert.Equal(AffinityEntry.Length, Unsafe.SizeOf<AffinityEntry>());
         Assert.Equal(SnatEntry.Length, Unsafe.SizeOf<SnatEntry>());
         Assert.Equal(64, SnatEntry.Length);
         Assert.Equal(IpAddress.Length, Unsafe.SizeOf<IpAddress>());

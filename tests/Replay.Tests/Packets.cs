@@ -23,11 +23,29 @@ internal static class Packets
         return Frame(port, time, Ip(from, to, ttl, tcp));
     }
 
-    public static ReplayFrame Udp(string port, long time, string source, string destination)
+    /// <summary>A part of an IPv4 frame's datagram.</summary>
+    public static ReplayFrame Fragment(ReplayFrame whole, int offset, int length)
+    {
+        byte[] payload = whole.Bytes[34..].ToArray();
+        var ip = new IPv4Packet(Parse(whole.Bytes).Extract<IPv4Packet>().SourceAddress, Parse(whole.Bytes).Extract<IPv4Packet>().DestinationAddress)
+        {
+            TimeToLive = 64,
+            Id = 77,
+            Protocol = PacketDotNet.ProtocolType.Udp,
+            FragmentOffset = offset / 8,
+            FragmentFlags = (ushort)(offset + length < payload.Length ? 1 : 0),
+            PayloadData = payload[offset..Math.Min(offset + length, payload.Length)],
+        };
+        ip.UpdateCalculatedValues();
+        ip.UpdateIPChecksum();
+        return Frame(whole.Port, whole.Time, ip);
+    }
+
+    public static ReplayFrame Udp(string port, long time, string source, string destination, int length = 4)
     {
         (IPAddress from, int fromPort) = End(source);
         (IPAddress to, int toPort) = End(destination);
-        return Frame(port, time, Ip(from, to, 64, new UdpPacket((ushort)fromPort, (ushort)toPort) { PayloadData = [1, 2, 3, 4] }));
+        return Frame(port, time, Ip(from, to, 64, new UdpPacket((ushort)fromPort, (ushort)toPort) { PayloadData = [.. Enumerable.Range(1, length).Select(i => (byte)i)] }));
     }
 
     public static ReplayFrame Echo(string port, long time, string source, string destination, ushort id)

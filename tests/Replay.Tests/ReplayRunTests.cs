@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Pipeline;
 using PacketDotNet;
 using static ClusterMesh.Datapath.Replay.Tests.Node;
@@ -169,6 +170,22 @@ public sealed class ReplayRunTests
         Assert.Equal(3, records.Count(r => r.Event == ReplayEvent.Emitted && r.After!.Destination == "172.18.0.1"));
         Assert.DoesNotContain(records, r => r.Event == ReplayEvent.Simulated);
         Assert.Equal((1, 0, 1), (summary.HeldCount, summary.TransmitCount, summary.Drops[DropReason.NoRoute]));
+    }
+
+    /// <summary>With flows.fragments: hold one that comes before its first waits, and leaves behind it; one whose first never comes is not told again.</summary>
+    [Fact]
+    public void An_early_fragment_leaves_behind_its_first()
+    {
+        ReplayFrame whole = Packets.Udp(CurlPod, Epoch, "10.0.1.105:5000", "10.0.1.14:53", length: 2000);
+        NodeFile node = NodeFile.Parse("x.yaml", File.ReadAllText(FilePath) + "\nflows: {fragments: hold}\n");
+        var records = new List<ReplayRecord>();
+        var run = new ReplayRun(node, ReplayRun.DefaultSeed, resolveNeighbors: true);
+        run.Run([Packets.Fragment(whole, 1000, 1008), Packets.Fragment(whole, 0, 1000)], records.Add);
+        ReplayRecord[] about = [.. records.Where(r => r.Event != ReplayEvent.Simulated && r.Before?.Protocol != "ARP" && r.After?.Protocol != "ARP")];
+        Assert.Equal([Verdict.Held, Verdict.Transmit, Verdict.Transmit], about.Select(r => r.Verdict));
+        Assert.Null(about[0].Out);
+        Assert.Equal((ReplayEvent.Entered, "default/webpod-1", 1034), (about[1].Event, about[1].Out, about[1].Length));
+        Assert.Equal((ReplayEvent.Emitted, "default/webpod-1", 1042), (about[2].Event, about[2].Out, about[2].Length));
     }
 
     [Fact]

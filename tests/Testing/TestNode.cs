@@ -33,7 +33,7 @@ public sealed class TestNode
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         spec = local is null ? spec : local(spec);
         State = new StateWriter(spec, seed);
-        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity);
+        Live = new LiveTables(conntrackCapacity, snatCapacity, seed, hasShortcut ?? HasShortcut, spec.Flows.Fragments, new AffinityTable(affinityCapacity, seed));
         _pipeline = new PacketPipeline(Live);
         _housekeeping = new Housekeeping(Live);
         Now = MonoTime.FromSeconds(1000);

@@ -11,6 +11,8 @@ namespace ClusterMesh.Datapath.Forwarder.Listing;
 /// <summary>Rows of what is configured, as it was compiled.</summary>
 internal sealed class ConfiguredRows(NodeRuntime node)
 {
+    private readonly BackendRows _backends = new(node);
+
     /// <summary>Written under the node's gate.</summary>
     private (long Version, FrontendAt[] Frontends) _frontends = (-1, []);
 
@@ -39,11 +41,7 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         return new ListResult<ServiceRow>(version, rows, rest.Length > limit ? rows[^1].Frontend : null);
     }
 
-    public ListResult<BackendRow> Backends(string? cursor, int limit) => List(cursor, limit, ControlKinds.Backend.Key, writer => writer.Desired.Services.Values
-        .SelectMany(s => s.Backends.Select(b => (Service: s, Spec: b, Id: writer.BackendIdOf(b, s.Protocol))))
-        .GroupBy(x => ServiceNames.Of(x.Spec.Address, x.Spec.Port, x.Service.Protocol))
-        .Select(g => new BackendRow(
-            g.First().Id, g.Key, ServiceNames.Of(g.First().Spec.State), g.First().Spec.Cluster, g.First().Spec.Node, [.. g.Select(x => x.Service.Name).Order(StringComparer.Ordinal)])));
+    public ListResult<BackendRow> Backends(string? cursor, int limit) => _backends.Page(cursor, limit);
 
     public ListResult<RouteRow> Routes(string? cursor, int limit)
     {

@@ -86,6 +86,7 @@ internal static class StatusRows
 
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Live.Conntrack.Count);
         yield return new CounterRow("table", "snat", "entries", (ulong)node.Live.Snat.Count);
+        yield return new CounterRow("table", "affinity", "entries", (ulong)node.Live.Affinities.Count);
         yield return new CounterRow("table", "neighbor", "entries", (ulong)node.Live.Neighbors.Count);
     }
 }

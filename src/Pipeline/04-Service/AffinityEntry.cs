@@ -13,7 +13,7 @@ public record struct AffinityEntry
     /// <summary>When a packet of the client last went by.</summary>
     public MonoTime LastUsed;
 
-    /// <summary>Rev-NAT index; 0 in an unused entry, whose <see cref="BackendId"/> is then the number of the next unused one.</summary>
+    /// <summary>Rev-NAT index; 0 in a free place.</summary>
     public uint Frontend;
 
     public uint BackendId;

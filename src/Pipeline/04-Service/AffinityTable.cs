@@ -1,41 +1,59 @@
+using System.Numerics;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// Which backend a client has at a frontend with session affinity, preallocated. A full table forgets, of a few, the client that has been silent
-/// for the longest (Cilium's map is an LRU too). Read and written by ServiceStage; one owner, the worker.
+/// Which backend a client has at a frontend with session affinity, preallocated: sets of eight places, by the hash of both. In a full set the client
+/// that has been silent for the longest is forgotten (Cilium's map is an LRU too). Read and written by ServiceStage. Several workers may share
+/// one, since a client's flows need not be one worker's: a set is one thread's while it is locked, for some twenty nanoseconds.
 /// </summary>
 public sealed class AffinityTable
 {
-    /// <summary>Entries of which the most silent one gives way.</summary>
-    private const int EvictionSample = 8;
+    private const int SetLength = 8;
+
+    /// <summary>Places are twice the capacity, so that few sets are full before the table is.</summary>
+    private const int PlacesPerEntry = 2;
 
     private readonly AffinityEntry[] _entries;
-    private readonly FlowIndex _index;
-    private readonly ulong _seed;
-    private uint _firstFree;
-    private uint _generation;
-    private int _hand;
 
+    /// <summary>1 where a thread is at work in the set of that number; guards its entries.</summary>
+    private readonly int[] _locks;
+    private readonly ulong _seed;
+    private readonly int _shift;
+    private uint _generation;
+
+    /// <param name="capacity">Clients that fit, more or less.</param>
     public AffinityTable(int capacity, ulong seed)
     {
-        _entries = new AffinityEntry[capacity];
-        _index = new FlowIndex(capacity);
+        uint setCount = Math.Max(2, BitOperations.RoundUpToPowerOf2((uint)((((long)capacity * PlacesPerEntry) + SetLength - 1) / SetLength)));
+        _entries = new AffinityEntry[setCount * SetLength];
+        _locks = new int[setCount];
         _seed = seed;
-        for (int i = capacity - 1; i >= 0; i--)
+        _shift = 64 - BitOperations.Log2(setCount);
+        Array.Fill(_entries, default); // Brings the memory in now, not while packets wait.
+    }
+
+    /// <summary>Clients that are kept in mind now; walks the table.</summary>
+    public int Count
+    {
+        get
         {
-            _entries[i].BackendId = _firstFree;
-            _firstFree = (uint)(i + 1);
+            int count = 0;
+            for (int i = 0; i < _entries.Length; i++)
+            {
+                count += _entries[i].Frontend != 0 ? 1 : 0;
+            }
+
+            return count;
         }
     }
 
-    public int Count { get; private set; }
-
+    /// <summary>Places of the table.</summary>
     public int Capacity => _entries.Length;
 
     /// <summary>Bytes held, all since construction.</summary>
-    public long MemoryLength => ((long)_entries.Length * AffinityEntry.Length) + _index.MemoryLength;
+    public long MemoryLength => ((long)_entries.Length * AffinityEntry.Length) + ((long)_locks.Length * sizeof(int));
 
     public ref readonly AffinityEntry this[int index] => ref _entries[index];
 
@@ -45,114 +63,120 @@ public sealed class AffinityTable
     /// </summary>
     public bool TryGetBackend(Frontend frontend, IpAddress client, MonoTime now, out Backend backend)
     {
-        backend = default;
-        int found = Find(frontend.Id, client);
-        if (found < 0)
+        int set = SetOf(frontend.Id, client);
+        Enter(set);
+        int found = Find(set, frontend.Id, client);
+        bool holds = Holds(found, frontend, now, out backend);
+        if (found >= 0 && !holds)
         {
-            return false;
+            _entries[found] = default;
         }
 
-        if (IsOver(_entries[found], frontend, now) || !frontend.Set.TryGet(_entries[found].BackendId, out backend) || !frontend.Set.Takes(backend))
-        {
-            Remove(found);
-            return false;
-        }
-
-        return true;
+        Leave(set);
+        return holds;
     }
 
     /// <summary>As <see cref="TryGetBackend"/>, for those who only look.</summary>
     public bool TryPeek(Frontend frontend, IpAddress client, MonoTime now, out Backend backend)
     {
-        backend = default;
-        int found = Find(frontend.Id, client);
-        return found >= 0 && !IsOver(_entries[found], frontend, now) && frontend.Set.TryGet(_entries[found].BackendId, out backend) && frontend.Set.Takes(backend);
+        int set = SetOf(frontend.Id, client);
+        Enter(set);
+        bool holds = Holds(Find(set, frontend.Id, client), frontend, now, out backend);
+        Leave(set);
+        return holds;
     }
 
     /// <summary>A packet of the client went to the backend.</summary>
+    /// <param name="generation">Of the entry; see <see cref="TryUseAgain"/>.</param>
     /// <returns>Number of the entry.</returns>
-    public int Use(uint frontend, IpAddress client, uint backend, MonoTime now)
+    public int Use(uint frontend, IpAddress client, uint backend, MonoTime now, out uint generation)
     {
-        int found = Find(frontend, client);
+        int set = SetOf(frontend, client);
+        Enter(set);
+        int found = Find(set, frontend, client);
         if (found < 0)
         {
-            found = Add(frontend, client);
+            found = MostSilent(set);
+            _entries[found] = new AffinityEntry { Client = client, Frontend = frontend, Generation = NextGeneration() };
         }
 
         _entries[found].BackendId = backend;
         _entries[found].LastUsed = now;
+        generation = _entries[found].Generation;
+        Leave(set);
         return found;
     }
 
-    /// <summary>As <see cref="Use"/>, for the entry that it gave; only while <see cref="IsSame"/>.</summary>
-    public void UseAgain(int entry, uint backend, MonoTime now)
+    /// <summary>As <see cref="Use"/>, for an entry that it gave. False, and nothing happens, when the entry is another client's now or nobody's.</summary>
+    public bool TryUseAgain(int entry, uint generation, uint backend, MonoTime now)
     {
-        _entries[entry].BackendId = backend;
-        _entries[entry].LastUsed = now;
+        int set = entry / SetLength;
+        Enter(set);
+        bool isSame = _entries[entry].Generation == generation;
+        if (isSame)
+        {
+            _entries[entry].BackendId = backend;
+            _entries[entry].LastUsed = now;
+        }
+
+        Leave(set);
+        return isSame;
     }
 
-    /// <summary>The entry is still that of the client and frontend that had this generation.</summary>
-    public bool IsSame(int entry, uint generation) => _entries[entry].Generation == generation;
+    private bool Holds(int found, Frontend frontend, MonoTime now, out Backend backend)
+    {
+        backend = default;
+        return found >= 0 && !IsOver(_entries[found], frontend, now) && frontend.Set.TryGet(_entries[found].BackendId, out backend) && frontend.Set.Takes(backend);
+    }
 
     /// <summary>Cilium's words (bpf/lib/lb.h): over when last used plus timeout is not after now.</summary>
     private static bool IsOver(in AffinityEntry entry, Frontend frontend, MonoTime now) =>
         entry.LastUsed.PlusSeconds(frontend.AffinitySeconds).Nanoseconds <= now.Nanoseconds;
 
-    private int Find(uint frontend, IpAddress client)
+    private int Find(int set, uint frontend, IpAddress client)
     {
-        ulong hash = HashOf(frontend, client);
-        int slot = _index.FirstSlot(hash);
-        for (int entry = _index.NextCandidate(hash, ref slot); entry >= 0; entry = _index.NextCandidate(hash, ref slot))
+        for (int i = set * SetLength; i < (set + 1) * SetLength; i++)
         {
-            if (_entries[entry].Frontend == frontend && _entries[entry].Client == client)
+            if (_entries[i].Frontend == frontend && _entries[i].Client == client)
             {
-                return entry;
+                return i;
             }
         }
 
         return -1;
     }
 
-    private int Add(uint frontend, IpAddress client)
+    /// <summary>A free place, which has never been used or was forgotten, else the one to give way.</summary>
+    private int MostSilent(int set)
     {
-        if (_firstFree == 0)
+        int most = set * SetLength;
+        for (int i = most; i < (set + 1) * SetLength && _entries[most].Frontend != 0; i++)
         {
-            Evict();
-        }
-
-        int entry = (int)_firstFree - 1;
-        _firstFree = _entries[entry].BackendId;
-        _generation = _generation == uint.MaxValue ? 1 : _generation + 1;
-        _entries[entry] = new AffinityEntry { Client = client, Frontend = frontend, Generation = _generation };
-        _index.Add(HashOf(frontend, client), entry);
-        Count++;
-        return entry;
-    }
-
-    private void Evict()
-    {
-        int oldest = _hand;
-        for (int i = 0; i < EvictionSample; i++)
-        {
-            if (_entries[_hand].LastUsed.Nanoseconds < _entries[oldest].LastUsed.Nanoseconds)
+            if (_entries[i].Frontend == 0 || _entries[i].LastUsed.Nanoseconds < _entries[most].LastUsed.Nanoseconds)
             {
-                oldest = _hand;
+                most = i;
             }
-
-            _hand = _hand + 1 == _entries.Length ? 0 : _hand + 1;
         }
 
-        Remove(oldest);
+        return most;
     }
 
-    private void Remove(int entry)
+    /// <summary>Never 0, which is that of a free place.</summary>
+    private uint NextGeneration()
     {
-        _index.Remove(HashOf(_entries[entry].Frontend, _entries[entry].Client), entry);
-        _entries[entry] = new AffinityEntry { BackendId = _firstFree };
-        _firstFree = (uint)(entry + 1);
-        Count--;
+        uint next = Interlocked.Increment(ref _generation);
+        return next == 0 ? Interlocked.Increment(ref _generation) : next;
     }
 
-    private ulong HashOf(uint frontend, IpAddress client) =>
-        new FlowKey(client, default, (ushort)(frontend >> 16), (ushort)frontend, IpProtocol.Tcp).Hash(_seed);
+    private void Enter(int set)
+    {
+        while (Interlocked.CompareExchange(ref _locks[set], 1, 0) != 0)
+        {
+        }
+    }
+
+    private void Leave(int set) => Volatile.Write(ref _locks[set], 0);
+
+    private int SetOf(uint frontend, IpAddress client) =>
+        (int)(new FlowKey(client, default, (ushort)(frontend >> 16), (ushort)frontend, IpProtocol.Tcp).Hash(_seed) >> _shift);
 }

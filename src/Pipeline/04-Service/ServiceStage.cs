@@ -58,7 +58,8 @@ public static class ServiceStage
             ConntrackState.Update(ref conntrack[index], p.Key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
             if (frontend.AffinitySeconds > 0)
             {
-                p.AffinityIndex = affinities.Use(frontend.Id, p.Key.Source, backend.Id, now);
+                p.AffinityIndex = affinities.Use(frontend.Id, p.Key.Source, backend.Id, now, out uint generation);
+                p.AffinityGeneration = generation;
             }
         }
 

@@ -89,16 +89,19 @@ public sealed class EstablishedShortcut(LiveTables live)
             return false;
         }
 
+        // The client's session is told like the stages would, and asked whether it is the one that was met, in one go: others may share the table.
+        if (entry.AffinityIndex >= 0
+            && !live.Affinities.TryUseAgain(entry.AffinityIndex, entry.AffinityGeneration, live.Conntrack[entry.ChoiceIndex].BackendId, now))
+        {
+            return false;
+        }
+
         // From here on it is sure to leave, and what the stages would note is noted.
         int frameLength = EthernetHeader.Length + packet.Length;
         bool isReply = (entry.Flags & ShortcutFlags.Reply) != 0;
         if (entry.ChoiceIndex >= 0)
         {
             ConntrackState.Update(ref live.Conntrack[entry.ChoiceIndex], packet.Key.Protocol, packet.TcpFlags, isReply: false, frameLength, now);
-            if (entry.AffinityIndex >= 0)
-            {
-                live.Affinities.UseAgain(entry.AffinityIndex, live.Conntrack[entry.ChoiceIndex].BackendId, now);
-            }
         }
 
         ConntrackState.Update(ref live.Conntrack[entry.FlowIndex], packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
@@ -139,7 +142,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             ChoiceIndex = p.ChoiceIndex,
             ChoiceGeneration = p.ChoiceIndex < 0 ? 0 : live.Conntrack[p.ChoiceIndex].Generation,
             AffinityIndex = p.AffinityIndex,
-            AffinityGeneration = p.AffinityIndex < 0 ? 0 : live.Affinities[p.AffinityIndex].Generation,
+            AffinityGeneration = p.AffinityGeneration,
             Target = p.RouteTarget,
             Source = p.Key.Source,
             Destination = p.Key.Destination,
@@ -168,12 +171,11 @@ public sealed class EstablishedShortcut(LiveTables live)
         return true;
     }
 
-    /// <summary>The flow, and the choice and the session if there are any, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
+    /// <summary>The flow, and the choice if there is one, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
     private bool IsAlive(in ShortcutEntry entry, in PlainPacket packet, MonoTime now)
     {
         if (!live.Conntrack.IsAlive(entry.FlowIndex, entry.FlowGeneration, now)
-            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now))
-            || (entry.AffinityIndex >= 0 && !live.Affinities.IsSame(entry.AffinityIndex, entry.AffinityGeneration)))
+            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now)))
         {
             return false;
         }

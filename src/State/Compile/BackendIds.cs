@@ -15,8 +15,9 @@ internal sealed class BackendIds
 
     public int Count => _uses.Count;
 
-    /// <exception cref="KeyNotFoundException">No service has it.</exception>
-    public uint Of(BackendSpec backend, IpProtocol protocol) => _uses[new BackendKey(backend.Address, backend.Port, protocol)].Id;
+    /// <summary>0 when no service has the backend.</summary>
+    public uint Of(BackendSpec backend, IpProtocol protocol) =>
+        _uses.TryGetValue(new BackendKey(backend.Address, backend.Port, protocol), out Use use) ? use.Id : 0;
 
     /// <summary>One service more has the backend.</summary>
     public uint Take(BackendSpec backend, IpProtocol protocol)

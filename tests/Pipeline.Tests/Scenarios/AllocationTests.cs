@@ -70,6 +70,8 @@ public sealed class AllocationTests
         ["echo"] = (TestNode.Curl, TestPacket.EchoRequest(m.CurlPod, m.Outside, 3), false),
         ["ICMP error"] = (TestNode.Uplink, TestPacket.Error(m.RouterOnTheWay, IcmpTrouble.TooBig, TestPacket.Udp(m.Node, 40000, m.Outside, 80)), false),
         ["fragment"] = (TestNode.Curl, (TestPacket.Udp(m.CurlPod, 1024, m.Outside, 53) with { Payload = new byte[2000] }).Fragment(0, 1000), false),
+        ["expired, answered"] = (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 1024, m.ClusterIp, 80) with { HopLimit = 1 }, false),
+        ["too long"] = (TestNode.Curl, TestPacket.Udp(m.CurlPod, 1024, m.Outside, 53) with { Payload = new byte[2000] }, false),
         ["drop"] = (TestNode.Curl, TestPacket.Udp(m.Webpod1, 1024, m.Outside, 53), false),
         ["unknown neighbour"] = (TestNode.Host, TestPacket.Udp(m.Node, 1024, m.At("172.18.0.201"), 53), false),
     };

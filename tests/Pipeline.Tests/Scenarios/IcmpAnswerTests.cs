@@ -144,6 +144,16 @@ public sealed class IcmpAnswerTests
             s.DropsSilently(TestNode.Curl, packet with { HopLimit = 1 }, DropReason.HopLimitExceeded);
         }
 
+        // To and from a group, and in a frame to everyone on the link.
+        IpAddress group = IpAddress.Parse(m.IsIpv4 ? "224.0.0.251" : "ff02::fb");
+        s.DropsSilently(TestNode.Curl, datagram with { Destination = group, HopLimit = 1 }, DropReason.UnknownTarget);
+        s.DropsSilently(TestNode.Uplink, datagram with { Source = group, HopLimit = 1 }, DropReason.InvalidSource);
+        Delivery broadcast = s.Node.Send(TestNode.Uplink, (datagram with { Source = m.Outside, Destination = m.CurlPod, HopLimit = 1 }).Frame(TestNode.HostMac, MacAddress.Broadcast));
+        Assert.True(broadcast is { Reason: DropReason.OtherStation, Outbox.Count: 0 }, broadcast.ToString());
+        Delivery fromGroup = s.Node.Send(
+            TestNode.Uplink, (datagram with { Source = m.Outside, Destination = m.CurlPod, HopLimit = 1 }).Frame(MacAddress.Broadcast, TestNode.UplinkMac));
+        Assert.True(fromGroup is { Reason: DropReason.HopLimitExceeded, Outbox.Count: 0 }, fromGroup.ToString());
+
         TestPacket whole = datagram with { Payload = new byte[2000] };
         s.Sends(TestNode.Curl, whole.Fragment(0, 1000));
         s.DropsSilently(TestNode.Curl, whole.Fragment(1000, 1008) with { HopLimit = 1 }, DropReason.HopLimitExceeded);

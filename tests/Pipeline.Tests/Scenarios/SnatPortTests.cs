@@ -123,6 +123,28 @@ public sealed class SnatPortTests
         }
     }
 
+    /// <summary>bpf/lib/nat.h: a mapping to an address that is the node's no more is made anew, under the one that is.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_mapping_to_a_former_address_is_made_anew(Family family)
+    {
+        var s = new Scenario(family);
+        Mesh m = s.Mesh;
+        TestPacket request = TestPacket.Udp(m.CurlPod, InRange, m.Outside, 53);
+        s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = m.Node });
+        Snapshot now = s.Node.State.Current;
+        IpAddress other = m.At("172.18.0.6");
+        Snapshot moved = now with { Masquerade = now.Masquerade with { Ipv4Address = other, Ipv6Address = other } };
+        byte[] buffer = new byte[PacketContext.BufferLength];
+        byte[] frame = s.Node.Arriving(TestNode.Curl, request);
+        frame.CopyTo(buffer, PacketContext.Headroom);
+        var p = new PacketContext(buffer, PacketContext.Headroom, frame.Length, default, s.Node.State.Ports[TestNode.Curl].Id);
+        Assert.Equal(Verdict.Transmit, new PacketPipeline(s.Node.Live).Process(ref p, moved, s.Node.Now));
+        string difference = FrameText.Difference(p.Frame.ToArray(), s.Node.Leaving(TestNode.Uplink, request.Hopped() with { Source = other }, m.Gateway));
+        Assert.True(difference.Length == 0, difference);
+        Assert.Equal((1, 1ul), (s.Node.Live.Snat.Count, s.Node.Live.Snat.DeletedCount));
+    }
+
     /// <summary>Another has taken the port meanwhile: the flow must not go on under it, not even by the shortcut.</summary>
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
