@@ -18,6 +18,7 @@ public sealed class GraphTests
         ["Mesh"] = (["Wire"], ["YamlDotNet", "dotnet-etcd"]), // etcd client files, etcd
         ["Agent"] = (["Configuration", "Control", "Mesh"], []),
         ["Replay"] = (["Configuration", "State"], ["SharpPcap"]), // capture files
+        ["Observe"] = (["Pipeline"], ["Grpc.AspNetCore", "Microsoft.AspNetCore.App"]), // Hubble's API, the agent's REST, metrics
         ["Cli"] = (["Configuration", "Control", "Replay"], ["Spectre.Console", "System.CommandLine"]),
     };
 

@@ -17,6 +17,7 @@ public sealed class ShapeTests
     /// <summary>Waits by the clock in tests. A wait hides a race; each of these polls what gives no event.</summary>
     private static readonly Dictionary<string, string> s_waits = new()
     {
+        ["tests/Observe.Tests/Hubble/RelayTests.cs"] = "feeds a node until the relay is known to listen to it",
         ["tests/Cli.Tests/WatchTests.cs"] = "polls what another task has printed, under a limit",
         ["tests/Mesh.Tests/Eventually.cs"] = "polls what the answer of another process changes, under a limit",
         ["tests/Mesh.Tests/EtcdServer.cs"] = "etcd tells nobody when it begins to serve; each try is a connection",

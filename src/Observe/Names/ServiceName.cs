@@ -1,0 +1,3 @@
+namespace ClusterMesh.Datapath.Observe.Names;
+
+public sealed record ServiceName(string Namespace, string Name);
