@@ -6,7 +6,7 @@ POLICY=/usr/sbin/policy-rc.d
 # Commands and the Debian packages that bring them.
 LAB_COMMANDS=(ip:iproute2 ping:iputils-ping curl:curl tcpdump:tcpdump nginx:nginx-light dnsmasq:dnsmasq-base jq:jq
     iperf3:iperf3 ab:apache2-utils ps:procps flock:util-linux
-    traceroute:traceroute tracepath:iputils-tracepath)
+    traceroute:traceroute tracepath:iputils-tracepath etcd:etcd-server etcdctl:etcd-client)
 
 need_root() { (( EUID == 0 )) || die 2 "$1 makes network namespaces and needs root: run it with sudo"; }
 
@@ -40,8 +40,9 @@ install_quietly() (
         exit 1
     }
     # What is enabled by its package would start with the next boot.
-    if [[ " $* " == *' nginx-light '* ]] && command -v systemctl >/dev/null; then
-        systemctl --quiet disable nginx >/dev/null 2>&1 || true
+    if command -v systemctl >/dev/null; then
+        if [[ " $* " == *' nginx-light '* ]]; then systemctl --quiet disable nginx >/dev/null 2>&1 || true; fi
+        if [[ " $* " == *' etcd-server '* ]]; then systemctl --quiet disable etcd >/dev/null 2>&1 || true; fi
     fi
 )
 

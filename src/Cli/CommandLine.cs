@@ -71,6 +71,12 @@ internal static class CommandLine
         root.Add(ConfigCommand.Build(screen, choice));
         choice.AddTo(root);
 
+        // These ask agents.
+        foreach (Command mesh in MeshCommands.Build(screen, new AgentChoice(screen)))
+        {
+            root.Add(mesh);
+        }
+
         // These ask no forwarder.
         root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));

@@ -57,6 +57,9 @@ internal sealed class NodeChoice
         return ControlClient.ConnectAsync(Find(parsed), patience, cancellation);
     }
 
+    /// <summary>Where the chosen node's agent listens, whether or not there is one.</summary>
+    public string AgentSocket(ParseResult parsed) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, AgentChoice.SocketName);
+
     private string Find(ParseResult parsed)
     {
         string? node = parsed.GetValue(_node);

@@ -25,13 +25,18 @@ internal sealed class YamlLoader
     }
 
     /// <exception cref="ConfigurationException">The text is no YAML, holds no document or several, or nests too deep.</exception>
-    public static YamlNode Load(string file, string text)
+    public static YamlNode Load(string file, string text) => Load(file, text, loader => loader.ReadDocument());
+
+    /// <summary>As <see cref="Load(string, string)"/>, for a file of several documents, as manifests are.</summary>
+    public static IReadOnlyList<YamlNode> LoadAll(string file, string text) => Load(file, text, loader => loader.ReadDocuments());
+
+    private static T Load<T>(string file, string text, Func<YamlLoader, T> read)
     {
         using StringReader reader = new(text);
         Scanner scanner = new(reader, skipComments: true);
         try
         {
-            return new YamlLoader(file, new Parser(scanner)).ReadDocument();
+            return read(new YamlLoader(file, new Parser(scanner)));
         }
         catch (YamlException e)
         {
@@ -62,6 +67,20 @@ internal sealed class YamlLoader
         return Next() is DocumentStart second
             ? throw Refuse(second.Start, "a second document begins here; keep one document in a file")
             : root;
+    }
+
+    private List<YamlNode> ReadDocuments()
+    {
+        List<YamlNode> documents = [];
+        Next();
+        while (Next() is not StreamEnd)
+        {
+            _anchors.Clear();
+            documents.Add(ReadNode(Next(), 0));
+            Next();
+        }
+
+        return documents;
     }
 
     private YamlNode ReadNode(ParsingEvent start, int depth)

@@ -41,7 +41,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         [
             .. Enumerable.Range(0, count).Select(i => new LiveTables(
                 Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, fragments: file.Local.Flows.Fragments,
-                affinities: new AffinityTable(Share(file.Local.AffinityEntries, count), seed), homes: homes, worker: i)),
+                affinityCapacity: Share(file.Local.AffinityEntries, count), homes: homes, worker: i)),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };

@@ -14,11 +14,10 @@ public sealed class LiveTables
     /// <param name="seed">Of the hashes and the dice: from the system's entropy in production, fixed in tests and replays.</param>
     /// <param name="hasShortcut">Established flows go round the stages; nobody can tell but by the time it takes.</param>
     /// <param name="fragments">What becomes of fragments.</param>
-    /// <param name="affinities">One of its own when null.</param>
     /// <param name="homes">Null where there is one worker.</param>
     /// <param name="worker">Whose tables these are.</param>
     public LiveTables(
-        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, AffinityTable? affinities = null,
+        int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity,
         FlowHomes? homes = null, int worker = 0)
     {
         Random = new FlowRandom(seed);
@@ -29,7 +28,7 @@ public sealed class LiveTables
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next(), homes is null ? 0 : NeighborNewsCapacity);
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
-        Affinities = affinities ?? new AffinityTable(DefaultAffinityCapacity, seed);
+        Affinities = new AffinityTable(affinityCapacity, seed);
     }
 
     public FlowRandom Random { get; }

@@ -15,6 +15,8 @@ public sealed class GraphTests
         ["Control"] = ([], []),
         ["Configuration"] = (["Control", "State"], ["YamlDotNet"]),
         ["Forwarder"] = (["Configuration", "Control", "Io", "State"], []),
+        ["Mesh"] = (["Wire"], ["YamlDotNet", "dotnet-etcd"]), // etcd client files, etcd
+        ["Agent"] = (["Configuration", "Control", "Mesh"], []),
         ["Replay"] = (["Configuration", "State"], ["SharpPcap"]), // capture files
         ["Cli"] = (["Configuration", "Control", "Replay"], ["Spectre.Console", "System.CommandLine"]),
     };

@@ -13,7 +13,7 @@ internal static class ApplyCommand
 
     public static Command Build(Screen screen, NodeChoice choice)
     {
-        Command command = new("apply", "Add or change endpoints, nodes, routes, services and masquerading.");
+        Command command = new("apply", "Add or change endpoints, nodes, routes, services and masquerading; or apply Kubernetes manifests to the node's agent.");
         Option<string[]> files = new("--filename", "-f")
         {
             Description = "File of a change; - is standard input.",
@@ -26,6 +26,12 @@ internal static class ApplyCommand
         command.Add(replace);
         command.SetAction(async (parsed, cancellation) =>
         {
+            if (ManifestFiles.Read(parsed.GetRequiredValue(files), screen.Input) is { } manifests)
+            {
+                await MeshCommands.ApplyAsync(screen, choice.AgentSocket(parsed), manifests, cancellation);
+                return;
+            }
+
             List<(string File, ChangeDocument Change)> changes =
                 [.. parsed.GetRequiredValue(files).Select(file => (file, ChangeReader.Read(file, screen.Input)))];
             ApplyMode mode = parsed.GetValue(replace) ? ApplyMode.Replace : ApplyMode.Merge;

@@ -5,8 +5,8 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// Which backend a client has at a frontend with session affinity, preallocated: sets of eight places, by the hash of both. In a full set the client
-/// that has been silent for the longest is forgotten (Cilium's map is an LRU too). Read and written by ServiceStage. Several workers may share
-/// one, since a client's flows need not be one worker's: a set is one thread's while it is locked, for some twenty nanoseconds.
+/// that has been silent for the longest is forgotten (Cilium's map is an LRU too). Read and written by ServiceStage. One worker's: where there
+/// are several, all flows of a client to such a frontend are the same worker's (docs/workers.md).
 /// </summary>
 public sealed class AffinityTable
 {
@@ -16,9 +16,6 @@ public sealed class AffinityTable
     private const int PlacesPerEntry = 2;
 
     private readonly AffinityEntry[] _entries;
-
-    /// <summary>1 where a thread is at work in the set of that number; guards its entries.</summary>
-    private readonly int[] _locks;
     private readonly ulong _seed;
     private readonly int _shift;
     private uint _generation;
@@ -28,7 +25,6 @@ public sealed class AffinityTable
     {
         uint setCount = Math.Max(2, BitOperations.RoundUpToPowerOf2((uint)((((long)capacity * PlacesPerEntry) + SetLength - 1) / SetLength)));
         _entries = new AffinityEntry[setCount * SetLength];
-        _locks = new int[setCount];
         _seed = seed;
         _shift = 64 - BitOperations.Log2(setCount);
         Array.Fill(_entries, default); // Brings the memory in now, not while packets wait.
@@ -53,7 +49,7 @@ public sealed class AffinityTable
     public int Capacity => _entries.Length;
 
     /// <summary>Bytes held, all since construction.</summary>
-    public long MemoryLength => ((long)_entries.Length * AffinityEntry.Length) + ((long)_locks.Length * sizeof(int));
+    public long MemoryLength => (long)_entries.Length * AffinityEntry.Length;
 
     public ref readonly AffinityEntry this[int index] => ref _entries[index];
 
@@ -64,7 +60,6 @@ public sealed class AffinityTable
     public bool TryGetBackend(Frontend frontend, IpAddress client, MonoTime now, out Backend backend)
     {
         int set = SetOf(frontend.Id, client);
-        Enter(set);
         int found = Find(set, frontend.Id, client);
         bool holds = Holds(found, frontend, now, out backend);
         if (found >= 0 && !holds)
@@ -72,19 +67,12 @@ public sealed class AffinityTable
             _entries[found] = default;
         }
 
-        Leave(set);
         return holds;
     }
 
     /// <summary>As <see cref="TryGetBackend"/>, for those who only look.</summary>
-    public bool TryPeek(Frontend frontend, IpAddress client, MonoTime now, out Backend backend)
-    {
-        int set = SetOf(frontend.Id, client);
-        Enter(set);
-        bool holds = Holds(Find(set, frontend.Id, client), frontend, now, out backend);
-        Leave(set);
-        return holds;
-    }
+    public bool TryPeek(Frontend frontend, IpAddress client, MonoTime now, out Backend backend) =>
+        Holds(Find(SetOf(frontend.Id, client), frontend.Id, client), frontend, now, out backend);
 
     /// <summary>A packet of the client went to the backend.</summary>
     /// <param name="generation">Of the entry; see <see cref="TryUseAgain"/>.</param>
@@ -92,7 +80,6 @@ public sealed class AffinityTable
     public int Use(uint frontend, IpAddress client, uint backend, MonoTime now, out uint generation)
     {
         int set = SetOf(frontend, client);
-        Enter(set);
         int found = Find(set, frontend, client);
         if (found < 0)
         {
@@ -103,15 +90,12 @@ public sealed class AffinityTable
         _entries[found].BackendId = backend;
         _entries[found].LastUsed = now;
         generation = _entries[found].Generation;
-        Leave(set);
         return found;
     }
 
     /// <summary>As <see cref="Use"/>, for an entry that it gave. False, and nothing happens, when the entry is another client's now or nobody's.</summary>
     public bool TryUseAgain(int entry, uint generation, uint backend, MonoTime now)
     {
-        int set = entry / SetLength;
-        Enter(set);
         bool isSame = _entries[entry].Generation == generation;
         if (isSame)
         {
@@ -119,7 +103,6 @@ public sealed class AffinityTable
             _entries[entry].LastUsed = now;
         }
 
-        Leave(set);
         return isSame;
     }
 
@@ -164,18 +147,10 @@ public sealed class AffinityTable
     /// <summary>Never 0, which is that of a free place.</summary>
     private uint NextGeneration()
     {
-        uint next = Interlocked.Increment(ref _generation);
-        return next == 0 ? Interlocked.Increment(ref _generation) : next;
+        _generation++;
+        _generation += _generation == 0 ? 1u : 0;
+        return _generation;
     }
-
-    private void Enter(int set)
-    {
-        while (Interlocked.CompareExchange(ref _locks[set], 1, 0) != 0)
-        {
-        }
-    }
-
-    private void Leave(int set) => Volatile.Write(ref _locks[set], 0);
 
     private int SetOf(uint frontend, IpAddress client) =>
         (int)(new FlowKey(client, default, (ushort)(frontend >> 16), (ushort)frontend, IpProtocol.Tcp).Hash(_seed) >> _shift);

@@ -141,35 +141,6 @@ public sealed class ServiceTableTests
         Assert.InRange(Enumerable.Range(1000 - Capacity, Capacity).Count(i => table.TryPeek(frontends[0], IpAddress.FromIpv4(5000u + (uint)i), now, out _)), Capacity * 3 / 4, Capacity);
     }
 
-    /// <summary>Several workers at one table: whoever finds a client's backend finds one that was said of this client.</summary>
-    [Fact]
-    public void Affinities_of_several_threads()
-    {
-        const int ThreadCount = 4;
-        const int ClientCount = 64;
-        var table = new AffinityTable(16, 5);
-        Backend[] backends = [.. Enumerable.Range(1, ClientCount * ThreadCount).Select(i => new Backend((uint)i, default, 1))];
-        var frontend = new Frontend(1, default, 1, IpProtocol.Tcp, ServiceType.ClusterIP, new BackendSet(backends, backends, backends.Length)) { AffinitySeconds = 1000 };
-        MonoTime now = MonoTime.FromSeconds(1);
-        int found = 0;
-        Parallel.For(0, ThreadCount, new ParallelOptions { MaxDegreeOfParallelism = ThreadCount }, thread =>
-        {
-            var random = new Random(thread);
-            for (int step = 0; step < 100_000; step++)
-            {
-                int client = random.Next(ClientCount);
-                IpAddress address = IpAddress.FromIpv4((uint)client);
-                int entry = table.Use(1, address, (uint)((client * ThreadCount) + thread + 1), now, out uint generation);
-                if (table.TryUseAgain(entry, generation, (uint)((client * ThreadCount) + thread + 1), now) && table.TryGetBackend(frontend, address, now, out Backend backend))
-                {
-                    Assert.Equal(client, ((int)backend.Id - 1) / ThreadCount);
-                    Interlocked.Increment(ref found);
-                }
-            }
-        });
-        Assert.InRange(found, 1000, ThreadCount * 100_000);
-    }
-
     private static long Cost(int count)
     {
         var writer = new ServiceTableWriter(ServiceOptions.Default, 1);

@@ -1,0 +1,171 @@
+using System.Text.Json;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Agent;
+using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Mesh.Objects;
+using ClusterMesh.Datapath.Mesh.Remote;
+using ClusterMesh.Datapath.Mesh.Store;
+using ClusterMesh.Datapath.State;
+
+namespace ClusterMesh.Datapath.Agent;
+
+/// <summary>What an agent's control socket can be asked.</summary>
+internal static class AgentMethods
+{
+    public static void Map(ControlServer server, AgentRuntime agent, TimeProvider time)
+    {
+        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent, time)));
+        server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
+        server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
+        server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
+        server.Map("annotate", AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => AnnotateAsync(agent, r, c)));
+        server.Map("scale", AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ScaleAsync(agent, r, c)));
+    }
+
+    /// <summary>The methods of <c>cmesh clustermesh</c>.</summary>
+    public static void MapAccess(ControlServer server, AgentRuntime agent, MeshAccess access)
+    {
+        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, _) => new(access.Enable(r)));
+        server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
+        server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
+        server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
+        server.Map("troubleshoot", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
+            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
+    }
+
+    private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
+        Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
+        agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
+        agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
+
+    private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
+        s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,
+        s.Config is not null, s.Config?.Id ?? 0, s.Config?.Cached ?? false, s.Config?.SyncedCanaries ?? false,
+        s.Config?.ServiceExportsEnabled switch { null => "unsupported", true => "enabled", false => "disabled" },
+        s.EtcdClusterId.ToString("x16"), s.NodesSynced, s.EndpointsSynced, s.IdentitiesSynced, s.ServicesSynced,
+        s.FailureCount, s.LastFailure, s.LastHeard is DateTimeOffset heard ? (time.GetUtcNow() - heard).TotalSeconds : null, s.Problem);
+
+    private static async Task<ManifestResult> ApplyAsync(AgentRuntime agent, ManifestRequest request, CancellationToken cancellation)
+    {
+        // All files are read before the first object is stored.
+        StoreWrite[] writes = [.. request.Files.SelectMany(f => ManifestReader.Read(f.Name, f.Text)).Select(LocalObjects.Write).GroupBy(w => w.Key).Select(g => g.Last())];
+        List<string> lines = [];
+        foreach (StoreWrite[] chunk in writes.Chunk(StoreWrite.MostAtOnce))
+        {
+            foreach (StoreWrite write in chunk)
+            {
+                StoreEntry? before = await agent.Store.GetAsync(write.Key, cancellation);
+                bool same = before is StoreEntry entry && entry.Value.Span.SequenceEqual(write.Value!.Value.Span);
+                lines.Add($"{NameOf(write.Key)} {(before is null ? "created" : same ? "unchanged" : "configured")}");
+            }
+
+            await agent.Store.CommitAsync(chunk, cancellation);
+        }
+
+        return new ManifestResult(lines);
+    }
+
+    private static async Task<ObjectResult> GetAsync(AgentRuntime agent, ObjectRequest request, CancellationToken cancellation)
+    {
+        string prefix = ObjectKeys.Of(KindOf(request.Kind), "");
+        Dictionary<string, string> found = [];
+        StorePage? page = null;
+        do
+        {
+            page = await agent.Store.ListAsync(prefix, page, 1_000, cancellation);
+            foreach (StoreEntry entry in page.Entries.Where(e => request.Names.Count == 0 || request.Names.Contains(e.Key[prefix.Length..])))
+            {
+                found[entry.Key[prefix.Length..]] = System.Text.Encoding.UTF8.GetString(entry.Value.Span);
+            }
+        }
+        while (page.Next is not null);
+
+        string? missing = request.Names.FirstOrDefault(n => !found.ContainsKey(n));
+        return missing is null ? new ObjectResult(found) : throw new ControlException(ErrorCode.NotFound, $"there is no {request.Kind} '{missing}'");
+    }
+
+    private static async Task<ManifestResult> DeleteAsync(AgentRuntime agent, ObjectRequest request, CancellationToken cancellation)
+    {
+        StoreWrite[] writes = [.. request.Names.Distinct().Select(n => new StoreWrite(ObjectKeys.Of(KindOf(request.Kind), n), null))];
+        foreach (StoreWrite write in writes)
+        {
+            _ = await agent.Store.GetAsync(write.Key, cancellation) ?? throw new ControlException(ErrorCode.NotFound, $"there is no {NameOf(write.Key)}");
+        }
+
+        foreach (StoreWrite[] chunk in writes.Chunk(StoreWrite.MostAtOnce))
+        {
+            await agent.Store.CommitAsync(chunk, cancellation);
+        }
+
+        return new ManifestResult([.. writes.Select(w => $"{NameOf(w.Key)} deleted")]);
+    }
+
+    private static Task<ManifestResult> AnnotateAsync(AgentRuntime agent, AnnotateRequest request, CancellationToken cancellation) => ChangeAsync(
+        agent, ObjectKeys.Of(ObjectKind.Service, request.Service), "annotated", objects =>
+        {
+            ServiceObject service = objects.Services[request.Service];
+            Dictionary<string, string> annotations = new(service.Annotations);
+            foreach ((string key, string value) in request.Annotations)
+            {
+                if (value.Length == 0)
+                {
+                    annotations.Remove(key);
+                    continue;
+                }
+
+                if (!request.Overwrite && annotations.TryGetValue(key, out string? before) && before != value)
+                {
+                    throw new ControlException(ErrorCode.InvalidConfiguration, $"service/{request.Service} has {key}={before} already; say --overwrite");
+                }
+
+                annotations[key] = value;
+            }
+
+            return service with { Annotations = annotations };
+        }, cancellation);
+
+    private static Task<ManifestResult> ScaleAsync(AgentRuntime agent, ScaleRequest request, CancellationToken cancellation) => request.Replicas < 0
+        ? throw new ControlException(ErrorCode.InvalidParams, $"replicas: {request.Replicas} is below 0")
+        : ChangeAsync(
+            agent, ObjectKeys.Of(ObjectKind.Deployment, request.Deployment), "scaled",
+            objects => objects.Deployments[request.Deployment] with { Replicas = request.Replicas }, cancellation);
+
+    /// <summary>Reads, changes and writes one object, again when somebody else was quicker.</summary>
+    private static async Task<ManifestResult> ChangeAsync(AgentRuntime agent, string key, string done, Func<LocalObjects, object> change, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            StoreEntry entry = await agent.Store.GetAsync(key, cancellation) ?? throw new ControlException(ErrorCode.NotFound, $"there is no {NameOf(key)}");
+            LocalObjects one = LocalObjects.Empty.With([new StoreChange(key[ObjectKeys.Prefix.Length..], entry.Value, entry.Revision)], []);
+            if (await agent.Store.CommitAsync([LocalObjects.Write(change(one)) with { Expected = entry.Revision }], cancellation))
+            {
+                return new ManifestResult([$"{NameOf(key)} {done}"]);
+            }
+        }
+    }
+
+    private static ObjectKind KindOf(string kind) => Enum.GetValues<ObjectKind>().Where(k => ObjectKeys.NameOf(k) == kind).Select(k => (ObjectKind?)k).FirstOrDefault()
+        ?? throw new ControlException(ErrorCode.InvalidParams, $"kind: there is no \"{kind}\"; there are {string.Join(", ", Enum.GetValues<ObjectKind>().Select(ObjectKeys.NameOf))}");
+
+    /// <summary>service/default/webpod.</summary>
+    private static string NameOf(string key) => ObjectKeys.TryParse(key[ObjectKeys.Prefix.Length..], out ObjectKind kind, out string name)
+        ? $"{kind.ToString().ToLowerInvariant()}/{name}"
+        : key;
+
+    private static async ValueTask<T> Guard<T>(Func<Task<T>> work)
+    {
+        try
+        {
+            return await work();
+        }
+        catch (ConfigurationException fault)
+        {
+            throw new ControlException(ErrorCode.InvalidConfiguration, fault.Message);
+        }
+        catch (StoreException fault)
+        {
+            throw new ControlException(ErrorCode.InvalidConfiguration, fault.Message);
+        }
+    }
+}

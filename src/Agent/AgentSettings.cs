@@ -1,0 +1,89 @@
+using System.Net;
+using ClusterMesh.Datapath.Configuration;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Mesh.Objects;
+using ClusterMesh.Datapath.Mesh.Remote;
+using ClusterMesh.Datapath.Mesh.Schema;
+using ClusterMesh.Datapath.State;
+using ClusterMesh.Datapath.Wire;
+
+namespace ClusterMesh.Datapath.Agent;
+
+/// <summary>The file an agent is started with.</summary>
+/// <param name="StoreDirectory">Of the embedded store; null when the store is etcd.</param>
+/// <param name="PkiDirectory">Where the mesh's CA and certificates are; null on a node that does not make them.</param>
+/// <param name="MeshEndpoint">Address and port by which other clusters reach our etcd: 172.18.0.4:32379.</param>
+/// <param name="Kvstoremesh">One agent copies the other clusters into the own etcd, and all read the copies.</param>
+/// <param name="EtcdConfig">Path of an etcd client file; null for the embedded store.</param>
+internal sealed record AgentSettings(
+    string Cluster, int ClusterId, int MaxConnectedClusters, string Node, IReadOnlyList<NodeAddress> Addresses, IReadOnlyList<string> PodCidrs,
+    IReadOnlyDictionary<string, string> Labels, string? StoreDirectory, string? EtcdConfig, string RemoteDirectory, bool Kvstoremesh, TimeSpan CacheTtl,
+    IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
+    string? PkiDirectory, string? MeshEndpoint)
+{
+    /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
+    public static AgentSettings Parse(string file, string text)
+    {
+        YamlNode document = YamlLoader.Load(file, text);
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
+        YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
+        YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
+        YamlField? store = root["store"]?.Only("directory", "etcd");
+        YamlField? remote = root["remote"]?.Only("directory", "kvstoremesh", "cacheTTLSeconds", "hostAliases");
+        string name = cluster.Need("name").Text();
+        int max = cluster["maxConnectedClusters"]?.Number(1, int.MaxValue) ?? ClusterRules.DefaultMaxConnected;
+        int id = cluster["id"]?.Number(0, int.MaxValue) ?? 0;
+        if (ClusterRules.CheckLocal(name, id, max) is string mistake)
+        {
+            throw cluster.Refuse(mistake);
+        }
+
+        if (store?["directory"] is not null && store["etcd"] is not null)
+        {
+            throw store.Refuse("give 'directory' for a store of this node alone or 'etcd' for one of the cluster, not both");
+        }
+
+        if (remote?["kvstoremesh"]?.Flag() == true && store?["etcd"] is null)
+        {
+            throw remote.Refuse("'kvstoremesh' copies other clusters into the cluster's etcd; name one in store.etcd");
+        }
+
+        string nodeName = node.Need("name").Text();
+        return new AgentSettings(
+            name, id, max, nodeName,
+            [
+                .. node.Need("addresses").Items().Select(a => new NodeAddress(NodeAddress.InternalIp, Address(a))),
+                .. (node["routerAddresses"]?.Items() ?? []).Select(a => new NodeAddress(NodeAddress.CiliumInternalIp, Address(a))),
+            ],
+            [.. (node["podCIDRs"]?.Items() ?? []).Select(c => c.Checked(t => IpPrefix.TryParse(t, out _) ? null : $"'{t}' is no CIDR"))],
+            node["labels"]?.TextMap() ?? new Dictionary<string, string>(),
+            store?["etcd"] is null ? store?["directory"]?.Text() ?? $"/var/lib/cmesh/{name}-{nodeName}" : null,
+            store?["etcd"]?.Text(),
+            remote?["directory"]?.Text() ?? Mesh.Remote.RemoteDirectory.DefaultPath,
+            remote?["kvstoremesh"]?.Flag() ?? false,
+            TimeSpan.FromSeconds(remote?["cacheTTLSeconds"]?.Number(0, int.MaxValue) ?? 0),
+            (remote?["hostAliases"]?.TextMap() ?? new Dictionary<string, string>()).ToDictionary(
+                a => a.Key, a => IPAddress.TryParse(a.Value, out IPAddress? address) ? address : throw remote!.Need("hostAliases").Refuse($"'{a.Value}' is no IP address")),
+            root["forwarder"]?.Only("socket")["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
+            root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
+            root["clustermesh"]?.Only("pki", "endpoint")["pki"]?.Text(),
+            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"));
+    }
+
+    public RemoteOptions Remote => new(Cluster, ClusterId)
+    {
+        MaxConnectedClusters = MaxConnectedClusters,
+        CacheTtl = CacheTtl,
+        HostAliases = HostAliases,
+    };
+
+    public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, BootId = BootId() };
+
+    private static string Address(YamlField field) => field.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address");
+
+    private static string BootId()
+    {
+        const string Path = "/proc/sys/kernel/random/boot_id";
+        return File.Exists(Path) ? File.ReadAllText(Path).Trim() : "";
+    }
+}

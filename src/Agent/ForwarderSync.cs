@@ -1,0 +1,195 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Control.Rows;
+using ClusterMesh.Datapath.Mesh.Store;
+
+namespace ClusterMesh.Datapath.Agent;
+
+/// <summary>
+/// Keeps the forwarder what it should be: the whole configuration after each connection, then what changes. A forwarder that restarts is
+/// noticed by its closed socket and told everything again. An object that the forwarder refuses is left out and said; the others hold.
+/// </summary>
+/// <param name="make">The wanted configuration, from what the forwarder had at connection.</param>
+/// <param name="nextChange">Completes when it may have changed.</param>
+internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument, ChangeDocument> make, Func<Task> nextChange, TimeProvider time, Action<string> log)
+{
+    private const int MostRefused = 1_000;
+    private static readonly TimeSpan s_answerTimeout = TimeSpan.FromSeconds(30);
+
+    private volatile string? _problem = "not connected yet";
+    private long _version;
+
+    /// <summary>Null while the forwarder has what it should.</summary>
+    public string? Problem => _problem;
+
+    /// <summary>The forwarder's configuration version after the last push.</summary>
+    public long Version => Interlocked.Read(ref _version);
+
+    /// <summary>One sentence each for what the forwarder did not take at the last whole push.</summary>
+    public IReadOnlyList<string> Refused { get; private set; } = [];
+
+    /// <summary>The forwarder's own settings, as of the last connection.</summary>
+    public NodeDocument? Forwarder { get; private set; }
+
+    /// <summary>Completes with the first configuration that the forwarder has taken.</summary>
+    public TaskCompletionSource Pushed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        Backoff backoff = new(time, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2));
+        while (true)
+        {
+            try
+            {
+                await ServeAsync(backoff, cancellation);
+            }
+            catch (Exception fault) when (fault is ControlConnectionException or ControlException)
+            {
+                if (_problem != fault.Message)
+                {
+                    log($"forwarder: {fault.Message}");
+                }
+
+                _problem = fault.Message;
+            }
+
+            await backoff.WaitAsync(cancellation);
+        }
+    }
+
+    private async Task ServeAsync(Backoff backoff, CancellationToken cancellation)
+    {
+        await using ControlClient client = await ControlClient.ConnectAsync(socketPath, s_answerTimeout, cancellation);
+        NodeDocument restored = await client.GetConfigAsync(cancellation);
+        Forwarder = restored;
+        using CancellationTokenSource session = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task gone = FollowAsync(client, session.Token);
+        ChangeDocument? pushed = null;
+        try
+        {
+            while (true)
+            {
+                Task change = nextChange();
+                ChangeDocument wanted = make(restored);
+                if (pushed is null || !SameText(pushed, wanted))
+                {
+                    await PushAsync(client, pushed, wanted, cancellation);
+                    pushed = wanted;
+                    _problem = null;
+                    backoff.Reset();
+                    Pushed.TrySetResult();
+                }
+
+                await await Task.WhenAny(change.WaitAsync(cancellation), gone);
+            }
+        }
+        finally
+        {
+            await session.CancelAsync();
+            await gone.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    /// <summary>Ends when the connection does.</summary>
+    private static async Task FollowAsync(ControlClient client, CancellationToken cancellation)
+    {
+        await foreach (WatchEvent<MasqueradeRow> _ in client.WatchAsync(ControlKinds.Masquerade, cancellation: cancellation))
+        {
+        }
+
+        throw new ControlConnectionException("the forwarder has closed the connection");
+    }
+
+    private async Task PushAsync(ControlClient client, ChangeDocument? before, ChangeDocument wanted, CancellationToken cancellation)
+    {
+        if (before is not null)
+        {
+            try
+            {
+                await PushDifferenceAsync(client, before, wanted, cancellation);
+                return;
+            }
+            catch (ControlException)
+            {
+                // Two changes may only hold together: a frontend that moves from one service to another. The whole is one change.
+            }
+        }
+
+        ChangeDocument rest = wanted;
+        List<string> left = [];
+        for (int refused = 0; ; refused++)
+        {
+            try
+            {
+                Interlocked.Exchange(ref _version, (await client.ApplyAsync(ApplyMode.Replace, rest, cancellation)).Version);
+                Refused = left;
+                return;
+            }
+            catch (ControlException refusal) when (refusal.Code == ErrorCode.InvalidConfiguration && refused < MostRefused && Without(rest, refusal.Message) is ChangeDocument less)
+            {
+                log($"forwarder: refused and left out: {refusal.Message}");
+                left.Add($"refused by the forwarder and left out: {refusal.Message}");
+                rest = less;
+            }
+        }
+    }
+
+    private async Task PushDifferenceAsync(ControlClient client, ChangeDocument before, ChangeDocument wanted, CancellationToken cancellation)
+    {
+        (List<RemoteNodeDocument> nodes, List<string> goneNodes) = Difference(before.Nodes!, wanted.Nodes!, n => $"{n.Cluster}/{n.Name}", ControlJson.Default.RemoteNodeDocument);
+        (List<ServiceDocument> services, List<string> goneServices) = Difference(before.Services!, wanted.Services!, s => s.Name, ControlJson.Default.ServiceDocument);
+        ChangeDocument change = new()
+        {
+            Nodes = nodes.Count > 0 ? nodes : null,
+            Services = services.Count > 0 ? services : null,
+            Masquerade = wanted.Masquerade,
+        };
+        ChangeResult result = await client.ApplyAsync(ApplyMode.Merge, change, cancellation);
+        foreach ((string kind, List<string> names) in ((string, List<string>)[])[("service", goneServices), ("node", goneNodes)])
+        {
+            result = names.Count > 0 ? await client.DeleteAsync(kind, names, cancellation) : result;
+        }
+
+        Interlocked.Exchange(ref _version, result.Version);
+    }
+
+    private static (List<T> Changed, List<string> Gone) Difference<T>(
+        IReadOnlyList<T> before, IReadOnlyList<T> wanted, Func<T, string> nameOf, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> shape)
+    {
+        Dictionary<string, string> old = before.ToDictionary(nameOf, o => JsonSerializer.Serialize(o, shape));
+        List<T> changed = [];
+        foreach (T each in wanted)
+        {
+            if (!old.Remove(nameOf(each), out string? text) || text != JsonSerializer.Serialize(each, shape))
+            {
+                changed.Add(each);
+            }
+        }
+
+        return (changed, [.. old.Keys]);
+    }
+
+    private static bool SameText(ChangeDocument one, ChangeDocument other) =>
+        JsonSerializer.SerializeToUtf8Bytes(one, ControlJson.Default.ChangeDocument).AsSpan().SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(other, ControlJson.Default.ChangeDocument));
+
+    /// <summary>The document without the object that the refusal names by its path; null when it names none.</summary>
+    private static ChangeDocument? Without(ChangeDocument document, string refusal)
+    {
+        Match named = ObjectPath().Match(refusal);
+        if (!named.Success)
+        {
+            return null;
+        }
+
+        int index = int.Parse(named.Groups[2].ValueSpan);
+        return named.Groups[1].Value == "services"
+            ? index < document.Services!.Count ? document with { Services = [.. document.Services.Where((_, i) => i != index)] } : null
+            : index < document.Nodes!.Count ? document with { Nodes = [.. document.Nodes.Where((_, i) => i != index)] } : null;
+    }
+
+    [GeneratedRegex(@"\b(services|nodes)\[(\d{1,7})\]")]
+    private static partial Regex ObjectPath();
+}

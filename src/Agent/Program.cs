@@ -1,0 +1,90 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using ClusterMesh.Datapath.Configuration;
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Mesh.Store;
+using ClusterMesh.Datapath.State;
+
+namespace ClusterMesh.Datapath.Agent;
+
+/// <summary>The program cmesh-agent: the control plane of one node. Reads its file, joins its cluster, runs until told to stop.</summary>
+internal static class Program
+{
+    private const int ExitFailure = 1;
+    private const int ExitUsage = 2;
+    private const string Usage = """
+        cmesh-agent: control plane of one node
+
+        usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT
+               cmesh-agent --config AGENT.YAML --check     only check the file
+               cmesh-agent --version | --help
+
+        Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the file is wrong.
+        """;
+
+    /// <summary>The version that was built.</summary>
+    public static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "?";
+
+    public static async Task<int> Main(string[] arguments)
+    {
+        switch (arguments)
+        {
+            case ["--version"]:
+                Console.WriteLine($"cmesh-agent {Version}");
+                return 0;
+            case ["--help"] or ["-h"]:
+                Console.WriteLine(Usage);
+                return 0;
+            case ["--config", string path]:
+                return await RunAsync(path, checkOnly: false);
+            case ["--config", string path, "--check"]:
+                return await RunAsync(path, checkOnly: true);
+            default:
+                Console.Error.WriteLine(Usage);
+                return ExitUsage;
+        }
+    }
+
+    private static async Task<int> RunAsync(string path, bool checkOnly)
+    {
+        try
+        {
+            AgentSettings settings = AgentSettings.Parse(DocumentReader.Shown(path), DocumentReader.ReadText(path));
+            if (checkOnly)
+            {
+                Console.WriteLine($"{path}: valid");
+                return 0;
+            }
+
+            var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
+            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+            await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
+            await using ControlServer server = new(settings.SocketPath) { Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
+            AgentMethods.Map(server, agent, TimeProvider.System);
+            AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
+            server.Start();
+            Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
+            await await Task.WhenAny(stop.Task, agent.Ended);
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            Console.Error.WriteLine($"cmesh-agent: {e.Message}");
+            return ExitUsage;
+        }
+        catch (Exception e) when (e is StoreException or ControlConnectionException)
+        {
+            Console.Error.WriteLine($"cmesh-agent: {e.Message}");
+            return ExitFailure;
+        }
+    }
+
+    private static void Log(string line) => Console.Error.WriteLine($"cmesh-agent: {line}");
+
+    private static void Stop(PosixSignalContext context, TaskCompletionSource stop)
+    {
+        context.Cancel = true;
+        stop.TrySetResult();
+    }
+}

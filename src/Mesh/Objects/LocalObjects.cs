@@ -1,0 +1,97 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using ClusterMesh.Datapath.Mesh.Store;
+
+namespace ClusterMesh.Datapath.Mesh.Objects;
+
+/// <summary>All objects of the own cluster at one moment. Immutable; each kind by its key.</summary>
+public sealed record LocalObjects
+{
+    public static LocalObjects Empty { get; } = new();
+
+    public ImmutableSortedDictionary<string, ServiceObject> Services { get; init; } = None<ServiceObject>();
+
+    public ImmutableSortedDictionary<string, EndpointSliceObject> EndpointSlices { get; init; } = None<EndpointSliceObject>();
+
+    public ImmutableSortedDictionary<string, PodObject> Pods { get; init; } = None<PodObject>();
+
+    public ImmutableSortedDictionary<string, DeploymentObject> Deployments { get; init; } = None<DeploymentObject>();
+
+    public ImmutableSortedDictionary<string, NodeObject> Nodes { get; init; } = None<NodeObject>();
+
+    public ImmutableSortedDictionary<string, ConfigMapObject> ConfigMaps { get; init; } = None<ConfigMapObject>();
+
+    /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
+    public IEnumerable<PodObject> RunningPods()
+    {
+        HashSet<string> stopped = [];
+        foreach (DeploymentObject deployment in Deployments.Values)
+        {
+            stopped.UnionWith(Pods.Values
+                .Where(p => p.Namespace == deployment.Namespace && deployment.Selector.Count > 0 && Matches(deployment.Selector, p.Labels))
+                .Skip(Math.Max(0, deployment.Replicas)).Select(p => p.Key));
+        }
+
+        return Pods.Values.Where(p => !stopped.Contains(p.Key));
+    }
+
+    public static bool Matches(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
+        selector.All(s => labels.TryGetValue(s.Key, out string? value) && value == s.Value);
+
+    /// <summary>Takes changes of the store in; keys are behind <see cref="ObjectKeys.Prefix"/>. What is no object of ours is passed over.</summary>
+    /// <param name="refused">Keys whose value cannot be read are added.</param>
+    public LocalObjects With(IReadOnlyList<StoreChange> changes, ICollection<string> refused)
+    {
+        LocalObjects after = this;
+        foreach (StoreChange change in changes)
+        {
+            if (!ObjectKeys.TryParse(change.Key, out ObjectKind kind, out string key))
+            {
+                continue;
+            }
+
+            try
+            {
+                after = kind switch
+                {
+                    ObjectKind.Service => after with { Services = Set(after.Services, key, change, ObjectJson.Default.ServiceObject) },
+                    ObjectKind.EndpointSlice => after with { EndpointSlices = Set(after.EndpointSlices, key, change, ObjectJson.Default.EndpointSliceObject) },
+                    ObjectKind.Pod => after with { Pods = Set(after.Pods, key, change, ObjectJson.Default.PodObject) },
+                    ObjectKind.Deployment => after with { Deployments = Set(after.Deployments, key, change, ObjectJson.Default.DeploymentObject) },
+                    ObjectKind.Node => after with { Nodes = Set(after.Nodes, key, change, ObjectJson.Default.NodeObject) },
+                    _ => after with { ConfigMaps = Set(after.ConfigMaps, key, change, ObjectJson.Default.ConfigMapObject) },
+                };
+            }
+            catch (JsonException)
+            {
+                refused.Add(change.Key);
+            }
+        }
+
+        return after;
+    }
+
+    /// <summary>The write that stores an object.</summary>
+    public static StoreWrite Write(object value)
+    {
+        (ObjectKind kind, string key) = value switch
+        {
+            ServiceObject service => (ObjectKind.Service, service.Key),
+            EndpointSliceObject slice => (ObjectKind.EndpointSlice, slice.Key),
+            PodObject pod => (ObjectKind.Pod, pod.Key),
+            DeploymentObject deployment => (ObjectKind.Deployment, deployment.Key),
+            NodeObject node => (ObjectKind.Node, node.Key),
+            ConfigMapObject map => (ObjectKind.ConfigMap, map.Key),
+            _ => throw new ArgumentException($"{value.GetType().Name} is no object of a cluster", nameof(value)),
+        };
+        return new StoreWrite(ObjectKeys.Of(kind, key), JsonSerializer.SerializeToUtf8Bytes(value, ObjectJson.Default.GetTypeInfo(value.GetType())!));
+    }
+
+    private static ImmutableSortedDictionary<string, T> None<T>() => ImmutableSortedDictionary.Create<string, T>(StringComparer.Ordinal);
+
+    private static ImmutableSortedDictionary<string, T> Set<T>(ImmutableSortedDictionary<string, T> before, string key, StoreChange change, JsonTypeInfo<T> shape) =>
+        change.Value is ReadOnlyMemory<byte> value
+            ? before.SetItem(key, JsonSerializer.Deserialize(value.Span, shape) ?? throw new JsonException("null is no object"))
+            : before.Remove(key);
+}

@@ -1,0 +1,12 @@
+namespace ClusterMesh.Datapath.Mesh.Objects;
+
+/// <summary>What a cluster has objects of.</summary>
+public enum ObjectKind
+{
+    Service,
+    EndpointSlice,
+    Pod,
+    Deployment,
+    Node,
+    ConfigMap,
+}

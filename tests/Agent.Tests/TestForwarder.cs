@@ -1,0 +1,114 @@
+using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Control.Documents;
+using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Control.Rows;
+
+namespace ClusterMesh.Datapath.Agent.Tests;
+
+/// <summary>A forwarder's control socket that keeps what it is told and forwards nothing.</summary>
+internal sealed class TestForwarder : IAsyncDisposable
+{
+    private readonly ControlServer _server;
+
+    /// <summary>Guards what was told.</summary>
+    private readonly Lock _telling = new();
+    private readonly SortedDictionary<string, RemoteNodeDocument> _nodes = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, ServiceDocument> _services = new(StringComparer.Ordinal);
+    private MasqueradeSection? _masquerade;
+    private long _version;
+
+    public TestForwarder(string socketPath, NodeDocument? before = null)
+    {
+        _server = new ControlServer(socketPath);
+        foreach (RemoteNodeDocument node in before?.Nodes ?? [])
+        {
+            _nodes[$"{node.Cluster}/{node.Name}"] = node;
+        }
+
+        foreach (ServiceDocument service in before?.Services ?? [])
+        {
+            _services[service.Name] = service;
+        }
+
+        _server.Map("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(Document));
+        _server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
+        _server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
+        _server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(0, [], null)));
+        _server.Start();
+    }
+
+    /// <summary>A service that is refused, as a contradiction is.</summary>
+    public string? RefusedService { get; set; }
+
+    public List<ApplyMode> Modes { get; } = [];
+
+    public NodeDocument Document
+    {
+        get
+        {
+            lock (_telling)
+            {
+                return new NodeDocument { Nodes = [.. _nodes.Values], Services = [.. _services.Values], Masquerade = _masquerade };
+            }
+        }
+    }
+
+    /// <summary>"east/east-worker 172.18.0.2 10.1.1.0/24", by name.</summary>
+    public string Nodes => string.Join("; ", Document.Nodes!.Select(n => $"{n.Cluster}/{n.Name} {string.Join(',', n.Addresses)} {string.Join(',', n.PodCidrs)}"));
+
+    /// <summary>The backends of a service: "10.0.1.14:80 east/10.1.1.2:80".</summary>
+    public string Backends(string service, string own) => string.Join(' ',
+        (Document.Services!.FirstOrDefault(s => s.Name == service)?.Backends ?? []).Select(b => $"{(b.Cluster == own ? "" : b.Cluster + "/")}{b.Address}:{b.Port}"));
+
+    public string? Annotation(string service, string key) => Document.Services!.FirstOrDefault(s => s.Name == service)?.Annotations?.GetValueOrDefault(key);
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private ChangeResult Apply(ApplyRequest request)
+    {
+        lock (_telling)
+        {
+            if (request.Config.Services?.Select((s, i) => (s, i)).FirstOrDefault(s => s.s.Name == RefusedService) is { s: not null } refused)
+            {
+                throw new ControlException(ErrorCode.InvalidConfiguration, $"config.services[{refused.i}].frontends[0].port: refused by the test");
+            }
+
+            Modes.Add(request.Mode);
+            if (request is { Mode: ApplyMode.Replace, Config.Nodes: not null })
+            {
+                _nodes.Clear();
+            }
+
+            if (request is { Mode: ApplyMode.Replace, Config.Services: not null })
+            {
+                _services.Clear();
+            }
+
+            foreach (RemoteNodeDocument node in request.Config.Nodes ?? [])
+            {
+                _nodes[$"{node.Cluster}/{node.Name}"] = node;
+            }
+
+            foreach (ServiceDocument service in request.Config.Services ?? [])
+            {
+                _services[service.Name] = service;
+            }
+
+            _masquerade = request.Config.Masquerade ?? _masquerade;
+            return new ChangeResult(++_version, 1);
+        }
+    }
+
+    private ChangeResult Delete(DeleteRequest request)
+    {
+        lock (_telling)
+        {
+            foreach (string name in request.Names)
+            {
+                Assert.True(request.Kind == "node" ? _nodes.Remove(name) : _services.Remove(name), $"{request.Kind} {name} is not there");
+            }
+
+            return new ChangeResult(++_version, request.Names.Count);
+        }
+    }
+}
