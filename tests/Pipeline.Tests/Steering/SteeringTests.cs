@@ -16,6 +16,7 @@ public sealed class SteeringTests
         "ConntrackTests.A_SYN_*",
         "ConntrackTests.A_forgotten_flow_that_goes_on_is_a_new_one",
         "ConntrackTests.Counts_both_directions_and_what_the_sides_sent",
+        "ConntrackStateTests.*",
         "EdgeTests.A_lost_mapping_is_made_again_by_the_flow_and_not_by_an_error",
         "EdgeTests.A_reopened_choice_lives_as_long_as_a_fresh_one",
         "EdgeTests.Errors_keep_neither_a_flow_nor_a_choice_alive",
@@ -30,6 +31,7 @@ public sealed class SteeringTests
         "NeighborTests.Who_does_not_answer_three_times_loses_what_waits",
         "SnatPortTests.A_lost_mapping_*",
         "SnatPortTests.A_dead_flows_port_is_free",
+        "SnatPortTests.A_mapping_to_a_former_address_is_made_anew",
     ];
 
     public static TheoryData<int, ulong> Histories
