@@ -111,14 +111,15 @@ public sealed class MeshTests : IAsyncLifetime
         await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
         Connect(_west, _east);
         const string Both = "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80";
-        await UntilAsync(() => _west.Backends == Both);
+        const string EastNode = "east/east-worker 172.18.0.2 10.1.1.0/24";
+        await UntilAsync(() => _west.Backends == Both && _west.Forwarder.Nodes == EastNode);
         await _west.StopAgentAsync();
         await _east.Etcd.KillAsync();
         int pushes = _west.Forwarder.Modes.Count;
         await _west.StartAgentAsync();
         await UntilAsync(() => _west.Forwarder.Modes.Count > pushes);
         Assert.Equal(Both, _west.Backends);
-        Assert.Equal("east/east-worker 172.18.0.2 10.1.1.0/24", _west.Forwarder.Nodes);
+        Assert.Equal(EastNode, _west.Forwarder.Nodes);
         await UntilAsync(() => _west.StatusAsync().GetAwaiter().GetResult().Clusters is [{ Problem: not null, Ready: false }]);
         Assert.Equal(Both, _west.Backends);
     }
