@@ -30,6 +30,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
+    private IReadOnlyDictionary<string, uint> _identityNumbers = new Dictionary<string, uint>();
+    private TaskCompletionSource _identified = NewSignal();
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
@@ -52,6 +54,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public ForwarderSync Forwarder { get; }
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
+
+    /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _identityNumbers);
 
     /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
     public Task Ended => _running[0];
@@ -90,6 +95,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+
+    /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
+    public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identified).Task, Remotes.State.NextChange);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -193,6 +201,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
                     identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
                 }
 
+                Volatile.Write(ref _identityNumbers, identities);
+                Interlocked.Exchange(ref _identified, NewSignal()).TrySetResult();
                 _publisher.Publish(PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf));
                 backoff.Reset();
             }

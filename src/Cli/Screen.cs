@@ -31,6 +31,8 @@ internal sealed class Screen
         }
     }
 
+    public bool HasColours => _colours is not null;
+
     public TextWriter Output { get; }
 
     public TextWriter Error { get; }

@@ -26,6 +26,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
+    private FlowEventServer? _flowEvents;
     private IpMasqAgentWatch? _ipMasqAgent;
     private bool _isStopping;
 
@@ -63,6 +64,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <summary>Null when the node has none.</summary>
     public SharedMemoryUplink? SharedMemory => _sharedMemory;
 
+    /// <summary>Null while the node comes up.</summary>
+    public FlowEventServer? FlowEvents => _flowEvents;
+
     public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
 
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
@@ -86,6 +90,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 runtime.OpenNode();
             }
 
+            runtime._flowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
 
@@ -142,6 +147,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         await _server.DisposeAsync();
         _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
+        _flowEvents?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
         _workers.Dispose();

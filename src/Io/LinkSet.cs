@@ -266,6 +266,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         }
 
         counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
+        counters.Events?.TellDrop(buffer < 0 ? default : buffers.BufferOf(buffer)[(start + VirtioNetHeader.Length)..(start + length)], _port, DropReason.EgressRefused);
         return false;
     }
 }

@@ -139,6 +139,7 @@ internal sealed class WorkerLinks
         if (buffer < 0)
         {
             _counters.CountDrop(DropReason.WorkerBusy, frame.Length);
+            _counters.Events?.TellDrop(default, frame.IngressPort, DropReason.WorkerBusy);
             return;
         }
 
@@ -244,6 +245,8 @@ internal sealed class WorkerLinks
         {
             _counters.CountVerdict(frame.IngressPort, Verdict.Drop, DropReason.WorkerBusy, frame.Length);
         }
+
+        _counters.Events?.TellDrop(_buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), frame.IngressPort, DropReason.WorkerBusy);
     }
 
     private void Notify()
