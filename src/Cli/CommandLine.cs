@@ -72,7 +72,10 @@ internal static class CommandLine
         root.Add(ConfigCommand.Build(screen, choice));
         choice.AddTo(root);
 
-        // These ask observers, each of its own kind.
+        // These ask the forwarder for its events, and the node's agent for what it makes of them.
+        root.Add(MonitorCommand.Build(screen, choice));
+        root.Add(TopCommand.Build(screen, choice));
+        root.Add(MetricsCommand.Build(screen, choice));
         HubbleChoice hubble = new(screen, choice);
         root.Add(ObserveCommand.Build(screen, hubble));
         root.Add(HubbleCommands.Build(screen, hubble));

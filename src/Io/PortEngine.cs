@@ -382,8 +382,7 @@ public abstract class PortEngine : IDisposable
             return;
         }
 
-        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
-        _counters.Events?.TellDrop(frame, id, DropReason.EgressRefused);
+        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length, frame, id);
         if (status == PortStatus.Gone)
         {
             ReportGone(id);

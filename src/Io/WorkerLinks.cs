@@ -138,8 +138,7 @@ internal sealed class WorkerLinks
         int buffer = _buffers.FreeCount > 0 && _paths[_worker][frame.Note.Worker].LentCount < HandoverPath.MaxLentCount ? _buffers.Take() : -1;
         if (buffer < 0)
         {
-            _counters.CountDrop(DropReason.WorkerBusy, frame.Length);
-            _counters.Events?.TellDrop(default, frame.IngressPort, DropReason.WorkerBusy);
+            _counters.CountDrop(DropReason.WorkerBusy, frame.Length, default, frame.IngressPort);
             return;
         }
 

@@ -93,11 +93,11 @@ public sealed class DatapathCounters
     }
 
     /// <summary>A frame was dropped outside the stages: counted, and told to those who listen.</summary>
-    /// <param name="frame">From the Ethernet header on.</param>
+    /// <param name="frame">From the Ethernet header on; empty where it is out of reach.</param>
     /// <param name="port">Where it was, -1 when that is not known.</param>
-    public void CountDrop(DropReason reason, Span<byte> frame, int port, byte reasonDetail = 0)
+    public void CountDrop(DropReason reason, int length, Span<byte> frame, int port, byte reasonDetail = 0)
     {
-        CountDrop(reason, frame.Length);
+        CountDrop(reason, length);
         Events?.TellDrop(frame, port, reason, reasonDetail);
     }
 

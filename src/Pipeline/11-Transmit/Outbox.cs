@@ -101,7 +101,8 @@ public sealed class Outbox
             ref Slot slot = ref _slots[i];
             if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
             {
-                counters.CountDrop(DropReason.NoRoute, BufferOf(i)[VirtioNetHeader.Length..slot.Length], slot.Port, NoRouteDetail.NoNeighbor);
+                Span<byte> frame = BufferOf(i)[VirtioNetHeader.Length..slot.Length];
+                counters.CountDrop(DropReason.NoRoute, frame.Length, frame, slot.Port, NoRouteDetail.NoNeighbor);
                 slot = default;
                 HeldCount--;
             }
