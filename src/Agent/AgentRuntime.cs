@@ -30,6 +30,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
+    private TaskCompletionSource _identityChange = NewSignal();
+    private Dictionary<string, uint> _ownIdentities = [];
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
@@ -40,7 +42,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
             store, PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters)), time, log);
         _election = new LeaderElection(store, ElectionKey, settings.Node, time);
         _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
-        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
+        OwnIdentities own = new(settings.Cluster, LabelsOf);
+        ForwarderIdentities told = new(
+            settings.Cluster, Remotes.State, view => own.Of(Objects, view, Volatile.Read(ref _ownIdentities)), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
@@ -193,6 +198,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
                     identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
                 }
 
+                if (identities.Count != _ownIdentities.Count || identities.Any(i => !_ownIdentities.TryGetValue(i.Key, out uint before) || before != i.Value))
+                {
+                    Volatile.Write(ref _ownIdentities, identities);
+                    Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
+                }
+
                 _publisher.Publish(PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf));
                 backoff.Reset();
             }
@@ -232,7 +243,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private Task NextChangeAsync()
     {
-        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Remotes.State.NextChange);
+        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
         // That a cluster with nothing of its own has been listed changes no view.
         return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
     }

@@ -96,6 +96,12 @@ public ref struct PacketContext
     /// <summary>The flow's source is translated by this node.</summary>
     public bool IsSnat { get; set; }
 
+    /// <summary>Identity of the flow's end that sent the packet; behind Policy.</summary>
+    public uint SourceIdentity { get; set; }
+
+    /// <summary>Identity of the end that it is for: of the backend, where a frontend was asked.</summary>
+    public uint DestinationIdentity { get; set; }
+
     public RouteTarget Route { get; set; }
 
     /// <summary>Number of <see cref="Route"/> in the route table.</summary>
