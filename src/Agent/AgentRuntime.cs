@@ -58,6 +58,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
+    /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
+
     /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
     public Task Ended => _running[0];
 
@@ -95,6 +98,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+
+    /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
+    public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

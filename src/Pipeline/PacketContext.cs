@@ -82,6 +82,9 @@ public ref struct PacketContext
     /// <summary>The packet runs from the flow's server to its client.</summary>
     public bool IsReply { get; set; }
 
+    /// <summary>The flow's first packet from its server.</summary>
+    public bool IsFirstReply { get; set; }
+
     /// <summary>Frontend that this packet was translated from; 0 when none.</summary>
     public uint RevNat { get; set; }
 

@@ -40,6 +40,7 @@ public static class ConntrackStage
         p.IsNodePort = (entry.Flags & ConntrackFlags.NodePort) != 0;
         if (!p.IsIcmpError)
         {
+            p.IsFirstReply = isReply && entry.LastRx == 0;
             ConntrackState.Update(ref entry, p.Key.Protocol, p.TcpFlags, isReply, p.FrameLength, now);
         }
 
