@@ -22,7 +22,7 @@ internal sealed class ServiceCompiler
     {
         _local = local;
         _maglev = new MaglevTables(local.LoadBalancer);
-        _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4 }, seed);
+        _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4, HasDirectReturn = local.LoadBalancer.Forwarding != ForwardingMode.Snat }, seed);
     }
 
     public int BackendCount => _backendIds.Count;
@@ -120,6 +120,7 @@ internal sealed class ServiceCompiler
             AffinitySeconds = service.AffinitySeconds,
             IsRoutable = spec.Type != ServiceType.ClusterIP || _local.LoadBalancer.IsClusterIpExternal,
             IsLocalOnly = isLocalOnly,
+            Forwarding = service.Forwarding ?? _local.LoadBalancer.Forwarding,
             Sources = SourcesOf(service, spec.Type, address.IsIpv4),
         };
         if (!hasTwoScopes)

@@ -16,6 +16,9 @@ public sealed record ServiceSpec(string Name, IpProtocol Protocol, IReadOnlyList
     /// <summary>Null for the node's.</summary>
     public LoadBalancingAlgorithm? Algorithm { get; init; }
 
+    /// <summary>Null for the node's.</summary>
+    public ForwardingMode? Forwarding { get; init; }
+
     /// <summary>Seconds of silence after which a client's session is over; 0 for no session affinity.</summary>
     public uint AffinitySeconds { get; init; }
 
