@@ -10,10 +10,14 @@ start_servers() {
     start_web outside outside
 }
 
+# Bytes of a web server's /long: 3 s at the rate of webpod.conf.
+LONG_LENGTH=$(( 192 * 1024 ))
+
 # start_web <place> <host name in the answer>
 start_web() {
     local dir=$STATE/servers/$1
     mkdir -p "$dir/tmp"
+    head -c "$LONG_LENGTH" /dev/zero >"$dir/long"
     sed "s|@NAME@|$2|; s|@DIR@|$dir|" "$ROOT/lab/servers/webpod.conf" >"$dir/nginx.conf"
     start "$1-nginx" "$1" nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf"
 }
