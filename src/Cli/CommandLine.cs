@@ -72,7 +72,9 @@ internal static class CommandLine
         choice.AddTo(root);
 
         // These ask agents.
-        foreach (Command mesh in MeshCommands.Build(screen, new AgentChoice(screen)))
+        AgentChoice agents = new(screen);
+        root.Add(GetCommand.Build(screen, agents));
+        foreach (Command mesh in MeshCommands.Build(screen, agents))
         {
             root.Add(mesh);
         }
