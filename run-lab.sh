@@ -27,6 +27,10 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-mesh.sh"
 # shellcheck source=lab/steps-traffic.sh
 source "$ROOT/lab/steps-traffic.sh"
+# shellcheck source=lab/faults.sh
+source "$ROOT/lab/faults.sh"
+# shellcheck source=lab/propagation.sh
+source "$ROOT/lab/propagation.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
 # shellcheck source=lab/acceptance-services.sh

@@ -5,7 +5,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -21,12 +21,14 @@ command_help() {
 ./run-lab.sh scale west webpod N        webpod with N pods (0 to 2) in that cluster
 ./run-lab.sh status                     what is up
 ./run-lab.sh down                       take the world away, also after a crash
+./run-lab.sh faults [--short] [--only NAME,...]
+                                        what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
-for the whole job, for acceptance and for bench.
+for the whole job, for faults, for acceptance and for bench.
 CMESH_WORKERS is the number of threads that each forwarder forwards with: 1 unless given.
 END
 }
@@ -79,6 +81,29 @@ command_acceptance() {
     own_world
     connect
     acceptance "$size"
+    conclude
+}
+
+command_faults() {
+    local size=full name
+    while (( $# )); do
+        case $1 in
+            --short) size=short ;;
+            --only)
+                IFS=, read -ra CHOSEN <<<"${2:-}"
+                for name in "${CHOSEN[@]:-}"; do
+                    [[ $name && " ${FAULTS[*]} " == *" $name "* ]] || die 2 "there is no fault '$name'; there are: ${FAULTS[*]}"
+                done
+                shift
+                ;;
+            *) die 2 "faults knows --short and --only NAME,NAME, not '$1'" ;;
+        esac
+        shift
+    done
+    # Longer than an election takes, so that another agent goes on in time; short enough to outlast.
+    LEASE_SECONDS=45
+    own_world mesh
+    faults "$size"
     conclude
 }
 

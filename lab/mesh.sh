@@ -13,7 +13,7 @@ is_meshed() { [[ -e $STATE/meshed ]]; }
 see_mesh() {
     show_command machine cmesh "$@"
     RC=0
-    OUT=$(timeout --foreground 60 "$CMESH" "$@" 2>&1) || RC=$?
+    OUT=$(timeout --foreground 90 "$CMESH" "$@" 2>&1) || RC=$?
     show_output "$OUT"
 }
 

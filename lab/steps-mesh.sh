@@ -169,7 +169,7 @@ declare -A WEBPODS_OF=([west]=$WEST_WEBPODS [east]=$EAST_WEBPODS)
 step_19() {
     heading "Step 19: west's webpod scaled to 0"
     local cluster
-    for cluster in west east; do start_loop "$cluster"; done
+    for cluster in west east; do start_requests "$cluster" "$cluster-curl-pod" "http://${VIP[$cluster]}/"; done
     scale west 0
     for cluster in west east; do
         expect_backends "$cluster-worker" "$EAST_WEBPODS"
@@ -182,7 +182,7 @@ step_20() {
     local cluster
     scale west 2
     for cluster in west east; do expect_backends "$cluster-worker" "$ALL_WEBPODS"; done
-    for cluster in west east; do finish_loop "$cluster"; done
+    for cluster in west east; do finish_requests "$cluster" "$cluster"; done
 }
 
 # annotate <cluster> <annotation>

@@ -107,22 +107,24 @@ expect_answers() {
 # answering: the backends whose answers are in $OUT.
 answering() { words "$(sed -n 's/^IP: //p' <<<"$OUT")"; }
 
-# start_loop <cluster>: requests in the background, one line each: the backend's address, or what went wrong.
-start_loop() {
-    show_command "$1-curl-pod" curl -sS "http://${VIP[$1]}/"
-    show_output "(over and over, until the end of step 20)"
-    start "loop-$1" "$1-curl-pod" timeout 120 bash -c "while true; do
-        answer=\$(curl -sS -m 5 http://${VIP[$1]}/ 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed: \$answer\"
+# start_requests <name> <place> <url>: requests in the background, one line each: the backend's address, or what went wrong.
+start_requests() {
+    show_command "$2" curl -sS "$3"
+    show_output "(over and over, until it is said)"
+    rm -f "$STATE/log/requests-$1.log"
+    start "requests-$1" "$2" timeout 600 bash -c "while true; do
+        answer=\$(curl -sS -m 5 '$3' 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed at \$(date +%T.%3N): \$answer\"
     done"
-    wait_for 5 grep -q '^ok' "$STATE/log/loop-$1.log" || true
+    wait_for 5 grep -q '^ok' "$STATE/log/requests-$1.log" || true
 }
 
-finish_loop() {
-    local log=$STATE/log/loop-$1.log
-    stop "loop-$1"
+# finish_requests <name> <what>: those that ran since; the last may have been cut off in the middle.
+finish_requests() {
+    local log=$STATE/log/requests-$1.log
+    stop "requests-$1"
     OUT="$(grep -c '^ok' "$log" || true) answered
-$(grep -v '^ok' "$log" || true)"
-    expect_text "$1: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$' "every request answered"
+$(grep '^failed at [0-9:.]*: .' "$log" || true)"
+    expect_text "$2: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$' "every request answered"
 }
 
 step_28() {
