@@ -81,7 +81,9 @@ internal static class CommandLine
         root.Add(HubbleCommands.Build(screen, hubble));
 
         // These ask agents.
-        foreach (Command mesh in MeshCommands.Build(screen, new AgentChoice(screen)))
+        AgentChoice agents = new(screen);
+        root.Add(GetCommand.Build(screen, agents));
+        foreach (Command mesh in MeshCommands.Build(screen, agents))
         {
             root.Add(mesh);
         }
