@@ -69,6 +69,7 @@ internal static class CommandLine
         root.Add(ApplyCommand.Build(screen, choice));
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
+        root.Add(TraceCommand.Build(screen, choice));
         choice.AddTo(root);
 
         // These ask agents.

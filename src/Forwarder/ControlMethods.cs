@@ -21,6 +21,7 @@ internal static class ControlMethods
         var services = new ServiceAnswers(node);
         server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
         server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
+        server.Map("trace", ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (r, _) => new(TraceAnswers.Trace(node, r)));
         server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
         server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
         server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));

@@ -1,0 +1,17 @@
+namespace ClusterMesh.Datapath.Pipeline;
+
+/// <summary>The lines of <see cref="PacketPipeline"/>, in its order.</summary>
+public enum PipelineStage
+{
+    Parse,
+    RevSnat,
+    Service,
+    Conntrack,
+    RevDnat,
+    Route,
+    Snat,
+
+    /// <summary>Conntrack once more: records a new flow that all stages have let pass.</summary>
+    Confirm,
+    Transmit,
+}
