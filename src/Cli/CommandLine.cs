@@ -70,6 +70,7 @@ internal static class CommandLine
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
         root.Add(TraceCommand.Build(screen, choice));
+        root.Add(CaptureCommand.Build(screen, choice));
         choice.AddTo(root);
 
         // These ask agents.

@@ -39,6 +39,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(MaglevResult))]
 [JsonSerializable(typeof(SelectRequest))]
 [JsonSerializable(typeof(SelectResult))]
+[JsonSerializable(typeof(CaptureRequest))]
+[JsonSerializable(typeof(CaptureResult))]
 [JsonSerializable(typeof(TraceRequest))]
 [JsonSerializable(typeof(TraceResult))]
 [JsonSerializable(typeof(TraceReport))]
