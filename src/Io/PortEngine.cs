@@ -245,7 +245,7 @@ public abstract class PortEngine : IDisposable
     /// <summary>Sends a frame that is no part of the burst, virtio header first, behind all that was completed before.</summary>
     public void Transmit(int id, Span<byte> frame)
     {
-        if (_links.Count > 0 && !VirtioNetHeader.Read(frame).IsToBeFragmented && _links.TrySend(id, frame))
+        if (_links.CanSend && !VirtioNetHeader.Read(frame).IsToBeFragmented && _links.TrySend(id, frame))
         {
             return;
         }
@@ -348,7 +348,7 @@ public abstract class PortEngine : IDisposable
         for (; cutter.TryNext(_segment, out int length); count++)
         {
             Span<byte> piece = _segment.AsSpan(0, length);
-            if (_links.Count == 0 || !_links.TrySend(id, piece))
+            if (!_links.CanSend || !_links.TrySend(id, piece))
             {
                 CountSent(id, length, port.TryTransmit(piece));
             }

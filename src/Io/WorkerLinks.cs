@@ -224,9 +224,14 @@ internal sealed class WorkerLinks
         _hasToTell = true;
     }
 
-    /// <summary>Says that we sleep; false when something has come meanwhile.</summary>
+    /// <summary>Wakes those who sleep over what we had for them and says that we sleep; false when something has come meanwhile.</summary>
     public bool FallAsleep()
     {
+        if (_hasToTell)
+        {
+            Notify();
+        }
+
         bool wantsBuffers = _buffers.FreeCount < FewBuffers;
         _beds[_worker].Say(wantsBuffers ? PeerSleep.UntilBuffers : PeerSleep.UntilFrames);
         return !HasFrames && !(wantsBuffers && HasReturns);
