@@ -80,6 +80,7 @@ internal static class CommandLine
         }
 
         // These ask no forwarder.
+        root.Add(SysdumpCommand.Build(screen, TimeProvider.System));
         root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));
         return root;
