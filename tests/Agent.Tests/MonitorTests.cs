@@ -27,9 +27,9 @@ public sealed partial class MonitorTests
         (int code, string output) = Command.Finish(lines);
         Assert.Equal(
             """
-            <- endpoint 2 translated identity 0->0 state new port default/a: 10.0.1.11:P -> 10.2.0.1:80 tcp SYN
-            -> endpoint 3 identity 0->0 state new port default/b: 10.0.1.11:P -> 10.0.1.12:8080 tcp SYN
-            -> endpoint 2 identity 0->0 state reply port default/a: 10.0.1.12:8080 -> 10.0.1.11:P tcp SYN, ACK
+            <- endpoint 2 translated identity 5->0 state new port default/a: 10.0.1.11:P -> 10.2.0.1:80 tcp SYN
+            -> endpoint 3 identity 5->5 state new port default/b: 10.0.1.11:P -> 10.0.1.12:8080 tcp SYN
+            -> endpoint 2 identity 5->5 state reply port default/a: 10.0.1.12:8080 -> 10.0.1.11:P tcp SYN, ACK
 
             """, Port().Replace(output, "10.0.1.11:P"));
         Assert.Equal(0, code);
