@@ -7,8 +7,6 @@ namespace ClusterMesh.Datapath.Benchmarks;
 /// <summary>A forwarder as it is run, without devices: a process of its own with one worker, told by its control socket.</summary>
 internal sealed class RunningForwarder : IAsyncDisposable
 {
-    private static readonly TimeSpan s_start = TimeSpan.FromSeconds(20);
-
     private readonly Process _process;
     private readonly string _directory;
 
@@ -62,20 +60,13 @@ internal sealed class RunningForwarder : IAsyncDisposable
             socket: {socket}
             tables: {"{"}conntrackEntries: 4096, snatEntries: 4096{"}"}
             """);
-        Process process = Process.Start(new ProcessStartInfo(program, ["--config", file]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-        long began = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return new RunningForwarder(process, directory, await ControlClient.ConnectAsync(socket));
-            }
-            catch (ControlConnectionException fault) when (!process.HasExited && Stopwatch.GetElapsedTime(began) < s_start)
-            {
-                GC.KeepAlive(fault); // It is not there yet.
-                await Task.Delay(20);
-            }
-        }
+        Process process = Process.Start(new ProcessStartInfo(program, ["--config", file]) { RedirectStandardOutput = true })!;
+
+        // It says in a line that it is up; without one it has said on its error output why it is not.
+        string? up = await process.StandardOutput.ReadLineAsync();
+        return up is not null
+            ? new RunningForwarder(process, directory, await ControlClient.ConnectAsync(socket))
+            : throw new InvalidOperationException($"{program} did not start");
     }
 
     public async ValueTask DisposeAsync()
