@@ -33,8 +33,8 @@ source "$ROOT/lab/faults.sh"
 source "$ROOT/lab/propagation.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
-# shellcheck source=lab/acceptance-services.sh
-source "$ROOT/lab/acceptance-services.sh"
+# shellcheck source=lab/services.sh
+source "$ROOT/lab/services.sh"
 # shellcheck source=lab/bench-worlds.sh
 source "$ROOT/lab/bench-worlds.sh"
 # shellcheck source=lab/bench-kernel.sh

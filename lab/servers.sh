@@ -12,6 +12,9 @@ start_servers() {
     done
 }
 
+# Bytes of a web server's /long: 3 s at the rate of webpod.conf.
+LONG_LENGTH=$(( 192 * 1024 ))
+
 # listens <place> <TCP port>
 listens() { [[ -n $(at "$1" ss -Hltn "sport = :$2") ]]; }
 
@@ -19,6 +22,7 @@ listens() { [[ -n $(at "$1" ss -Hltn "sport = :$2") ]]; }
 start_web() {
     local dir=$STATE/servers/$1
     mkdir -p "$dir/tmp"
+    head -c "$LONG_LENGTH" /dev/zero >"$dir/long"
     sed "s|@NAME@|$2|; s|@DIR@|$dir|" "$ROOT/lab/servers/webpod.conf" >"$dir/nginx.conf"
     start "$1-nginx" "$1" nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf"
 }

@@ -31,6 +31,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
+    private TaskCompletionSource _identityChange = NewSignal();
+    private Dictionary<string, uint> _ownIdentities = [];
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
@@ -43,7 +45,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
         _drain = new BackendDrain(settings.DrainTime, time, Wake);
         _election = new LeaderElection(store, ElectionKey, settings.Node, time);
         _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
-        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
+        OwnIdentities own = new(settings.Cluster, LabelsOf);
+        ForwarderIdentities told = new(
+            settings.Cluster, Remotes.State, view => own.Of(Objects, view, Volatile.Read(ref _ownIdentities)), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
@@ -58,6 +63,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public ForwarderSync Forwarder { get; }
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
+
+    /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
 
     /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
     public Task Ended => _running[0];
@@ -97,6 +105,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+
+    /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
+    public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -202,6 +213,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
                     identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
                 }
 
+                if (identities.Count != _ownIdentities.Count || identities.Any(i => !_ownIdentities.TryGetValue(i.Key, out uint before) || before != i.Value))
+                {
+                    Volatile.Write(ref _ownIdentities, identities);
+                    Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
+                }
+
                 IReadOnlyDictionary<string, byte[]> records = PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf);
                 _publisher.Publish(records);
                 MeshEtcd?.Publish(records);
@@ -243,7 +260,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private Task NextChangeAsync()
     {
-        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Remotes.State.NextChange);
+        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
         // That a cluster with nothing of its own has been listed changes no view.
         return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
     }

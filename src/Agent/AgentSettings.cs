@@ -1,4 +1,5 @@
 using System.Net;
+using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Objects;
@@ -39,7 +40,7 @@ internal sealed record AgentSettings(
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
         YamlField? store = root["store"]?.Only("directory", "etcd");
@@ -65,6 +66,8 @@ internal sealed record AgentSettings(
         }
 
         string nodeName = node.Need("name").Text();
+        string forwarderSocket = forwarder?["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName);
+        string socket = root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock");
         return new AgentSettings(
             name, id, max, nodeName,
             [
@@ -80,17 +83,21 @@ internal sealed record AgentSettings(
             TimeSpan.FromSeconds(remote?["cacheTTLSeconds"]?.Number(0, int.MaxValue) ?? 0),
             (remote?["hostAliases"]?.TextMap() ?? new Dictionary<string, string>()).ToDictionary(
                 a => a.Key, a => IPAddress.TryParse(a.Value, out IPAddress? address) ? address : throw remote!.Need("hostAliases").Refuse($"'{a.Value}' is no IP address")),
-            forwarder?["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
-            root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
+            forwarderSocket,
+            socket,
             mesh?["pki"]?.Text(),
             mesh?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"))
         {
+            Observe = ObserveSettings.Parse(root["observe"], Path.GetDirectoryName(Path.GetFullPath(socket))!, forwarderSocket),
             MeshEtcdConfig = mesh?["etcd"]?.Text(),
             Manifests = mesh?["manifests"]?.Texts() ?? [],
             LeaseTime = TimeSpan.FromSeconds(mesh?["leaseSeconds"]?.Number(5, 86_400) ?? DefaultLeaseSeconds),
             DrainTime = TimeSpan.FromSeconds(forwarder?["drainSeconds"]?.Number(0, 3_600) ?? 0),
         };
     }
+
+    /// <summary>What is served of what the node sees, and where.</summary>
+    public required ObserveSettings Observe { get; init; }
 
     public RemoteOptions Remote => new(Cluster, ClusterId)
     {
