@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Io;
@@ -18,6 +19,9 @@ public sealed class Worker : IDisposable
 
     private const int IdleMilliseconds = 1000;
 
+    /// <summary>One burst in so many is timed; a power of two.</summary>
+    private const int SampleInterval = 64;
+
     private readonly PacketPipeline _pipeline;
     private readonly LiveTables _live;
     private readonly Housekeeping _housekeeping;
@@ -28,8 +32,10 @@ public sealed class Worker : IDisposable
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
+    private FlowTap? _tap; // null while nobody listens
     private Snapshot _snapshot;
-    private CaptureTap[]? _taps; // Changed by the worker's own thread; null while nobody captures.
+    private CaptureTap[]? _captures; // Changed by the worker's own thread; null while nobody captures.
+    private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
 
@@ -135,7 +141,7 @@ public sealed class Worker : IDisposable
     public void SetCaptures(IReadOnlyList<CaptureTap> taps)
     {
         CaptureTap[]? next = taps.Count == 0 ? null : [.. taps];
-        Invoke(() => _taps = next);
+        Invoke(() => _captures = next);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -160,6 +166,20 @@ public sealed class Worker : IDisposable
         Stop();
         _engine.Dispose();
     }
+
+    /// <summary>Begins to tell of packets, or ends it with null. When it returns, the tap before is used no more.</summary>
+    /// <param name="detail">The most that any listener wants.</param>
+    internal void Listen(FlowTap? tap, FlowDetail detail) => Invoke(() =>
+    {
+        if (tap is not null)
+        {
+            tap.Events.Detail = detail;
+        }
+
+        _tap = tap;
+        _live.Counters.Events = tap?.Events;
+        _live.Shortcuts.Enable(detail != FlowDetail.EveryPacket);
+    });
 
     private void TellPorts(Snapshot snapshot)
     {
@@ -200,7 +220,13 @@ public sealed class Worker : IDisposable
         _engine.Receive(timeout, _spin);
         MonoTime now = Now();
         Snapshot snapshot = Volatile.Read(ref _snapshot);
+        _tap?.Begin();
         Forward(_engine.Burst, snapshot, now);
+        if (_engine.Burst.Count > 0 && (++_burstCount & (SampleInterval - 1)) == 0)
+        {
+            _live.Counters.Times.Add(MonotonicClock.Nanoseconds - now.Nanoseconds, _engine.Burst.Count);
+        }
+
         if (_siblings is not null)
         {
             ExchangeNews(_siblings, now);
@@ -217,6 +243,8 @@ public sealed class Worker : IDisposable
         {
             Abandon(id);
         }
+
+        _tap?.Publish();
     }
 
     private void Forward(Burst burst, Snapshot snapshot, MonoTime now)
@@ -226,19 +254,19 @@ public sealed class Worker : IDisposable
             _coalescer.Run(burst);
         }
 
-        CaptureTap[]? taps = _taps;
-        if (taps is not null)
+        CaptureTap[]? captures = _captures;
+        if (captures is not null)
         {
-            Note(taps, burst);
+            Note(captures, burst);
         }
 
         int completed = 0;
         while (completed < burst.Count)
         {
             int end = _pipeline.ProcessBurst(burst, completed, snapshot, now);
-            if (taps is not null)
+            if (captures is not null)
             {
-                Capture(taps, burst, completed, end, now);
+                Capture(captures, burst, completed, end, now);
             }
 
             while (completed < end)
@@ -295,9 +323,9 @@ public sealed class Worker : IDisposable
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
-            if (_taps is not null)
+            if (_captures is not null)
             {
-                Capture(_taps, port, frame);
+                Capture(_captures, port, frame);
             }
 
             _engine.Transmit(port, frame);

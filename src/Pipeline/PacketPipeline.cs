@@ -33,6 +33,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
 
                 var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
                 frame.Take(p, Process(ref p, s, now));
+                live.Counters.Events?.Tell(ref p, frame.Verdict, s);
                 _shortcut.Learn(i, p, frame.Verdict, s);
             }
 
@@ -56,6 +57,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         Verdict verdict = p.IngressPort >= s.Ports.Length || s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
         if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
         if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
+        live.Counters.Events?.Tell(ref p, verdict, s);
         return true;
     }
 
@@ -80,7 +82,9 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (witness.Enters(PipelineStage.Service, p, v)) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
         if (witness.Enters(PipelineStage.Conntrack, p, v)) v = ConntrackStage.Run(ref p, live.Conntrack, now);
-        if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services);
+        if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services, live.Snat);
+        // May they speak to each other?
+        if (witness.Enters(PipelineStage.Policy, p, v)) v = PolicyStage.Run(ref p, s.Ipcache);
         // Where does it go, and under whose name?
         if (witness.Enters(PipelineStage.Route, p, v)) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
         if (witness.Enters(PipelineStage.Snat, p, v)) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);

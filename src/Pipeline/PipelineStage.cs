@@ -8,6 +8,7 @@ public enum PipelineStage
     Service,
     Conntrack,
     RevDnat,
+    Policy,
     Route,
     Snat,
 

@@ -131,7 +131,7 @@ internal sealed class FlowStateCopy(LiveTables original)
 
         foreach (ref readonly SnatEntry mapping in _foundMappings.AsSpan())
         {
-            _foundFlows[flows++] = mapping.IsUsed == 0 ? default : FlowOf(conntrack, ConntrackTable.Ordered(mapping.Forward, out _));
+            _foundFlows[flows++] = !mapping.IsUsed ? default : FlowOf(conntrack, ConntrackTable.Ordered(mapping.Forward, out _));
         }
 
         _heldCount = original.Outbox.CopyHeld(_held);
@@ -163,7 +163,7 @@ internal sealed class FlowStateCopy(LiveTables original)
             _conntrack[entry.Key] = entry;
         }
 
-        foreach (SnatEntry entry in _foundMappings.Where(e => e.IsUsed != 0))
+        foreach (SnatEntry entry in _foundMappings.Where(e => e.IsUsed))
         {
             _snat[entry.Forward] = entry;
         }
