@@ -114,7 +114,10 @@ public sealed class TraceCommandTests : IAsyncDisposable
     {
         var web = new ServiceSpec(
             "default/web", IpProtocol.Tcp, [new FrontendSpec(Pipeline.ServiceType.ClusterIP, IpAddress.Parse("10.9.0.1"), 80)],
-            [new BackendSpec(IpAddress.Parse("10.2.1.9"), 8080, "east", "worker")], "test") { IsGlobal = true };
+            [new BackendSpec(IpAddress.Parse("10.2.1.9"), 8080, "east", "worker")], "test")
+        {
+            IsGlobal = true,
+        };
         _nodes.Add(new TraceNode(_directory.FullName, "west", 1, new DesiredChange
         {
             Endpoints = [TraceNode.Pod("default/client", 1, 5)],
