@@ -31,7 +31,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
                     continue;
                 }
 
-                var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
+                var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort) { Tunnel = frame.Tunnel };
                 frame.Take(p, Process(ref p, s, now));
                 live.Counters.Events?.Tell(ref p, frame.Verdict, s);
                 _shortcut.Learn(i, p, frame.Verdict, s);
@@ -68,6 +68,8 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
     {
         // What is it?
         Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
+        // Came it through a tunnel, and from whom?
+        if (v == Verdict.Continue) v = DecapStage.Run(ref p, s.Routes, s.Tunnels);
         // Whom is it really for?
         if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
         if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
@@ -77,13 +79,14 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         // May they speak to each other?
         if (v == Verdict.Continue) v = PolicyStage.Run(ref p, s.Ipcache);
         // Where does it go, and under whose name?
-        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
+        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options, s.Tunnels);
         if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
         if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
+        if (v == Verdict.Continue) v = EncapStage.Run(ref p, s.Ports, s.Tunnels, s.Ipcache);
         if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
         // It goes no further: tell its sender, where a router would.
-        if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Icmp, live.Icmp, live.Outbox, now);
+        if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Tunnels, s.Icmp, live.Icmp, live.Outbox, now);
         return v;
     }
 }

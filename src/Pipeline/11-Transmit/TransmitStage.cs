@@ -8,21 +8,11 @@ public static class TransmitStage
     public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, Outbox outbox, MonoTime now)
     {
         Port port = ports[p.EgressPort];
-        IpHeader.Parse(p.Datagram, quoted: false, out IpHeader ip);
-        bool isHop = IsHop(p.IngressKind, port.Kind);
-        if (isHop && ip.HopLimit <= 1)
-            return p.Drop(DropReason.HopLimitExceeded);
-        if (DatagramLength(p) > port.Mtu)
+        if (p.NextHop == default)
         {
-            if (!Fragmenter.CanCut(ip, port.Mtu))
-                return p.Drop(DropReason.FragmentationNeeded);
-            p.Offload = p.Offload.FragmentedTo(port.Mtu);
-        }
-
-        // Only now: an ICMP answer quotes the packet as it came.
-        if (isHop)
-        {
-            ip.DecrementHopLimit();
+            Verdict verdict = TakeHop(ref p, port.Kind, port.Mtu);
+            if (verdict != Verdict.Continue)
+                return verdict;
         }
 
         EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
@@ -33,7 +23,7 @@ public static class TransmitStage
             return Verdict.Transmit;
         }
 
-        IpAddress nextHop = NextHop(p.Route, p.Key.Destination);
+        IpAddress nextHop = p.NextHop == default ? NextHop(p.Route, p.Key.Destination) : p.NextHop;
         if (neighbors.TryResolve(nextHop, now, out MacAddress mac))
         {
             ethernet.Destination = mac;
@@ -43,6 +33,30 @@ public static class TransmitStage
         return neighbors.Solicit(nextHop, port, now) && outbox.TryHold(p, nextHop)
             ? Verdict.Held
             : p.Drop(DropReason.NoRoute, NoRouteDetail.NoNeighbor);
+    }
+
+    /// <summary>Takes a hop off and sees that the packet fits, before anything is put around it.</summary>
+    /// <param name="mtu">Longest datagram that the way takes.</param>
+    internal static Verdict TakeHop(ref PacketContext p, PortKind egress, int mtu)
+    {
+        IpHeader.Parse(p.Datagram, quoted: false, out IpHeader ip);
+        bool isHop = IsHop(p.IngressKind, egress);
+        if (isHop && ip.HopLimit <= 1)
+            return p.Drop(DropReason.HopLimitExceeded);
+        if (DatagramLength(p) > mtu)
+        {
+            if (!Fragmenter.CanCut(ip, mtu))
+                return p.Drop(DropReason.FragmentationNeeded);
+            p.Offload = p.Offload.FragmentedTo(mtu);
+        }
+
+        // Only now: an ICMP answer quotes the packet as it came.
+        if (isHop)
+        {
+            ip.DecrementHopLimit();
+        }
+
+        return Verdict.Continue;
     }
 
     /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>
