@@ -65,6 +65,12 @@ internal static class NodeTranslator
                 $"{uplink.Interface} in namespace {uplink.Namespace} is the host's interface already; name another one");
         }
 
+        LoadBalancerSpec loadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer"));
+        if (tunnel is not null && loadBalancer.Forwarding != Pipeline.ForwardingMode.Snat)
+        {
+            throw root.Field("loadBalancer").Field("mode").Refuse("direct server return needs routing.mode native; use snat");
+        }
+
         Place tables = root.Field("tables");
         (ushort first, ushort last) = NodePortRange(document.Tables.NodePortRange, tables.Field("nodePortRange"));
         return new LocalNodeSpec(
@@ -75,7 +81,7 @@ internal static class NodeTranslator
             first, last, node.Source)
         {
             Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
-            LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
+            LoadBalancer = loadBalancer,
             AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
             Flows = flows,
             Tunnel = tunnel,

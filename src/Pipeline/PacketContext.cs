@@ -44,6 +44,12 @@ public ref struct PacketContext
     /// <summary>Whose MAC address the frame leaves to, where that is neither the route's nor the destination: of a frame with outer headers.</summary>
     public IpAddress NextHop { get; set; }
 
+    /// <summary>Bytes of the outer headers that Encap has put in front of the frame.</summary>
+    public int OuterLength { get; set; }
+
+    /// <summary>The frame without them.</summary>
+    public readonly Span<byte> InnerFrame => Buffer.Slice(FrameStart + OuterLength, FrameLength - OuterLength);
+
     /// <summary>The frame from the Ethernet header on.</summary>
     public readonly Span<byte> Frame => Buffer.Slice(FrameStart, FrameLength);
 
@@ -101,6 +107,14 @@ public ref struct PacketContext
 
     /// <summary>The packet came from the node network to a frontend, and its answer must go back that way.</summary>
     public bool IsNodePort { get; set; }
+
+    /// <summary>What this node does for the packet's flow in direct server return.</summary>
+    public DirectReturnRole DirectReturn { get; set; }
+
+    /// <summary>What the packet's option of direct server return says that the client asked for; with port 0 it has none.</summary>
+    public IpAddress ServiceAddress { get; set; }
+
+    public ushort ServicePort { get; set; }
 
     /// <summary>The flow's source is translated by this node.</summary>
     public bool IsSnat { get; set; }

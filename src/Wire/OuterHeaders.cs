@@ -144,6 +144,12 @@ public static class OuterHeaders
             return new VirtioNetHeader(VirtioNetFlags.NeedsChecksum, VirtioGsoType.None, 0, 0, (ushort)udp, TransportHeader.UdpChecksumOffset);
         }
 
+        // A sender that asks for a checksum where none can be is refused by the device.
+        if (outer.ChecksumStart < udp + UdpHeader.Length || outer.ChecksumStart + outer.ChecksumOffset + sizeof(ushort) > frame.Length)
+        {
+            return outer;
+        }
+
         // From where the inner checksum begins all will sum up to the complement of what its field holds now.
         ushort rest = BinaryPrimitives.ReadUInt16BigEndian(frame[(outer.ChecksumStart + outer.ChecksumOffset)..]);
         ushort sum = InternetChecksum.Sum(frame[udp..outer.ChecksumStart], (uint)pseudo + (ushort)~rest);

@@ -29,6 +29,16 @@ public static class Decapsulation
         }
     }
 
+    /// <summary>The same for one frame.</summary>
+    /// <param name="buffer">In which the frame lies as it says.</param>
+    public static void Run(Span<byte> buffer, ref BurstFrame frame, Snapshot s)
+    {
+        if (s.Tunnels is { } tunnels && frame.IngressPort == s.UplinkPort)
+        {
+            TryUnwrap(buffer, ref frame, tunnels, s.Ports[s.UplinkPort].RouterMac);
+        }
+    }
+
     /// <summary>Reads the outer headers. Changes nothing.</summary>
     /// <param name="frame">From the outer Ethernet header on.</param>
     /// <param name="outerLength">Bytes up to the inner frame; 0 for a frame that is not for this node's end of the tunnels.</param>

@@ -29,6 +29,7 @@ public static class EncapStage
         p.FrameLength += endpoint.Template.Length;
         Encapsulation.Wrap(p.Frame, ref offload, tunnels, endpoint, TunnelTable.IdentityOf(ipcache, p.IngressKind, p.Tunnel, p.ReceivedKey.Source), p.Key);
         p.Offload = offload;
+        p.OuterLength = endpoint.Template.Length;
         p.NextHop = endpoint.NextHop;
         return Verdict.Continue;
     }

@@ -5,6 +5,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// <summary>Last stage: takes a hop off, sees that the packet fits, and writes the MAC addresses of the next link.</summary>
 public static class TransmitStage
 {
+    /// <summary>IPv4's total length; what IPv6 could have more is not worth another rule.</summary>
+    private const int LongestDatagram = ushort.MaxValue;
+
     public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, Outbox outbox, MonoTime now)
     {
         Port port = ports[p.EgressPort];
@@ -43,14 +46,27 @@ public static class TransmitStage
         bool isHop = IsHop(p.IngressKind, egress);
         if (isHop && ip.HopLimit <= 1)
             return p.Drop(DropReason.HopLimitExceeded);
-        if (DatagramLength(p) > mtu)
+        int addedLength = DirectReturn.AddedLength(p);
+        bool isTooLong = DatagramLength(p) + addedLength > mtu;
+        if (isTooLong && !Fragmenter.CanCut(ip, mtu - addedLength))
+            return p.Drop(DropReason.FragmentationNeeded);
+        if (addedLength > 0 && !DirectReturn.HasRoom(p, addedLength))
+            return p.Drop(DropReason.TruncatedHeader);
+        if (addedLength > 0 && ip.TotalLength + addedLength > LongestDatagram)
+            return p.Drop(DropReason.FragmentationNeeded);
+
+        // Only now: an ICMP answer quotes the packet as it came.
+        if (addedLength > 0)
         {
-            if (!Fragmenter.CanCut(ip, mtu))
-                return p.Drop(DropReason.FragmentationNeeded);
+            DirectReturn.AddOption(ref p, addedLength);
+            IpHeader.Parse(p.Datagram, quoted: false, out ip);
+        }
+
+        if (isTooLong)
+        {
             p.Offload = p.Offload.FragmentedTo(mtu);
         }
 
-        // Only now: an ICMP answer quotes the packet as it came.
         if (isHop)
         {
             ip.DecrementHopLimit();

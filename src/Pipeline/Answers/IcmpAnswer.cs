@@ -88,7 +88,7 @@ public static class IcmpAnswer
 
     /// <summary>What would have fitted.</summary>
     private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels) =>
-        (uint)(p.Route.Tunnel != 0 && tunnels is not null ? tunnels.Mtu : ports[p.EgressPort].Mtu);
+        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.Mtu : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
 
     private static bool TryFindKind(in PacketContext p, IcmpRules rules, out IcmpAnswerKind kind)
     {
