@@ -12,9 +12,9 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>What an agent's control socket can be asked.</summary>
 internal static class AgentMethods
 {
-    public static void Map(ControlServer server, AgentRuntime agent, TimeProvider time)
+    public static void Map(ControlServer server, AgentRuntime agent)
     {
-        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent, time)));
+        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
         server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
         server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
         server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
@@ -33,18 +33,18 @@ internal static class AgentMethods
             async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
     }
 
-    private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
+    private static AgentStatus Status(AgentRuntime agent) => new(
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
 
-    private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
+    private static RemoteClusterRow Row(RemoteStatus s) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,
         s.Config is not null, s.Config?.Id ?? 0, s.Config?.Cached ?? false, s.Config?.SyncedCanaries ?? false,
         s.Config?.ServiceExportsEnabled switch { null => "unsupported", true => "enabled", false => "disabled" },
         s.EtcdClusterId.ToString("x16"), s.NodesSynced, s.EndpointsSynced, s.IdentitiesSynced, s.ServicesSynced,
-        s.FailureCount, s.LastFailure, s.LastHeard is DateTimeOffset heard ? (time.GetUtcNow() - heard).TotalSeconds : null, s.Problem);
+        s.FailureCount, s.LastFailure, s.DataAge?.TotalSeconds, s.Problem, s.LastRefusal, s.ClockSkew?.TotalSeconds);
 
     private static async Task<ManifestResult> ApplyAsync(AgentRuntime agent, ManifestRequest request, CancellationToken cancellation)
     {

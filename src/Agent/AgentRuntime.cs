@@ -1,8 +1,6 @@
-using System.Text;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Identities;
 using ClusterMesh.Datapath.Mesh.Objects;
-using ClusterMesh.Datapath.Mesh.Publishing;
 using ClusterMesh.Datapath.Mesh.Remote;
 using ClusterMesh.Datapath.Mesh.Schema;
 using ClusterMesh.Datapath.Mesh.Services;
@@ -14,9 +12,6 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>Everything of one agent, wired together: store, own objects, other clusters, publisher, forwarder.</summary>
 internal sealed class AgentRuntime : IAsyncDisposable
 {
-    private const string SettingsKey = "cmesh/settings/v1/cluster";
-    private const string ElectionKey = "cmesh/leader/publisher";
-    private const string MirrorElectionKey = "cmesh/leader/kvstoremesh";
     private static readonly TimeSpan s_syncLook = TimeSpan.FromMilliseconds(500);
 
     private readonly TimeProvider _time;
@@ -24,28 +19,25 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _running = [];
     private readonly PrefixReader _objectReader;
-    private readonly Publisher _publisher;
-    private readonly LeaderElection _election;
-    private readonly IdentityAllocator _identities;
+    private readonly EtcdSettings? _etcd;
+    private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
-        (Settings, Store, _time, _log) = (settings, store, time, log);
+        (Settings, _etcd, _time, _log) = (settings, etcd, time, log);
         Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
-        _publisher = new Publisher(
-            store, PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters)), time, log);
-        _election = new LeaderElection(store, ElectionKey, settings.Node, time);
-        _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
+        _term = new ClusterTerm(this, store, null, time, log);
         Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
 
-    public IClusterStore Store { get; }
+    /// <summary>The store of now: another one after the cluster's etcd was replaced.</summary>
+    public IClusterStore Store => Volatile.Read(ref _term).Store;
 
     public RemoteClusters Remotes { get; }
 
@@ -53,10 +45,13 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
-    /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
+    /// <summary>Completes with the next change of the own objects, or of their identities.</summary>
+    public Task NextObjectChange => Volatile.Read(ref _change).Task;
+
+    /// <summary>Fails when the agent cannot go on: the store is another cluster's.</summary>
     public Task Ended => _running[0];
 
-    public bool IsLeader => _election.IsLeader;
+    public bool IsLeader => Volatile.Read(ref _term).IsLeader;
 
     /// <summary>One sentence each for what is left out of the forwarder's configuration.</summary>
     public IReadOnlyList<string> Warnings => Volatile.Read(ref _warnings);
@@ -91,6 +86,15 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
 
+    /// <summary>Something that depends on the own objects is to be computed again.</summary>
+    public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
+
+    public IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster);
+
+    /// <summary>The identities of all pods, as text, those that a deployment has scaled away included; null while the objects are not known in full.</summary>
+    public IReadOnlySet<string>? LabelsInUse() =>
+        _objectReader.Listed.IsCompletedSuccessfully ? Objects.Pods.Values.Select(p => LabelsOf(p).Text).ToHashSet(StringComparer.Ordinal) : null;
+
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>So that the first cluster is noticed at once; a directory that comes later is only found by the regular look.</summary>
@@ -116,51 +120,22 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private async Task RunAsync(CancellationToken cancellation)
     {
-        Backoff backoff = new(_time);
+        Task serving = ServeForwarderAsync(cancellation);
         while (true)
         {
             try
             {
-                await EnterClusterAsync(cancellation);
-                break;
+                await await Task.WhenAny(_term.RunAsync(_objectReader, cancellation), serving);
             }
-            catch (StoreException fault) when (fault.Fault != StoreFault.Refused)
+            catch (StoreException fault) when (fault.Fault == StoreFault.Replaced && _etcd is not null)
             {
-                _log($"store: {fault.Message}");
-                await backoff.WaitAsync(cancellation);
+                // The forwarder keeps what it has meanwhile: nothing is taken from it before the new etcd has been listed in full.
+                _log($"store: {fault.Message}; going on with it");
+                IClusterStore before = Store;
+                Volatile.Write(ref _term, new ClusterTerm(this, new EtcdStore(_etcd), _term, _time, _log));
+                await before.DisposeAsync();
             }
         }
-
-        await await Task.WhenAny(
-            _objectReader.RunAsync(Store, ObjectKeys.Prefix, cancellation),
-            PublishAsync(cancellation),
-            _election.RunAsync(_publisher.RunAsync, _log, cancellation),
-            ServeForwarderAsync(cancellation),
-            Settings.Kvstoremesh ? new LeaderElection(Store, MirrorElectionKey, Settings.Node, _time).RunAsync(MirrorAsync, _log, cancellation) : Task.Delay(Timeout.Infinite, cancellation));
-    }
-
-    /// <summary>For one term: follows the directory a second time, to copy.</summary>
-    private async Task MirrorAsync(CancellationToken cancellation)
-    {
-        await using RemoteClusters mirror = new(
-            Settings.RemoteDirectory, Settings.Remote with { CopyTo = Store }, _time, line => _log($"kvstoremesh: {line}"));
-        await Task.Delay(Timeout.Infinite, cancellation);
-    }
-
-    /// <summary>The cluster's name, id and size hold from its first agent on: identities and everybody's records depend on them.</summary>
-    private async Task EnterClusterAsync(CancellationToken cancellation)
-    {
-        string ours = $"{Settings.Cluster} {Settings.ClusterId} {Settings.MaxConnectedClusters}";
-        await Store.CommitAsync([new StoreWrite(SettingsKey, Encoding.UTF8.GetBytes(ours), Expected: 0)], cancellation);
-        string theirs = await Store.GetAsync(SettingsKey, cancellation) is StoreEntry entry ? Encoding.UTF8.GetString(entry.Value.Span) : ours;
-        if (theirs != ours)
-        {
-            throw new StoreException(
-                StoreFault.Refused,
-                $"the store belongs to the cluster with name, id and maxConnectedClusters '{theirs}', the agent's file says '{ours}'; they are fixed at install: mend the file, or begin with an empty store");
-        }
-
-        await Store.CommitAsync([LocalObjects.Write(Settings.ToNode())], cancellation);
     }
 
     private List<string> TakeObjects(IReadOnlyList<StoreChange> changes)
@@ -172,39 +147,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
             _log($"store: {key} cannot be read and is ignored");
         }
 
-        Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
+        Wake();
         return refused;
-    }
-
-    /// <summary>Every agent computes what is to be published, so that whoever leads next has it at once.</summary>
-    private async Task PublishAsync(CancellationToken cancellation)
-    {
-        await _objectReader.Listed.WaitAsync(cancellation);
-        Backoff backoff = new(_time);
-        while (true)
-        {
-            Task change = Volatile.Read(ref _change).Task;
-            try
-            {
-                LocalObjects objects = Objects;
-                Dictionary<string, uint> identities = [];
-                foreach (IdentityLabels labels in objects.RunningPods().Select(LabelsOf).Distinct())
-                {
-                    identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
-                }
-
-                _publisher.Publish(PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf));
-                backoff.Reset();
-            }
-            catch (StoreException fault)
-            {
-                _log($"identities: {fault.Message}");
-                await backoff.WaitAsync(cancellation);
-                continue;
-            }
-
-            await change.WaitAsync(cancellation);
-        }
     }
 
     /// <summary>Nothing is told to the forwarder before the own objects are known in full: it keeps what it has.</summary>
@@ -239,5 +183,4 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private static bool IsSynced(RemoteStatus status) => status is { NodesSynced: true, EndpointsSynced: true, IdentitiesSynced: true, ServicesSynced: true };
 
-    private IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster);
 }

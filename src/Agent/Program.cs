@@ -61,7 +61,7 @@ internal static class Program
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
             await using ControlServer server = new(settings.SocketPath) { Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
-            AgentMethods.Map(server, agent, TimeProvider.System);
+            AgentMethods.Map(server, agent);
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
             Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");

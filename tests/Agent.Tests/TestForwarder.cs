@@ -42,6 +42,9 @@ internal sealed class TestForwarder : IAsyncDisposable
 
     public List<ApplyMode> Modes { get; } = [];
 
+    /// <summary>Every node and backend that was taken away, in order: "node east/east-worker", "default/webpod 10.1.1.2:80".</summary>
+    public List<string> Removed { get; } = [];
+
     public NodeDocument Document
     {
         get
@@ -64,6 +67,9 @@ internal sealed class TestForwarder : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
+    private HashSet<string> All() =>
+        [.. _nodes.Keys.Select(n => $"node {n}"), .. _services.Values.SelectMany(s => (s.Backends ?? []).Select(b => $"{s.Name} {b.Address}:{b.Port}"))];
+
     private ChangeResult Apply(ApplyRequest request)
     {
         lock (_telling)
@@ -74,6 +80,7 @@ internal sealed class TestForwarder : IAsyncDisposable
             }
 
             Modes.Add(request.Mode);
+            HashSet<string> before = All();
             if (request is { Mode: ApplyMode.Replace, Config.Nodes: not null })
             {
                 _nodes.Clear();
@@ -95,6 +102,7 @@ internal sealed class TestForwarder : IAsyncDisposable
             }
 
             _masquerade = request.Config.Masquerade ?? _masquerade;
+            Removed.AddRange(before.Except(All()));
             return new ChangeResult(++_version, 1);
         }
     }
@@ -103,10 +111,13 @@ internal sealed class TestForwarder : IAsyncDisposable
     {
         lock (_telling)
         {
+            HashSet<string> before = All();
             foreach (string name in request.Names)
             {
                 Assert.True(request.Kind == "node" ? _nodes.Remove(name) : _services.Remove(name), $"{request.Kind} {name} is not there");
             }
+
+            Removed.AddRange(before.Except(All()));
 
             return new ChangeResult(++_version, request.Names.Count);
         }

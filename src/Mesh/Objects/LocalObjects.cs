@@ -88,6 +88,10 @@ public sealed record LocalObjects
         return new StoreWrite(ObjectKeys.Of(kind, key), JsonSerializer.SerializeToUtf8Bytes(value, ObjectJson.Default.GetTypeInfo(value.GetType())!));
     }
 
+    /// <summary>The writes that store all of them.</summary>
+    public IEnumerable<StoreWrite> Writes() =>
+        ((IEnumerable<object>[])[Nodes.Values, ConfigMaps.Values, Deployments.Values, Pods.Values, EndpointSlices.Values, Services.Values]).SelectMany(all => all).Select(Write);
+
     private static ImmutableSortedDictionary<string, T> None<T>() => ImmutableSortedDictionary.Create<string, T>(StringComparer.Ordinal);
 
     private static ImmutableSortedDictionary<string, T> Set<T>(ImmutableSortedDictionary<string, T> before, string key, StoreChange change, JsonTypeInfo<T> shape) =>
