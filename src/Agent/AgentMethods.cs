@@ -12,6 +12,8 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>What an agent's control socket can be asked.</summary>
 internal static class AgentMethods
 {
+    private const int MostWarnings = 100;
+
     public static void Map(ControlServer server, AgentRuntime agent)
     {
         server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
@@ -37,7 +39,12 @@ internal static class AgentMethods
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s))], Shown([.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]));
+
+    /// <summary>A thousand nodes with one mistake need not say it a thousand times.</summary>
+    private static IReadOnlyList<string> Shown(IReadOnlyList<string> warnings) => warnings.Count <= MostWarnings
+        ? warnings
+        : [.. warnings.Take(MostWarnings), $"and {warnings.Count - MostWarnings} more of the kind"];
 
     private static RemoteClusterRow Row(RemoteStatus s) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,

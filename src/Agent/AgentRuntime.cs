@@ -20,6 +20,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly List<Task> _running = [];
     private readonly PrefixReader _objectReader;
     private readonly EtcdSettings? _etcd;
+    private readonly NodeMemo _nodeMemo = new();
     private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
@@ -160,11 +161,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private ChangeDocument MakeConfig(NodeDocument restored)
     {
-        HashSet<string> synced = [.. Remotes.Status.Where(IsSynced).Select(s => s.Name)];
-        HashSet<string> known = [.. Remotes.Status.Select(s => s.Name)];
+        IReadOnlyList<RemoteStatus> remotes = Remotes.Status;
+        HashSet<string> synced = [.. remotes.Where(IsSynced).Select(s => s.Name)];
+        HashSet<string> known = [.. remotes.Select(s => s.Name)];
         ChangeDocument document = ForwarderConfig.Make(
             Settings.Cluster, Settings.Node, Objects, Remotes.State.Current, restored, cluster => known.Contains(cluster) && !synced.Contains(cluster),
-            out IReadOnlyList<string> warnings);
+            _nodeMemo, out IReadOnlyList<string> warnings);
         foreach (string warning in warnings.Except(_warnings))
         {
             _log(warning);
