@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ClusterMesh.Datapath.Agent.Checks;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Agent;
 using ClusterMesh.Datapath.Control.Messages;
@@ -17,6 +18,7 @@ internal static class AgentMethods
     public static void Map(ControlServer server, AgentRuntime agent)
     {
         server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
+        server.Map("health", ControlJson.Default.NoContent, AgentJson.Default.HealthResult, (_, _) => new(agent.Health?.Result ?? new HealthResult(false, 0, null, [])));
         server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
         server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
         server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
@@ -27,12 +29,32 @@ internal static class AgentMethods
     /// <summary>The methods of <c>cmesh clustermesh</c>.</summary>
     public static void MapAccess(ControlServer server, AgentRuntime agent, MeshAccess access)
     {
-        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, _) => new(access.Enable(r)));
+        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, c) => Guard(() => EnableAsync(agent, access, r, c)));
         server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
         server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
         server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
         server.Map("troubleshoot", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
-            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
+            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, TimeProvider.System, c)));
+    }
+
+    /// <summary>Certificates first. An etcd that takes its users from them gets users and roles; one that is not up yet gets them with the next enable.</summary>
+    private static async Task<EnableResult> EnableAsync(AgentRuntime agent, MeshAccess access, EnableRequest request, CancellationToken cancellation)
+    {
+        EnableResult made = access.Enable(request);
+        if (agent.Etcd is not { CertFile: not null } etcd)
+        {
+            return made;
+        }
+
+        try
+        {
+            IReadOnlyList<string> lines = await EtcdAccess.EnsureAsync(etcd, agent.Settings.Cluster, TimeProvider.System, cancellation);
+            return made with { Lines = [.. made.Lines, .. lines.Select(l => $"✅ {l}")] };
+        }
+        catch (StoreException fault)
+        {
+            return made with { Lines = [.. made.Lines, $"⚠️ users and roles of the cluster's etcd are not set up: {fault.Message}"] };
+        }
     }
 
     private static AgentStatus Status(AgentRuntime agent) => new(

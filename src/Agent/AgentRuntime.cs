@@ -1,3 +1,5 @@
+using ClusterMesh.Datapath.Agent.Checks;
+using ClusterMesh.Datapath.Agent.Health;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Identities;
 using ClusterMesh.Datapath.Mesh.Objects;
@@ -20,6 +22,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly List<Task> _running = [];
     private readonly PrefixReader _objectReader;
     private readonly EtcdSettings? _etcd;
+    private readonly HealthResponder? _responder;
     private readonly NodeMemo _nodeMemo = new();
     private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
@@ -32,6 +35,13 @@ internal sealed class AgentRuntime : IAsyncDisposable
         Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
         _term = new ClusterTerm(this, store, null, time, log);
+        if (settings.Health is HealthSettings health)
+        {
+            string self = $"{settings.Cluster}/{settings.Node}";
+            Health = new HealthProber(self, health, () => HealthTargets.Of(settings.Cluster, Objects, Remotes.State.Current), time);
+            _responder = new HealthResponder([.. settings.Addresses.Where(a => a.Type == NodeAddress.InternalIp).Select(a => System.Net.IPAddress.Parse(a.Address))], health.Port, Health.ReportOf, log);
+        }
+
         Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
     }
 
@@ -40,9 +50,15 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <summary>The store of now: another one after the cluster's etcd was replaced.</summary>
     public IClusterStore Store => Volatile.Read(ref _term).Store;
 
+    /// <summary>How the cluster's etcd is reached; null for the store in a file.</summary>
+    public EtcdSettings? Etcd => _etcd;
+
     public RemoteClusters Remotes { get; }
 
     public ForwarderSync Forwarder { get; }
+
+    /// <summary>How the nodes of the mesh see each other; null when they do not try.</summary>
+    public HealthProber? Health { get; }
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
@@ -75,6 +91,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_running.Select(t => t.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)));
+        if (_responder is not null)
+        {
+            await _responder.DisposeAsync();
+        }
+
+        Health?.Dispose();
         await Remotes.DisposeAsync();
         await Store.DisposeAsync();
         _stop.Dispose();
@@ -85,7 +107,20 @@ internal sealed class AgentRuntime : IAsyncDisposable
         Forwarder.Forwarder?.Routing.Mode ?? "native", [.. Objects.Nodes.Values.SelectMany(n => n.PodCidrs).Distinct()]);
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
-    public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+    public IEnumerable<string> PeerWarnings()
+    {
+        IReadOnlyList<RemoteFile> files = Remotes.Files;
+        return
+        [
+            .. PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder),
+            .. PeerChecks.RoutingModes(Forwarder.Forwarder?.Routing.Mode, files.Select(f => (f.Name, f.Settings.RoutingMode))),
+            .. files.SelectMany(f => CertificateChecks.Ending(f.Name, f.Settings, _time.GetUtcNow())),
+            .. from remote in Remotes.Status where remote.ClockSkew is TimeSpan ahead && EndpointProbe.IsSkewed(ahead) select EndpointProbe.SkewText($"cluster {remote.Name}", remote.ClockSkew!.Value),
+        ];
+    }
+
+    /// <summary>What may be meant as it is.</summary>
+    public IEnumerable<string> PeerHints() => PeerChecks.Hints(Objects, Remotes.State.Current, Remotes.Status.Where(IsSynced).Select(s => s.Name));
 
     /// <summary>Something that depends on the own objects is to be computed again.</summary>
     public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
@@ -111,7 +146,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
     }
 
-    private static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
+    internal static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
     {
         string text = Configuration.DocumentReader.ReadText(path);
         return EtcdClientFile.Parse(text, out string mistake) is EtcdSettings etcd
@@ -121,7 +156,8 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private async Task RunAsync(CancellationToken cancellation)
     {
-        Task serving = ServeForwarderAsync(cancellation);
+        _responder?.Start();
+        Task serving = Health is null ? ServeForwarderAsync(cancellation) : Task.WhenAny(ServeForwarderAsync(cancellation), ProbeAsync(Health, cancellation)).Unwrap();
         while (true)
         {
             try
@@ -157,6 +193,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
     {
         await Task.WhenAll(_objectReader.Listed, Remotes.Scanned.Task).WaitAsync(cancellation);
         await Forwarder.RunAsync(cancellation);
+    }
+
+    private async Task ProbeAsync(HealthProber health, CancellationToken cancellation)
+    {
+        await Task.WhenAll(_objectReader.Listed, Remotes.Scanned.Task).WaitAsync(cancellation);
+        await health.RunAsync(cancellation);
     }
 
     private ChangeDocument MakeConfig(NodeDocument restored)

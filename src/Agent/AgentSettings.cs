@@ -1,4 +1,5 @@
 using System.Net;
+using ClusterMesh.Datapath.Agent.Health;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Objects;
@@ -21,14 +22,24 @@ internal sealed record AgentSettings(
     IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
     string? PkiDirectory, string? MeshEndpoint)
 {
+    private const int DefaultHealthPort = 4240;
+    private const int DefaultHealthSeconds = 60;
+
+    /// <summary>Of the node's health endpoint among its pods; empty when it has none.</summary>
+    public string HealthAddress { get; init; } = "";
+
+    /// <summary>Null when nodes do not try each other.</summary>
+    public HealthSettings? Health { get; init; }
+
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "health");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
-        YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
+        YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels", "healthAddress");
         YamlField? store = root["store"]?.Only("directory", "etcd");
+        YamlField? health = root["health"]?.Only("port", "intervalSeconds");
         YamlField? remote = root["remote"]?.Only("directory", "kvstoremesh", "cacheTTLSeconds", "hostAliases");
         string name = cluster.Need("name").Text();
         int max = cluster["maxConnectedClusters"]?.Number(1, int.MaxValue) ?? ClusterRules.DefaultMaxConnected;
@@ -67,7 +78,12 @@ internal sealed record AgentSettings(
             root["forwarder"]?.Only("socket")["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
             root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
             root["clustermesh"]?.Only("pki", "endpoint")["pki"]?.Text(),
-            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"));
+            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"))
+        {
+            HealthAddress = node["healthAddress"]?.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address") ?? "",
+            Health = health is null ? null : new HealthSettings(
+                health["port"]?.Number(1, 65535) ?? DefaultHealthPort, TimeSpan.FromSeconds(health["intervalSeconds"]?.Number(1, 3600) ?? DefaultHealthSeconds)),
+        };
     }
 
     public RemoteOptions Remote => new(Cluster, ClusterId)
@@ -77,7 +93,7 @@ internal sealed record AgentSettings(
         HostAliases = HostAliases,
     };
 
-    public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, BootId = BootId() };
+    public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, HealthAddress = HealthAddress, BootId = BootId() };
 
     private static string Address(YamlField field) => field.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address");
 

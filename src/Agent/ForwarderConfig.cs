@@ -215,6 +215,7 @@ internal sealed class ForwarderConfig
                 GlobalSettings.GlobalKey or "io.cilium/global-service" or GlobalSettings.SharedKey or "io.cilium/shared-service"
                     or "service.cilium.io/node" or "service.cilium.io/node-selector" or "service.kubernetes.io/topology-mode" => true,
                 GlobalSettings.AffinityKey or "io.cilium/service-affinity" => value.ToLowerInvariant() is "none" or "local" or "remote" or "",
+                GlobalSettings.LeastLocalKey => GlobalSettings.TryReadLeast(value, out _),
                 "service.cilium.io/lb-algorithm" => value is "random" or "maglev",
                 "service.cilium.io/type" => value is "ClusterIP" or "NodePort" or "LoadBalancer",
                 "service.cilium.io/src-ranges-policy" => value is "allow" or "deny",

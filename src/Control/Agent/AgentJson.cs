@@ -23,6 +23,8 @@ namespace ClusterMesh.Datapath.Control.Agent;
 [JsonSerializable(typeof(AccessDocument))]
 [JsonSerializable(typeof(ClusterRequest))]
 [JsonSerializable(typeof(TextResult))]
+[JsonSerializable(typeof(HealthResult))]
+[JsonSerializable(typeof(HealthReport))]
 public sealed partial class AgentJson : JsonSerializerContext
 {
     /// <summary>For reading answers of a newer agent.</summary>

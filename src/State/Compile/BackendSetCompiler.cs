@@ -85,12 +85,12 @@ internal sealed class BackendSetCompiler
         return near.Count > 0 ? near : members;
     }
 
-    /// <summary>Active and preferred ones, else active ones, else those that go and still serve.</summary>
+    /// <summary>Active and preferred ones if there are enough, else active ones, else those that go and still serve.</summary>
     private List<int> Candidates(List<int> members)
     {
         List<int> active = members.FindAll(i => _specs[i].State == BackendState.Active);
         List<int> preferred = active.FindAll(i => _service.IsPreferred(_specs[i], _local.Cluster));
-        return preferred.Count > 0 ? preferred
+        return preferred.Count >= (_service.Affinity == ClusterAffinity.Local ? _service.LeastLocalBackends : 1) ? preferred
             : active.Count > 0 ? active
             : members.FindAll(i => _specs[i].State == BackendState.Terminating);
     }
