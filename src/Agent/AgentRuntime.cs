@@ -24,16 +24,21 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly EtcdSettings? _etcd;
     private readonly HealthResponder? _responder;
     private readonly NodeMemo _nodeMemo = new();
+    private readonly BackendDrain _drain;
     private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private TaskCompletionSource _change = NewSignal();
+    private TaskCompletionSource _identityChange = NewSignal();
+    private IReadOnlyDictionary<string, uint> _ownIdentities = new Dictionary<string, uint>();
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
         (Settings, _etcd, _time, _log) = (settings, etcd, time, log);
         Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
+        MeshEtcd = settings.MeshEtcdConfig is string path ? new MeshEtcd(path, settings, ClusterTerm.PlaceOf(settings), time, log) : null;
+        _drain = new BackendDrain(settings.DrainTime, time, Wake);
         _term = new ClusterTerm(this, store, null, time, log);
         if (settings.Health is HealthSettings health)
         {
@@ -42,7 +47,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
             _responder = new HealthResponder([.. settings.Addresses.Where(a => a.Type == NodeAddress.InternalIp).Select(a => System.Net.IPAddress.Parse(a.Address))], health.Port, Health.ReportOf, log);
         }
 
-        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
+        OwnIdentities own = new(settings.Cluster, LabelsOf);
+        ForwarderIdentities told = new(
+            settings.Cluster, Remotes.State, view => own.Of(Objects, view, IdentityNumbers), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
@@ -53,6 +61,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <summary>How the cluster's etcd is reached; null for the store in a file.</summary>
     public EtcdSettings? Etcd => _etcd;
 
+    /// <summary>The etcd that other clusters read; null when they read the store.</summary>
+    public MeshEtcd? MeshEtcd { get; }
+
     public RemoteClusters Remotes { get; }
 
     public ForwarderSync Forwarder { get; }
@@ -61,6 +72,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public HealthProber? Health { get; }
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
+
+    /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
 
     /// <summary>Completes with the next change of the own objects, or of their identities.</summary>
     public Task NextObjectChange => Volatile.Read(ref _change).Task;
@@ -97,6 +111,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
 
         Health?.Dispose();
+        _drain.Dispose();
         await Remotes.DisposeAsync();
         await Store.DisposeAsync();
         _stop.Dispose();
@@ -121,6 +136,20 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>What may be meant as it is.</summary>
     public IEnumerable<string> PeerHints() => PeerChecks.Hints(Objects, Remotes.State.Current, Remotes.Status.Where(IsSynced).Select(s => s.Name));
+
+    /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
+    public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
+
+    /// <summary>What the cluster's store has given.</summary>
+    public void TakeIdentities(IReadOnlyDictionary<string, uint> identities)
+    {
+        IReadOnlyDictionary<string, uint> known = IdentityNumbers;
+        if (identities.Count != known.Count || identities.Any(i => !known.TryGetValue(i.Key, out uint before) || before != i.Value))
+        {
+            Volatile.Write(ref _ownIdentities, identities);
+            Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
+        }
+    }
 
     /// <summary>Something that depends on the own objects is to be computed again.</summary>
     public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
@@ -150,7 +179,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     {
         string text = Configuration.DocumentReader.ReadText(path);
         return EtcdClientFile.Parse(text, out string mistake) is EtcdSettings etcd
-            ? etcd with { HostAliases = settings.HostAliases }
+            ? etcd with { HostAliases = settings.HostAliases.Concat(etcd.HostAliases).GroupBy(a => a.Key).ToDictionary(a => a.Key, a => a.Last().Value) }
             : throw new ConfigurationException($"{path}: {mistake}");
     }
 
@@ -215,12 +244,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
 
         Volatile.Write(ref _warnings, warnings);
-        return document;
+        return _drain.Apply(document, cluster => cluster == Settings.Cluster || known.Contains(cluster));
     }
 
     private Task NextChangeAsync()
     {
-        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Remotes.State.NextChange);
+        Task change = NextNames();
         // That a cluster with nothing of its own has been listed changes no view.
         return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
     }

@@ -32,12 +32,15 @@ internal sealed class ClusterTerm
     {
         (_agent, Store, _time, _log, _settings) = (agent, store, time, log, agent.Settings);
         IsRestoring = before is not null;
-        ClusterConfig config = new((uint)_settings.ClusterId, MaxConnectedClusters: _settings.MaxConnectedClusters);
-        _publisher = new Publisher(store, PublishedPlace.OfCluster(_settings.Cluster, config), time, log);
+        _publisher = new Publisher(store, PlaceOf(_settings), time, log) { LeaseTime = _settings.LeaseTime };
         _election = new LeaderElection(store, ElectionKey, _settings.Node, time);
         _identities = new IdentityAllocator(store, IdentityRange.Of(_settings.ClusterId, _settings.MaxConnectedClusters), before?._identities.Known);
         _collector = new IdentityCollector(store, agent.LabelsInUse, time, log);
     }
+
+    /// <summary>Where the cluster publishes.</summary>
+    public static PublishedPlace PlaceOf(AgentSettings settings) =>
+        PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters));
 
     public IClusterStore Store { get; }
 
@@ -150,7 +153,10 @@ internal sealed class ClusterTerm
                     identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
                 }
 
-                _publisher.Publish(PublishedRecords.Of(objects, _settings.Cluster, (uint)_settings.ClusterId, identities, _agent.LabelsOf));
+                _agent.TakeIdentities(identities);
+                IReadOnlyDictionary<string, byte[]> records = PublishedRecords.Of(objects, _settings.Cluster, (uint)_settings.ClusterId, identities, _agent.LabelsOf);
+                _publisher.Publish(records);
+                _agent.MeshEtcd?.Publish(records);
                 backoff.Reset();
             }
             catch (StoreException fault) when (fault.Fault != StoreFault.Replaced)
@@ -167,7 +173,7 @@ internal sealed class ClusterTerm
     private async Task LeadAsync(CancellationToken cancellation)
     {
         using CancellationTokenSource leading = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Task[] running = [_publisher.RunAsync(leading.Token), _collector.RunAsync(leading.Token)];
+        Task[] running = [_agent.MeshEtcd?.RunAsync(leading.Token) ?? _publisher.RunAsync(leading.Token), _collector.RunAsync(leading.Token)];
         try
         {
             await await Task.WhenAny(running);

@@ -17,9 +17,9 @@ internal static class EtcdAccess
         IReadOnlyList<string> steps = await probe.RunAsync(cancellation);
         if (!probe.IsMutual)
         {
-            throw new StoreException(StoreFault.Refused, steps.FirstOrDefault(s => s.StartsWith('❌')) is string failed
-                ? $"{settings.Endpoints[0].GetLeftPart(UriPartial.Authority)}: {failed[2..]}"
-                : $"{settings.Endpoints[0].GetLeftPart(UriPartial.Authority)}: etcd asks for no client certificate, so that it would know nobody; start it with --client-cert-auth and --trusted-ca-file");
+            throw steps.FirstOrDefault(s => s.StartsWith('❌')) is string failed
+                ? new StoreException(StoreFault.Unavailable, $"{settings.Endpoints[0].GetLeftPart(UriPartial.Authority)}: {failed[2..]}")
+                : new StoreException(StoreFault.Refused, $"{settings.Endpoints[0].GetLeftPart(UriPartial.Authority)}: etcd asks for no client certificate, so that it would know nobody; start it with --client-cert-auth and --trusted-ca-file");
         }
 
         await using EtcdStore store = new(settings);

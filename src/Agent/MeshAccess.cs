@@ -26,7 +26,7 @@ internal sealed class MeshAccess(AgentSettings settings, TimeProvider time, Func
         using X509Certificate2 ca = EnsureCa(request, lines);
         EnsureLeaf(ca, "server", "server certificate for the cluster's etcd", lines, now => MeshCertificates.CreateServer(ca, now, addresses: Addresses()));
         EnsureLeaf(ca, "remote", $"client certificate '{MeshCertificates.RemoteUser}' for other clusters", lines, now => MeshCertificates.CreateClient(ca, MeshCertificates.RemoteUser, now));
-        EnsureLeaf(ca, "admin", $"client certificate '{Admin}' for the cluster's agents", lines, now => MeshCertificates.CreateClient(ca, Admin, now));
+        EnsureLeaf(ca, "admin", $"client certificate '{MeshCertificates.AdminUser}' for the cluster's agents", lines, now => MeshCertificates.CreateClient(ca, MeshCertificates.AdminUser, now));
         return new EnableResult(lines, File.ReadAllText(PathOf("ca.crt")), File.ReadAllText(PathOf("ca.key")));
     }
 
@@ -91,8 +91,6 @@ internal sealed class MeshAccess(AgentSettings settings, TimeProvider time, Func
 
         return new TextResult([$"{settings.Node}: {path} removed"]);
     }
-
-    private string Admin => $"admin-{settings.Cluster}";
 
     private string Pki => settings.PkiDirectory ?? throw Refuse("the agent's file names no directory in clustermesh.pki; add one");
 

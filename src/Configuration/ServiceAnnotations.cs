@@ -51,13 +51,6 @@ internal static class ServiceAnnotations
             }
         }
 
-        if (Value(annotations, "forwarding-mode") is { } mode && mode != "snat")
-        {
-            throw place.Field(Prefix + "forwarding-mode").Refuse(mode == "dsr"
-                ? "dsr does not exist here yet; use snat or leave it out"
-                : $"{ValueText.Quote(mode)} is no forwarding mode; use snat");
-        }
-
         bool isGlobal = string.Equals(Value(annotations, "global"), "true", StringComparison.OrdinalIgnoreCase);
         return spec with
         {
@@ -66,6 +59,7 @@ internal static class ServiceAnnotations
             Affinity = isGlobal ? Affinity(Value(annotations, "affinity"), place) : ClusterAffinity.None,
             LeastLocalBackends = annotations.TryGetValue(LeastLocal, out string? least) ? Least(least, place.Field(LeastLocal)) : 1,
             Algorithm = Value(annotations, "lb-algorithm") is { } algorithm ? LoadBalancerTranslator.Algorithm(algorithm, place.Field(Prefix + "lb-algorithm")) : null,
+            Forwarding = Forwarding(Value(annotations, "forwarding-mode"), place.Field(Prefix + "forwarding-mode")),
             OnlyType = OnlyType(Value(annotations, "type"), place.Field(Prefix + "type")),
             DeniesSourceRanges = Denies(Value(annotations, "src-ranges-policy"), place.Field(Prefix + "src-ranges-policy")),
             Nodes = Nodes(annotations, place),
@@ -91,6 +85,14 @@ internal static class ServiceAnnotations
     private static int Least(string text, Place place) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int least) && least is >= 1 and <= MostLeastLocal
         ? least
         : throw place.Refuse($"{ValueText.Quote(text)} is no number of backends within 1 and {MostLeastLocal}");
+
+    private static ForwardingMode? Forwarding(string? text, Place place) => text switch
+    {
+        null => null,
+        "snat" => ForwardingMode.Snat,
+        "dsr" => ForwardingMode.Dsr,
+        _ => throw place.Refuse($"{ValueText.Quote(text)} is no forwarding mode; use dsr or snat"),
+    };
 
     private static ServiceType? OnlyType(string? text, Place place) => text switch
     {

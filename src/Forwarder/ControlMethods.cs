@@ -31,6 +31,9 @@ internal static class ControlMethods
         server.MapKind(ControlKinds.Snat, (c, n, _) => new(live.Snat(c, n)));
         server.MapKind(ControlKinds.Neighbor, (c, n, _) => new(live.Neighbors(c, n)));
         server.MapKind(ControlKinds.Counter, (c, n, _) => new(StatusRows.Counters(node, c, n)));
+        var identities = new IdentityRows(node);
+        server.MapKind(ControlKinds.Ipcache, (c, n, _) => new(identities.Ipcache(c, n)));
+        server.MapKind(ControlKinds.Identity, (c, n, _) => new(identities.Identities(c, n)));
         server.MapKind(ControlKinds.Port, (c, n, _) => new(StatusRows.Ports(node, c, n)));
     }
 
@@ -40,6 +43,8 @@ internal static class ControlMethods
         "node" => ObjectKind.Node,
         "route" => ObjectKind.Route,
         "service" => ObjectKind.Service,
+        "ipcache" => ObjectKind.Ipcache,
+        "identity" => ObjectKind.Identity,
         _ => throw new ControlException(ErrorCode.InvalidParams, $"kind: '{kind}' cannot be deleted; there are {string.Join(", ", ControlKinds.Deletable)}"),
     };
 }

@@ -32,9 +32,14 @@ public sealed class EtcdServer : IAsyncLifetime
     /// <summary>One that speaks TLS; give etcd's own options for its certificates.</summary>
     public static EtcdServer WithTls(params string[] tls) => new(FreePort(), tls);
 
+    /// <summary>One with options of its own, without TLS.</summary>
+    public static EtcdServer With(params string[] options) => new(FreePort(), []) { Options = options };
+
     public static EtcdServer WithTls(int port, params string[] tls) => new(port, tls);
 
     public int Port { get; }
+
+    private string[] Options { get; init; } = [];
 
     private string Scheme => _tls.Length > 0 ? "https" : "http";
 
@@ -150,7 +155,7 @@ public sealed class EtcdServer : IAsyncLifetime
             "--name", "test", "--data-dir", Path.Combine(_directory, "data"), "--log-level", "error", "--logger", "zap", "--log-outputs", "/dev/null",
             "--listen-client-urls", Url, "--advertise-client-urls", Url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", $"test={peer}",
-            "--initial-cluster-token", $"{token}-{Port}", "--heartbeat-interval", "20", "--election-timeout", "200", .. _tls,
+            "--initial-cluster-token", $"{token}-{Port}", "--heartbeat-interval", "20", "--election-timeout", "200", .. _tls, .. Options,
         ])
         {
             RedirectStandardError = true,

@@ -25,6 +25,7 @@ namespace ClusterMesh.Datapath.Control.Agent;
 [JsonSerializable(typeof(TextResult))]
 [JsonSerializable(typeof(HealthResult))]
 [JsonSerializable(typeof(HealthReport))]
+[JsonSerializable(typeof(EndpointsDocument))]
 public sealed partial class AgentJson : JsonSerializerContext
 {
     /// <summary>For reading answers of a newer agent.</summary>
