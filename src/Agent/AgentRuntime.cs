@@ -1,5 +1,5 @@
 using ClusterMesh.Datapath.Agent.Checks;
-using ClusterMesh.Datapath.Agent.Health;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Identities;
 using ClusterMesh.Datapath.Mesh.Objects;
@@ -28,6 +28,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
+    private readonly TaskCompletionSource _entered = NewSignal();
     private TaskCompletionSource _change = NewSignal();
     private TaskCompletionSource _identityChange = NewSignal();
     private IReadOnlyDictionary<string, uint> _ownIdentities = new Dictionary<string, uint>();
@@ -81,6 +82,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>Fails when the agent cannot go on: the store is another cluster's.</summary>
     public Task Ended => _running[0];
+
+    /// <summary>Completes when the store has shown that it is the cluster's.</summary>
+    public Task Entered => _entered.Task;
 
     public bool IsLeader => Volatile.Read(ref _term).IsLeader;
 
@@ -150,6 +154,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
             Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
         }
     }
+
+    /// <summary>The store is the cluster's.</summary>
+    public void Enter() => _entered.TrySetResult();
 
     /// <summary>Something that depends on the own objects is to be computed again.</summary>
     public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();

@@ -1,5 +1,5 @@
 using System.Net;
-using ClusterMesh.Datapath.Agent.Health;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;

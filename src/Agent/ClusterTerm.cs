@@ -55,6 +55,7 @@ internal sealed class ClusterTerm
     {
         using CancellationTokenSource term = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await EnterAsync(term.Token);
+        _agent.Enter();
         List<Task> running =
         [
             objectReader.RunAsync(Store, ObjectKeys.Prefix, term.Token),

@@ -217,6 +217,7 @@ internal sealed class ForwarderConfig
                 GlobalSettings.AffinityKey or "io.cilium/service-affinity" => value.ToLowerInvariant() is "none" or "local" or "remote" or "",
                 GlobalSettings.LeastLocalKey => GlobalSettings.TryReadLeast(value, out _),
                 "service.cilium.io/lb-algorithm" => value is "random" or "maglev",
+                "service.cilium.io/forwarding-mode" => value is "dsr" or "snat",
                 "service.cilium.io/type" => value is "ClusterIP" or "NodePort" or "LoadBalancer",
                 "service.cilium.io/src-ranges-policy" => value is "allow" or "deny",
                 _ => null,

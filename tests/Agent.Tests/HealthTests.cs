@@ -1,5 +1,5 @@
 using System.Net;
-using ClusterMesh.Datapath.Agent.Health;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Control.Agent;
 
 namespace ClusterMesh.Datapath.Agent.Tests;

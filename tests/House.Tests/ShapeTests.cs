@@ -25,6 +25,7 @@ public sealed class ShapeTests
         ["tests/Benchmarks/Mesh/StandInForwarder.cs"] = "only the limit of a wait for what the forwarder is told",
         ["tests/Mesh.Tests/Eventually.cs"] = "polls what the answer of another process changes, under a limit",
         ["tests/Mesh.Tests/EtcdServer.cs"] = "etcd tells nobody when it begins to serve; each try is a connection",
+        ["tests/Benchmarks/EventBenchmark.cs"] = "rests between two looks as the agent's collector does",
         ["tests/Io.Tests/WorkerTests.cs"] = "no event tells that another thread's request lies in the queue",
         ["tests/Io.Tests/TapDeviceTests.cs"] = "the kernel tells nobody when the last copy of a descriptor is closed",
     };

@@ -2,7 +2,7 @@ using System.Net;
 using System.Text.Json;
 using ClusterMesh.Datapath.Control.Agent;
 
-namespace ClusterMesh.Datapath.Agent.Health;
+namespace ClusterMesh.Datapath.Agent.Probing;
 
 /// <summary>
 /// Answers on the health port of the node's addresses, as cilium-health does: <c>GET /hello</c> for whoever tries this node, and

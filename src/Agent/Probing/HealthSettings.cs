@@ -1,4 +1,4 @@
-namespace ClusterMesh.Datapath.Agent.Health;
+namespace ClusterMesh.Datapath.Agent.Probing;
 
 /// <summary>How nodes try each other.</summary>
 /// <param name="Port">Cilium's is 4240; the same on all nodes.</param>

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace ClusterMesh.Datapath.Agent.Health;
+namespace ClusterMesh.Datapath.Agent.Probing;
 
 /// <summary>A node that is tried.</summary>
 /// <param name="Endpoint">Its health endpoint among the pods; null when it has none.</param>

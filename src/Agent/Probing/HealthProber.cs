@@ -4,7 +4,7 @@ using System.Net.NetworkInformation;
 using System.Text.Json;
 using ClusterMesh.Datapath.Control.Agent;
 
-namespace ClusterMesh.Datapath.Agent.Health;
+namespace ClusterMesh.Datapath.Agent.Probing;
 
 /// <summary>
 /// Tries every node of the mesh each minute, as cilium-health does: ICMP and HTTP to the node's address, and to its health endpoint when it

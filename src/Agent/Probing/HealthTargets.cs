@@ -3,7 +3,7 @@ using ClusterMesh.Datapath.Mesh.Objects;
 using ClusterMesh.Datapath.Mesh.Remote;
 using ClusterMesh.Datapath.Mesh.Schema;
 
-namespace ClusterMesh.Datapath.Agent.Health;
+namespace ClusterMesh.Datapath.Agent.Probing;
 
 /// <summary>Nodes of the own cluster and of all others, each by the address that packets to its pods go to. Pure.</summary>
 internal static class HealthTargets
