@@ -79,7 +79,10 @@ public sealed class EtcdFaultTests : IAsyncLifetime
     public async Task A_partition_between_the_clusters_takes_nothing_away_and_ends_by_itself()
     {
         await using TcpRelay way = new(_east.Etcd.Port);
-        File.WriteAllText(Path.Combine(_west.RemoteDirectory, "east"), $"endpoints: [\"http://127.0.0.1:{way.Port}\"]\n");
+        // Whole or not at all: a file that is empty for a moment is a cluster that was removed.
+        string next = Path.Combine(_root, "east.yaml");
+        File.WriteAllText(next, $"endpoints: [\"http://127.0.0.1:{way.Port}\"]\n");
+        File.Move(next, Path.Combine(_west.RemoteDirectory, "east"), overwrite: true);
         await UntilAsync(() => way.ConnectionCount > 0 && _west.StatusAsync().GetAwaiter().GetResult() is { Clusters: [{ Ready: true }] });
         Assert.Equal(Both, _west.Backends);
         way.Cut();
