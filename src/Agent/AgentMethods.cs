@@ -52,10 +52,10 @@ internal static class AgentMethods
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
         agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()])
-        {
-            MeshStore = agent.MeshEtcd?.Health.Text,
-            MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
-        };
+    {
+        MeshStore = agent.MeshEtcd?.Health.Text,
+        MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
+    };
 
     private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,

@@ -60,6 +60,7 @@ public sealed class FlowEvents(int worker)
                 Destination = p.ReceivedKey.Destination,
                 DestinationPort = p.ReceivedKey.DestinationPort,
                 DestinationEndpoint = 0,
+                DestinationIdentity = 0,
                 TranslatedSource = default,
                 ObservationPoint = PointFrom(p.IngressKind),
                 Interface = (uint)p.IngressPort + 1,
@@ -141,6 +142,8 @@ public sealed class FlowEvents(int worker)
             // An error has addresses of its own; anything else is shown as its flow, between client and backend.
             Source = p.IsIcmpError ? raw.Source : key.Source,
             Destination = p.IsIcmpError ? raw.Destination : key.Destination,
+            SourceIdentity = p.IsIcmpError ? 0 : p.SourceIdentity,
+            DestinationIdentity = p.IsIcmpError ? 0 : p.DestinationIdentity,
             TranslatedSource = isForwarded && !p.IsIcmpError && !p.IsReply && p.IsSnat ? p.Key.Source : default,
             SourcePort = !isRead ? raw.SourcePort : hasPorts ? key.SourcePort : (ushort)0,
             DestinationPort = !isRead ? raw.DestinationPort : hasPorts ? key.DestinationPort : (ushort)0,
