@@ -132,7 +132,7 @@ public sealed class FlowEvents(int worker)
             return DescribeRaw(p.Frame) with { Interface = (uint)p.IngressPort + 1 };
         }
 
-        FlowRecord raw = DescribeRaw(p.Frame);
+        FlowRecord raw = DescribeRaw(p.InnerFrame);
         bool isKnown = p.FlowKey != default;
         bool isToEndpoint = isForwarded && s.Ports[p.EgressPort].Kind == PortKind.Endpoint;
         bool isRead = p.ReceivedKey != default;
@@ -203,7 +203,7 @@ public sealed class FlowEvents(int worker)
     /// <summary>Packets on a wire: of a super-packet, the segments that its payload makes.</summary>
     private static ushort SegmentsOf(in PacketContext p)
     {
-        int length = p.FrameLength - EthernetHeader.Length - p.TransportOffset;
+        int length = p.FrameLength - p.OuterLength - EthernetHeader.Length - p.TransportOffset;
         return p.Offload is { IsSuperPacket: true, SegmentLength: > 0 } ? (ushort)Math.Min(ushort.MaxValue, (length + p.Offload.SegmentLength - 1) / p.Offload.SegmentLength) : (ushort)1;
     }
 
