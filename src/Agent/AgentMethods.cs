@@ -76,10 +76,10 @@ internal static class AgentMethods
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
         agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s))], Shown([.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]))
-        {
-            MeshStore = agent.MeshEtcd?.Health.Text,
-            MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
-        };
+    {
+        MeshStore = agent.MeshEtcd?.Health.Text,
+        MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
+    };
 
     /// <summary>A thousand nodes with one mistake need not say it a thousand times.</summary>
     private static IReadOnlyList<string> Shown(IReadOnlyList<string> warnings) => warnings.Count <= MostWarnings
