@@ -54,7 +54,11 @@ public static class IcmpAnswer
         Span<byte> frame = buffer[VirtioNetHeader.Length..];
         Span<byte> datagram = frame[EthernetHeader.Length..];
         int quotedLength = Math.Min(length - VirtioNetHeader.Length - EthernetHeader.Length, LongestQuote(kind, p.IsIpv4));
-        IpHeader.Parse(datagram.Slice(headerLength, quotedLength), quoted: true, out IpHeader quoted);
+        if (IpHeader.Parse(datagram.Slice(headerLength, quotedLength), quoted: true, out IpHeader quoted) != IpParseResult.Valid)
+        {
+            return; // The sender wanted its checksum written into its own headers.
+        }
+
         (byte type, byte code) = NumbersOf(kind, p.IsIpv4);
         int datagramLength = IcmpMessage.WriteError(
             datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels) : 0, quotedLength);

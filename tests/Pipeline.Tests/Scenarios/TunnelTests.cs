@@ -272,6 +272,28 @@ public sealed class TunnelTests
         s.IsWrapped(got with { Verdict = Verdict.Transmit, Port = answer.Port, Frame = answer.Frame, Offload = answer.Offload }, [], s.Underlay.EastWorker, error, NumericIdentity.RemoteNode);
     }
 
+    /// <summary>Found by the fuzz test: a checksum asked for behind the frame's end, and one inside its headers.</summary>
+    [Theory]
+    [MemberData(nameof(TunnelScenario.Families), MemberType = typeof(TunnelScenario))]
+    public void A_checksum_where_none_can_be_does_no_harm(Family inner, Family outer)
+    {
+        var s = new TunnelScenario(inner, outer, hasChecksum: true);
+        TestPacket packet = TestPacket.Udp(s.Mesh.CurlPod, Client, s.Mesh.EastPod, 53);
+        foreach ((int start, int offset) in ((int, int)[])[(8367, 55568), (65530, 6), (7, 6), (0, 0)])
+        {
+            var offload = new VirtioNetHeader(VirtioNetFlags.NeedsChecksum, VirtioGsoType.None, 0, 0, (ushort)start, (ushort)offset);
+            Delivery got = s.Node.Send(TestNode.Curl, s.Node.Arriving(TestNode.Curl, packet), offload);
+            Assert.True(got is { Verdict: Verdict.Transmit, Offload.HasPartialChecksum: true }, got.ToString());
+        }
+
+        TestPacket last = TestPacket.Udp(s.Mesh.EastPod, 53, s.Mesh.CurlPod, Client) with { HopLimit = 1 };
+        byte[] arriving = s.Arriving(last);
+        int outerLength = TunnelFrames.OuterLength(arriving);
+        var inHeaders = new VirtioNetHeader(VirtioNetFlags.NeedsChecksum, VirtioGsoType.None, 0, 0, (ushort)(outerLength + 7), 6);
+        Delivery dropped = s.Node.Send(TestNode.Uplink, arriving, inHeaders);
+        Assert.Equal((Verdict.Drop, DropReason.HopLimitExceeded, 0), (dropped.Verdict, dropped.Reason, dropped.Outbox.Count));
+    }
+
     private static uint World(Family inner) => inner == Family.Ipv4 ? NumericIdentity.WorldIpv4 : NumericIdentity.WorldIpv6;
 
     /// <summary>The inner frame, after its and the outer checksums were found right.</summary>
