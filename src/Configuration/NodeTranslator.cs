@@ -75,6 +75,7 @@ internal static class NodeTranslator
             LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
             AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
             Flows = flows,
+            Policy = PolicyTranslator.Options(document.Policy, root.Field("policy")),
         };
     }
 

@@ -73,7 +73,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
         if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
         // May they speak to each other?
-        if (v == Verdict.Continue) v = PolicyStage.Run(ref p, s.Ipcache);
+        if (v == Verdict.Continue) v = PolicyStage.Run(ref p, s.Ipcache, s.Policies);
         // Where does it go, and under whose name?
         if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
         if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);

@@ -12,4 +12,7 @@ public sealed record Snapshot(
 {
     /// <summary>Who answers for packets that go no further.</summary>
     public IcmpRules Icmp { get; init; } = IcmpRules.Silent;
+
+    /// <summary>Who may speak to whom.</summary>
+    public PolicyTable Policies { get; init; } = PolicyTable.Empty;
 }

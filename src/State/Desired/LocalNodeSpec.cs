@@ -20,4 +20,6 @@ public sealed record LocalNodeSpec(
     public string Zone => Labels.GetValueOrDefault("topology.kubernetes.io/zone", "");
 
     public FlowOptions Flows { get; init; } = new();
+
+    public PolicyOptions Policy { get; init; } = new();
 }
