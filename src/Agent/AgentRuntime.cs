@@ -238,7 +238,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
 
         Volatile.Write(ref _warnings, warnings);
-        return document;
+        return document with
+        {
+            Policies = new PolicyDocuments(Settings.Cluster, Settings.IsPolicyLocalByDefault, Objects, Remotes.State.Current, LabelsOf).Make(),
+        };
     }
 
     private Task NextChangeAsync()

@@ -21,11 +21,14 @@ internal sealed record AgentSettings(
     IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
     string? PkiDirectory, string? MeshEndpoint)
 {
+    /// <summary>Cilium's policy-default-local-cluster: selectors of policies that name no cluster mean the own one.</summary>
+    public bool IsPolicyLocalByDefault { get; init; }
+
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "policy");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
         YamlField? store = root["store"]?.Only("directory", "etcd");
@@ -67,7 +70,10 @@ internal sealed record AgentSettings(
             root["forwarder"]?.Only("socket")["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
             root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
             root["clustermesh"]?.Only("pki", "endpoint")["pki"]?.Text(),
-            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"));
+            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"))
+        {
+            IsPolicyLocalByDefault = root["policy"]?.Only("defaultLocalCluster")["defaultLocalCluster"]?.Flag() ?? false,
+        };
     }
 
     public RemoteOptions Remote => new(Cluster, ClusterId)

@@ -82,6 +82,13 @@ internal sealed partial class ForwarderSync(
             {
                 Task change = nextChange();
                 ChangeDocument wanted = make(restored);
+                if (identities.IsUnknown)
+                {
+                    wanted = wanted with { Policies = null };
+                }
+
+                // Before the policies that ask for them: nobody is shut out for want of a name.
+                await identities.PushAsync(client, cancellation);
                 if (pushed is null || !SameText(pushed, wanted))
                 {
                     await PushAsync(client, pushed, wanted, cancellation);
@@ -91,7 +98,6 @@ internal sealed partial class ForwarderSync(
                     Pushed.TrySetResult();
                 }
 
-                await identities.PushAsync(client, cancellation);
                 await await Task.WhenAny(change.WaitAsync(cancellation), gone);
             }
         }
@@ -150,14 +156,16 @@ internal sealed partial class ForwarderSync(
     {
         (List<RemoteNodeDocument> nodes, List<string> goneNodes) = Difference(before.Nodes!, wanted.Nodes!, n => $"{n.Cluster}/{n.Name}", ControlJson.Default.RemoteNodeDocument);
         (List<ServiceDocument> services, List<string> goneServices) = Difference(before.Services!, wanted.Services!, s => s.Name, ControlJson.Default.ServiceDocument);
+        (List<PolicyDocument> policies, List<string> gonePolicies) = Difference(before.Policies ?? [], wanted.Policies ?? [], p => p.Name, ControlJson.Default.PolicyDocument);
         ChangeDocument change = new()
         {
             Nodes = nodes.Count > 0 ? nodes : null,
             Services = services.Count > 0 ? services : null,
+            Policies = policies.Count > 0 ? policies : null,
             Masquerade = wanted.Masquerade,
         };
         ChangeResult result = await client.ApplyAsync(ApplyMode.Merge, change, cancellation);
-        foreach ((string kind, List<string> names) in ((string, List<string>)[])[("service", goneServices), ("node", goneNodes)])
+        foreach ((string kind, List<string> names) in ((string, List<string>)[])[("service", goneServices), ("node", goneNodes), ("policy", gonePolicies)])
         {
             result = names.Count > 0 ? await client.DeleteAsync(kind, names, cancellation) : result;
         }
@@ -194,11 +202,14 @@ internal sealed partial class ForwarderSync(
         }
 
         int index = int.Parse(named.Groups[2].ValueSpan);
-        return named.Groups[1].Value == "services"
-            ? index < document.Services!.Count ? document with { Services = [.. document.Services.Where((_, i) => i != index)] } : null
-            : index < document.Nodes!.Count ? document with { Nodes = [.. document.Nodes.Where((_, i) => i != index)] } : null;
+        return named.Groups[1].Value switch
+        {
+            "services" => index < document.Services!.Count ? document with { Services = [.. document.Services.Where((_, i) => i != index)] } : null,
+            "policies" => index < document.Policies!.Count ? document with { Policies = [.. document.Policies.Where((_, i) => i != index)] } : null,
+            _ => index < document.Nodes!.Count ? document with { Nodes = [.. document.Nodes.Where((_, i) => i != index)] } : null,
+        };
     }
 
-    [GeneratedRegex(@"\b(services|nodes)\[(\d{1,7})\]")]
+    [GeneratedRegex(@"\b(services|nodes|policies)\[(\d{1,7})\]")]
     private static partial Regex ObjectPath();
 }

@@ -22,6 +22,9 @@ public sealed record LocalObjects
 
     public ImmutableSortedDictionary<string, ConfigMapObject> ConfigMaps { get; init; } = None<ConfigMapObject>();
 
+    /// <summary>Of all three kinds, by plural and key: networkpolicies/default/allow-curl.</summary>
+    public ImmutableSortedDictionary<string, PolicyObject> Policies { get; init; } = None<PolicyObject>();
+
     /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
     public IEnumerable<PodObject> RunningPods()
     {
@@ -60,6 +63,8 @@ public sealed record LocalObjects
                     ObjectKind.Pod => after with { Pods = Set(after.Pods, key, change, ObjectJson.Default.PodObject) },
                     ObjectKind.Deployment => after with { Deployments = Set(after.Deployments, key, change, ObjectJson.Default.DeploymentObject) },
                     ObjectKind.Node => after with { Nodes = Set(after.Nodes, key, change, ObjectJson.Default.NodeObject) },
+                    ObjectKind.NetworkPolicy or ObjectKind.CiliumNetworkPolicy or ObjectKind.CiliumClusterwideNetworkPolicy =>
+                        after with { Policies = Set(after.Policies, $"{ObjectKeys.NameOf(kind)}/{key}", change, ObjectJson.Default.PolicyObject) },
                     _ => after with { ConfigMaps = Set(after.ConfigMaps, key, change, ObjectJson.Default.ConfigMapObject) },
                 };
             }
@@ -83,6 +88,7 @@ public sealed record LocalObjects
             DeploymentObject deployment => (ObjectKind.Deployment, deployment.Key),
             NodeObject node => (ObjectKind.Node, node.Key),
             ConfigMapObject map => (ObjectKind.ConfigMap, map.Key),
+            PolicyObject policy => (Enum.Parse<ObjectKind>(policy.Kind), policy.Key),
             _ => throw new ArgumentException($"{value.GetType().Name} is no object of a cluster", nameof(value)),
         };
         return new StoreWrite(ObjectKeys.Of(kind, key), JsonSerializer.SerializeToUtf8Bytes(value, ObjectJson.Default.GetTypeInfo(value.GetType())!));
