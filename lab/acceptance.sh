@@ -94,8 +94,6 @@ long_stream() {
     stop iperf3-server
 }
 
-listens() { [[ -n $(at "$1" ss -Hltn "sport = :$2") ]]; }
-
 # expect_unchanged <what> <before> <after>: figures of each node; a question that failed twice in the same words is no figure.
 expect_unchanged() {
     if [[ $2 =~ ^([a-z-]+=[0-9]+ ){${#NODES[@]}}$ ]]; then expect "$@"; else fail "$1" "a figure of each node" "$2"; fi

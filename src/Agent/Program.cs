@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Store;
@@ -64,6 +65,7 @@ internal static class Program
             AgentMethods.Map(server, agent, TimeProvider.System);
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
+            await using ObserveHost observe = await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
             Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
             return 0;

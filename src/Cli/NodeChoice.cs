@@ -58,7 +58,13 @@ internal sealed class NodeChoice
     }
 
     /// <summary>Where the chosen node's agent listens, whether or not there is one.</summary>
-    public string AgentSocket(ParseResult parsed) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, AgentChoice.SocketName);
+    public string AgentSocket(ParseResult parsed) => SocketBeside(parsed, AgentChoice.SocketName);
+
+    /// <summary>Another socket of the chosen node, whether or not it is there.</summary>
+    public string SocketBeside(ParseResult parsed, string name) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, name);
+
+    /// <summary>Where the chosen node's forwarder gives its flow events.</summary>
+    public string EventsSocket(ParseResult parsed) => ControlPaths.EventsBeside(Find(parsed));
 
     private string Find(ParseResult parsed)
     {

@@ -121,6 +121,7 @@ public static class DocumentWriter
     private static LoadBalancerSection LoadBalancer(LoadBalancerSpec spec) => new()
     {
         Algorithm = spec.Algorithm == LoadBalancingAlgorithm.Maglev ? "maglev" : "random",
+        Mode = spec.Forwarding.ToString().ToLowerInvariant(),
         MaglevTableSize = spec.MaglevTableSize,
         MaglevHashSeed = spec.MaglevSeed.ToString(),
         ExternalClusterIp = spec.IsClusterIpExternal,

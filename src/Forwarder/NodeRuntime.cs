@@ -63,6 +63,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <summary>Null when the node has none.</summary>
     public SharedMemoryUplink? SharedMemory => _sharedMemory;
 
+    /// <summary>Null while the node comes up.</summary>
+    public FlowEventServer? FlowEvents { get; private set; }
+
     public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
 
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
@@ -86,6 +89,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 runtime.OpenNode();
             }
 
+            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
 
@@ -143,6 +147,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         await _server.DisposeAsync();
         _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
+        FlowEvents?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
         _workers.Dispose();
@@ -331,7 +336,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             // Every worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
-            SolicitNextHops(Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
+            NextHops.Solicit(_workers, Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
         }
 
         return revived.Length;
@@ -355,32 +360,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         return [.. lost];
-    }
-
-    /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>
-    private void SolicitNextHops(IReadOnlyList<NodeSpec> nodes, Snapshot snapshot)
-    {
-        if (snapshot.UplinkPort < 0 || nodes.Count == 0)
-        {
-            return;
-        }
-
-        Port uplink = snapshot.Ports[snapshot.UplinkPort];
-        _workers.Invoke(worker =>
-        {
-            var now = new MonoTime(MonotonicClock.Nanoseconds);
-            NeighborTable neighbors = worker.Live.Neighbors;
-            foreach (NodeSpec node in nodes)
-            {
-                foreach (Wire.IpAddress address in node.Addresses)
-                {
-                    if (!neighbors.TryResolve(address, now, out _))
-                    {
-                        neighbors.Solicit(address, uplink, now);
-                    }
-                }
-            }
-        });
     }
 
     /// <summary>Has the workers know a backend before any packet can be sent to it.</summary>

@@ -153,6 +153,11 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
     /// <summary>The same for a frame that lies elsewhere.</summary>
     public bool TrySend(int port, ReadOnlySpan<byte> frame)
     {
+        if (_peersOfFirst.Length > 0)
+        {
+            return IsForPeerOfFirst(port, frame) && HandToFirst(port, frame);
+        }
+
         if (Find(port, frame) is not { } link)
         {
             return false;
@@ -164,9 +169,14 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
     public void GiveBack(int buffer) => _byNumber[buffer / FrameBuffers.MostCount]!.GiveBack(buffer);
 
-    /// <summary>Says to all that we sleep; false when one has sent something meanwhile.</summary>
+    /// <summary>Tells the peers what was sent to them and says to all that we sleep; false when one has sent something meanwhile.</summary>
     public bool FallAsleep()
     {
+        for (int i = 0; i < Count; i++)
+        {
+            _links[i].Notify();
+        }
+
         PeerSleep sleep = buffers.FreeCount < FewBuffers ? PeerSleep.UntilBuffers : PeerSleep.UntilFrames;
         Say(sleep);
         Interlocked.MemoryBarrier(); // Our word is seen before we look; who sends does it the other way round.
@@ -224,23 +234,30 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
 
     private bool HandToFirst(int port, int buffer, int start, int length)
     {
-        bool isGivenAway = _siblings!.HandOver(new BurstFrame
-        {
-            Buffer = buffer,
-            Start = start + VirtioNetHeader.Length,
-            Length = length - VirtioNetHeader.Length,
-            IngressPort = port,
-            Offload = VirtioNetHeader.Read(buffers.BufferOf(buffer)[start..]),
-            Verdict = Verdict.Transmit,
-            EgressPort = port,
-        });
-        if (!isGivenAway)
+        BurstFrame frame = ForFirst(port, buffers.BufferOf(buffer).Slice(start, length));
+        if (!_siblings!.HandOver(frame with { Buffer = buffer, Start = start + VirtioNetHeader.Length }))
         {
             Release!(buffer);
         }
 
         return true;
     }
+
+    private bool HandToFirst(int port, ReadOnlySpan<byte> frame)
+    {
+        _siblings!.HandOver(ForFirst(port, frame), frame[VirtioNetHeader.Length..]);
+        return true;
+    }
+
+    /// <param name="frame">Virtio header first.</param>
+    private static BurstFrame ForFirst(int port, ReadOnlySpan<byte> frame) => new()
+    {
+        Length = frame.Length - VirtioNetHeader.Length,
+        IngressPort = port,
+        Offload = VirtioNetHeader.Read(frame),
+        Verdict = Verdict.Transmit,
+        EgressPort = port,
+    };
 
     private void Copy(MemoryLink link, ReadOnlySpan<byte> frame)
     {
@@ -265,7 +282,8 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
             return true;
         }
 
-        counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
+        Span<byte> frame = buffer < 0 ? default : buffers.BufferOf(buffer)[(start + VirtioNetHeader.Length)..(start + length)];
+        counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length, frame, _port);
         return false;
     }
 }

@@ -32,12 +32,11 @@ internal sealed class MemoryPaths(FrameBuffers buffers, LinkSet links) : IDispos
     /// <summary>Tells the others what we had for them, takes our buffers back, and adds what they have for us to the burst.</summary>
     public void Exchange(Burst burst)
     {
+        _siblings?.Exchange(burst); // What they want sent by a link is told to the peer at once.
         if (links.Count > 0)
         {
             links.Exchange(burst);
         }
-
-        _siblings?.Exchange(burst);
     }
 
     /// <summary>Says to all that we sleep; false when one has sent something meanwhile.</summary>

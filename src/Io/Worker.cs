@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Io;
@@ -18,6 +19,9 @@ public sealed class Worker : IDisposable
 
     private const int IdleMilliseconds = 1000;
 
+    /// <summary>One burst in so many is timed; a power of two.</summary>
+    private const int SampleInterval = 64;
+
     private readonly PacketPipeline _pipeline;
     private readonly LiveTables _live;
     private readonly Housekeeping _housekeeping;
@@ -28,7 +32,9 @@ public sealed class Worker : IDisposable
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
+    private FlowTap? _tap; // null while nobody listens
     private Snapshot _snapshot;
+    private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
 
@@ -153,6 +159,20 @@ public sealed class Worker : IDisposable
         _engine.Dispose();
     }
 
+    /// <summary>Begins to tell of packets, or ends it with null. When it returns, the tap before is used no more.</summary>
+    /// <param name="detail">The most that any listener wants.</param>
+    internal void Listen(FlowTap? tap, FlowDetail detail) => Invoke(() =>
+    {
+        if (tap is not null)
+        {
+            tap.Events.Detail = detail;
+        }
+
+        _tap = tap;
+        _live.Counters.Events = tap?.Events;
+        _live.Shortcuts.Enable(detail != FlowDetail.EveryPacket);
+    });
+
     private void TellPorts(Snapshot snapshot)
     {
         if (_siblings is not null)
@@ -192,7 +212,13 @@ public sealed class Worker : IDisposable
         _engine.Receive(timeout, _spin);
         MonoTime now = Now();
         Snapshot snapshot = Volatile.Read(ref _snapshot);
+        _tap?.Begin();
         Forward(_engine.Burst, snapshot, now);
+        if (_engine.Burst.Count > 0 && (++_burstCount & (SampleInterval - 1)) == 0)
+        {
+            _live.Counters.Times.Add(MonotonicClock.Nanoseconds - now.Nanoseconds, _engine.Burst.Count);
+        }
+
         if (_siblings is not null)
         {
             ExchangeNews(_siblings, now);
@@ -209,6 +235,8 @@ public sealed class Worker : IDisposable
         {
             Abandon(id);
         }
+
+        _tap?.Publish();
     }
 
     private void Forward(Burst burst, Snapshot snapshot, MonoTime now)

@@ -138,7 +138,7 @@ internal sealed class WorkerLinks
         int buffer = _buffers.FreeCount > 0 && _paths[_worker][frame.Note.Worker].LentCount < HandoverPath.MaxLentCount ? _buffers.Take() : -1;
         if (buffer < 0)
         {
-            _counters.CountDrop(DropReason.WorkerBusy, frame.Length);
+            _counters.CountDrop(DropReason.WorkerBusy, frame.Length, default, frame.IngressPort);
             return;
         }
 
@@ -224,9 +224,14 @@ internal sealed class WorkerLinks
         _hasToTell = true;
     }
 
-    /// <summary>Says that we sleep; false when something has come meanwhile.</summary>
+    /// <summary>Wakes those who sleep over what we had for them and says that we sleep; false when something has come meanwhile.</summary>
     public bool FallAsleep()
     {
+        if (_hasToTell)
+        {
+            Notify();
+        }
+
         bool wantsBuffers = _buffers.FreeCount < FewBuffers;
         _beds[_worker].Say(wantsBuffers ? PeerSleep.UntilBuffers : PeerSleep.UntilFrames);
         return !HasFrames && !(wantsBuffers && HasReturns);
@@ -244,6 +249,8 @@ internal sealed class WorkerLinks
         {
             _counters.CountVerdict(frame.IngressPort, Verdict.Drop, DropReason.WorkerBusy, frame.Length);
         }
+
+        _counters.Events?.TellDrop(_buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), frame.IngressPort, DropReason.WorkerBusy);
     }
 
     private void Notify()

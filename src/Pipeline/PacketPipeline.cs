@@ -33,6 +33,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
 
                 var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
                 frame.Take(p, Process(ref p, s, now));
+                live.Counters.Events?.Tell(ref p, frame.Verdict, s);
                 _shortcut.Learn(i, p, frame.Verdict, s);
             }
 
@@ -56,6 +57,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         Verdict verdict = p.IngressPort >= s.Ports.Length || s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
         if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
         if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
+        live.Counters.Events?.Tell(ref p, verdict, s);
         return true;
     }
 
@@ -71,7 +73,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
         if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
-        if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
+        if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services, live.Snat);
         // May they speak to each other?
         if (v == Verdict.Continue) v = PolicyStage.Run(ref p, s.Ipcache, s.Policies);
         // Where does it go, and under whose name?

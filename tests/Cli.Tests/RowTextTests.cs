@@ -100,6 +100,13 @@ public sealed class RowTextTests
         RowTexts.Snat.Format([new SnatRow("TCP", "10.0.1.105:40000", "172.18.0.100:80", "172.18.0.5:40000", 12)]));
 
     [Fact]
+    public void An_answer_of_direct_server_return_is_a_single_entry() => Same(
+        """
+        TCP OUT 10.0.1.14:80 -> 203.0.113.9:40001 XLATE_SRC 192.0.2.10:80 Created=3sec ago NeedsCT=0
+        """,
+        RowTexts.Snat.Format([new SnatRow("TCP", "10.0.1.14:80", "203.0.113.9:40001", "192.0.2.10:80", 3, IsReturn: true)]));
+
+    [Fact]
     public void Routes_are_sorted_by_number_and_an_empty_cell_is_a_dash() => Same(
         """
         PREFIX          KIND       VIA          PORT               ORIGIN

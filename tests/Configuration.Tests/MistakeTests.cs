@@ -187,8 +187,7 @@ public sealed class MistakeTests
         { "annotations: {a: [b]}", "annotations.a: expected text, found a list" },
         { "annotations: {service.cilium.io/glabal: 'true'}", "annotations: unknown annotation 'service.cilium.io/glabal'; did you mean 'service.cilium.io/global'?" },
         { "annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: near}", "annotations.service.cilium.io/affinity: 'near' is no affinity; use none, local or remote" },
-        { "annotations: {service.cilium.io/forwarding-mode: dsr}", "annotations.service.cilium.io/forwarding-mode: dsr does not exist here yet; use snat or leave it out" },
-        { "annotations: {service.cilium.io/forwarding-mode: tunnel}", "annotations.service.cilium.io/forwarding-mode: 'tunnel' is no forwarding mode; use snat" },
+        { "annotations: {service.cilium.io/forwarding-mode: tunnel}", "annotations.service.cilium.io/forwarding-mode: 'tunnel' is no forwarding mode; use dsr or snat" },
         { "annotations: {service.cilium.io/lb-algorithm: dice}", "annotations.service.cilium.io/lb-algorithm: 'dice' is no algorithm; use random or maglev" },
         { "annotations: {service.cilium.io/type: 'ClusterIP,NodePort'}", "annotations.service.cilium.io/type: 'ClusterIP,NodePort' is no type that can stand alone; use exactly one of ClusterIP, NodePort and LoadBalancer" },
         { "annotations: {service.cilium.io/src-ranges-policy: no}", "annotations.service.cilium.io/src-ranges-policy: 'no' is no policy; use allow or deny" },
@@ -200,6 +199,7 @@ public sealed class MistakeTests
     /// <summary>A loadBalancer section with something wrong in it.</summary>
     public static TheoryData<string, string> LoadBalancers => new()
     {
+        { "mode: annotation", "mode: 'annotation' is no mode; use snat, dsr or hybrid" },
         { "algorithm: roundrobin", "algorithm: 'roundrobin' is no algorithm; use random or maglev" },
         { "maglevTableSize: 1000", "maglevTableSize: 1000 is no size of a Maglev table; use one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071" },
         { "maglevHashSeed: abc", "maglevHashSeed: 'abc' is no seed; give 12 bytes as base64, such as JLfvgnHc2kaSUFaI (head -c12 /dev/urandom | base64)" },

@@ -124,6 +124,68 @@ public sealed class MemoryLinkTests : IDisposable
         Assert.Equal(Enumerable.Range(0, 200), answered);
     }
 
+    /// <summary>Of several workers the first has the links: it takes what the others want sent just before it sleeps, too.</summary>
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_sleeper_is_woken_for_a_frame_of_the_second_worker(EngineKind kind)
+    {
+        using PortEngine first = PortEngine.Open(kind, _leftCounters);
+        using PortEngine second = PortEngine.Open(kind, new DatapathCounters());
+        using PortEngine right = PortEngine.Open(kind, _rightCounters);
+        PortEngine.Connect([first, second]);
+        second.Start();
+        Link(first, right, s_leftMac, s_rightMac, 1);
+        second.SendByFirst([s_rightMac], Uplink);
+        using var sent = new SemaphoreSlim(0);
+        using var taken = new SemaphoreSlim(0);
+        Thread receiver = Begin(right, () =>
+        {
+            for (int next = 0; next < 100;)
+            {
+                right.Receive(60_000, new SpinPolicy(0));
+                foreach (int number in Take(right))
+                {
+                    Assert.Equal(next++, number);
+                    taken.Release();
+                }
+            }
+        });
+        Thread sender = Begin(first, () =>
+        {
+            for (int i = 0; i < 100; i++)
+            {
+                sent.Wait();
+                first.Receive(60_000, new SpinPolicy(0));
+            }
+        });
+        for (int i = 0; i < 100; i++)
+        {
+            second.Transmit(Uplink, Frame(s_rightMac, i));
+            second.Receive(0, _spin);
+            sent.Release();
+            Assert.True(taken.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), $"frame {i} was slept over");
+            first.Wake();
+        }
+
+        receiver.Join();
+        sender.Join();
+        Assert.Equal(100UL, _leftCounters.TxPackets(Uplink));
+
+        static Thread Begin(PortEngine engine, Action work)
+        {
+            Thread thread = new(() =>
+            {
+                engine.Start();
+                work();
+            })
+            {
+                IsBackground = true,
+            };
+            thread.Start();
+            return thread;
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Kinds))]
     public void When_a_link_ends_the_buffers_come_back_and_frames_take_the_port(EngineKind kind)

@@ -107,7 +107,10 @@ internal static class RowTexts
     {
         string tail = $"Created={row.CreatedSecondsAgo}sec ago NeedsCT=0";
         yield return [$"{row.Protocol} OUT {row.Source} -> {row.Destination} XLATE_SRC {row.Translated} {tail}"];
-        yield return [$"{row.Protocol} IN {row.Destination} -> {row.Translated} XLATE_DST {row.Source} {tail}"];
+        if (!row.IsReturn)
+        {
+            yield return [$"{row.Protocol} IN {row.Destination} -> {row.Translated} XLATE_DST {row.Source} {tail}"];
+        }
     }
 
     private static string Join(IReadOnlyList<string> values) => Or(string.Join(",", values));

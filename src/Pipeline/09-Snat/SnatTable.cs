@@ -104,7 +104,7 @@ public sealed class SnatTable
     public int FlowOf(int index, ConntrackTable conntrack, MonoTime now)
     {
         int flow = conntrack.Find(ConntrackTable.Ordered(_entries[index].Forward, out _), now);
-        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Snat) != 0 ? flow : -1;
+        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Mapped) != 0 ? flow : -1;
     }
 
     /// <summary>Maps a flow that has no mapping yet.</summary>
@@ -116,7 +116,7 @@ public sealed class SnatTable
         bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
-        var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = 1 };
+        var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = true };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
         for (int attempt = 0; _firstFree != 0 && attempt < tries && IsOwn(port); attempt++)
@@ -144,9 +144,21 @@ public sealed class SnatTable
             ExhaustedUntil(candidate) = now.Seconds + 1;
         }
 
-        if (tries == LongTries)
+        FailureCount++;
+        IsSweepWanted = true;
+        return -1;
+    }
+
+    /// <summary>
+    /// Keeps under whose name a backend answers, for direct server return. Several may have the same face: nothing that is sent to it comes here.
+    /// </summary>
+    /// <param name="answer">As the backend sends it.</param>
+    /// <returns>-1 when the table is full.</returns>
+    public int CreateReturn(in FlowKey answer, IpAddress service, ushort port, MonoTime now)
+    {
+        if (_firstFree != 0)
         {
-            ExhaustedUntil(candidate) = now.Seconds + 1;
+            return Insert(new SnatEntry { Forward = answer, NatAddress = service, NatPort = port, Created = now.Seconds, IsUsed = true, IsReturn = true });
         }
 
         FailureCount++;
@@ -181,7 +193,7 @@ public sealed class SnatTable
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_entries[_sweepPosition].IsUsed != 0 && FlowOf(_sweepPosition, conntrack, now) < 0)
+            if (_entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -245,7 +257,11 @@ public sealed class SnatTable
     {
         SnatEntry entry = _entries[index];
         _forward.Remove(entry.Forward.Hash(_seed), index);
-        _reverse.Remove(entry.Translated.Hash(_seed), index);
+        if (!entry.IsReturn)
+        {
+            _reverse.Remove(entry.Translated.Hash(_seed), index);
+        }
+
         _entries[index] = new SnatEntry { Created = _firstFree };
         _firstFree = (uint)(index + 1);
         Count--;
@@ -272,7 +288,11 @@ public sealed class SnatTable
         _firstFree = _entries[index].Created;
         _entries[index] = entry;
         _forward.Add(entry.Forward.Hash(_seed), index);
-        _reverse.Add(entry.Translated.Hash(_seed), index);
+        if (!entry.IsReturn)
+        {
+            _reverse.Add(entry.Translated.Hash(_seed), index);
+        }
+
         Count++;
         InsertedCount++;
         return index;

@@ -96,11 +96,13 @@ public sealed class Outbox
     /// <summary>The neighbour does not answer: what waited for it is dropped and counted.</summary>
     public void Discard(IpAddress neighbor, DatapathCounters counters)
     {
-        foreach (ref Slot slot in _slots.AsSpan())
+        for (int i = 0; HeldCount > 0 && i < _slots.Length; i++)
         {
+            ref Slot slot = ref _slots[i];
             if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
             {
-                counters.CountDrop(DropReason.NoRoute, slot.Length - VirtioNetHeader.Length);
+                Span<byte> frame = BufferOf(i)[VirtioNetHeader.Length..slot.Length];
+                counters.CountDrop(DropReason.NoRoute, frame.Length, frame, slot.Port, NoRouteDetail.NoNeighbor);
                 slot = default;
                 HeldCount--;
             }

@@ -15,6 +15,9 @@ internal sealed class BackendIds
 
     public int Count => _uses.Count;
 
+    /// <summary>So many more are about to be taken.</summary>
+    public void Reserve(int count) => Room.For(_uses, count);
+
     /// <summary>0 when no service has the backend.</summary>
     public uint Of(BackendSpec backend, IpProtocol protocol) =>
         _uses.TryGetValue(new BackendKey(backend.Address, backend.Port, protocol), out Use use) ? use.Id : 0;
