@@ -10,6 +10,9 @@ internal static class ObjectKinds
     public const string Deployments = "deployments";
     public const string Nodes = "nodes";
     public const string ConfigMaps = "configmaps";
+    public const string NetworkPolicies = "networkpolicies";
+    public const string CiliumPolicies = "ciliumnetworkpolicies";
+    public const string ClusterwidePolicies = "ciliumclusterwidenetworkpolicies";
 
     private static readonly Dictionary<string, string> s_plurals = new()
     {
@@ -20,6 +23,9 @@ internal static class ObjectKinds
         ["deploy"] = Deployments, ["deployment"] = Deployments, [Deployments] = Deployments,
         ["no"] = Nodes, ["node"] = Nodes, [Nodes] = Nodes,
         ["cm"] = ConfigMaps, ["configmap"] = ConfigMaps, [ConfigMaps] = ConfigMaps,
+        ["netpol"] = NetworkPolicies, ["networkpolicy"] = NetworkPolicies, [NetworkPolicies] = NetworkPolicies,
+        ["cnp"] = CiliumPolicies, ["ciliumnetworkpolicy"] = CiliumPolicies, [CiliumPolicies] = CiliumPolicies,
+        ["ccnp"] = ClusterwidePolicies, ["ciliumclusterwidenetworkpolicy"] = ClusterwidePolicies, [ClusterwidePolicies] = ClusterwidePolicies,
     };
 
     public static IReadOnlyCollection<string> Words => s_plurals.Keys;
@@ -30,7 +36,7 @@ internal static class ObjectKinds
         : throw new UsageException($"there is no kind '{word}'; there are {string.Join(", ", s_plurals.Values.Distinct())}");
 
     /// <summary>As in front of a name: service/webpod.</summary>
-    public static string SingularOf(string plural) => plural == Endpoints ? plural : plural[..^1];
+    public static string SingularOf(string plural) => plural == Endpoints ? plural : plural.EndsWith("ies", StringComparison.Ordinal) ? $"{plural[..^3]}y" : plural[..^1];
 
-    public static bool HasNamespace(string plural) => plural != Nodes;
+    public static bool HasNamespace(string plural) => plural is not (Nodes or ClusterwidePolicies);
 }

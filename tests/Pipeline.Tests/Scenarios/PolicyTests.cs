@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
@@ -157,6 +158,28 @@ public sealed class PolicyTests
         Scenario off = Known(family, local => On(local) with { Policy = new PolicyOptions() });
         off.Node.Apply(new DesiredChange { Policies = [ssh] });
         off.Sends(TestNode.Uplink, TestPacket.Tcp(s.Mesh.Neighbor, Client, s.Mesh.Node, 23));
+    }
+
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Each_verdict_is_told_with_identities_and_match(Family family)
+    {
+        Scenario s = Known(family);
+        var events = new FlowEvents(0);
+        foreach (LiveTables live in s.Node.AllLive)
+        {
+            live.Counters.Events = events;
+        }
+
+        s.Node.Apply(new DesiredChange { Policies = [Closed("app=web", new PolicyRuleSpec(true, false, [Labels("app=curl")], [new PolicyPortSpec(IpProtocol.Tcp, 80, 80)], "test"))] });
+        s.Sends(TestNode.Curl, TestPacket.Tcp(s.Mesh.CurlPod, Client, s.Mesh.Webpod1, 80));
+        FlowRecord allowed = Assert.Single(events.Records.ToArray(), r => r.Kind == FlowEventKind.PolicyVerdict);
+        Assert.Equal((FlowVerdict.Forwarded, PolicyMatch.L3L4, FlowDirection.Ingress, Curl, Web), (allowed.Verdict, allowed.PolicyMatch, allowed.Direction, allowed.SourceIdentity, allowed.DestinationIdentity));
+        events.Clear();
+        s.Drops(TestNode.Curl, TestPacket.Tcp(s.Mesh.CurlPod, Client, s.Mesh.Webpod1, 81), DropReason.PolicyDenied);
+        FlowRecord denied = Assert.Single(events.Records.ToArray(), r => r.Kind == FlowEventKind.PolicyVerdict);
+        Assert.Equal((FlowVerdict.Dropped, PolicyMatch.None, DropReason.PolicyDenied), (denied.Verdict, denied.PolicyMatch, denied.DropReason));
+        Assert.Equal((Curl, Web), Assert.Single(events.Records.ToArray(), r => r.Kind == FlowEventKind.Drop) is var drop ? (drop.SourceIdentity, drop.DestinationIdentity) : default);
     }
 
     private static Scenario Known(Family family, Func<LocalNodeSpec, LocalNodeSpec>? local = null)
