@@ -70,6 +70,8 @@ internal static class CommandLine
         root.Add(ApplyCommand.Build(screen, choice));
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
+        root.Add(TraceCommand.Build(screen, choice));
+        root.Add(CaptureCommand.Build(screen, choice));
         choice.AddTo(root);
 
         // These ask the forwarder for its events, and the node's agent for what it makes of them.
@@ -89,6 +91,7 @@ internal static class CommandLine
         }
 
         // These ask no forwarder.
+        root.Add(SysdumpCommand.Build(screen, TimeProvider.System));
         root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));
         return root;

@@ -57,6 +57,17 @@ internal sealed class NodeChoice
         return ControlClient.ConnectAsync(Find(parsed), patience, cancellation);
     }
 
+    /// <summary>Sockets of all nodes.</summary>
+    public IReadOnlyList<string> Present => ControlPaths.Discover(RunDirectory);
+
+    /// <summary>The person has said which node.</summary>
+    public bool IsChosen(ParseResult parsed) => parsed.GetValue(_node) is not null || parsed.GetValue(_context) is not null || parsed.GetValue(_socket) is not null
+        || _screen.Environment("CMESH_SOCKET") is { Length: > 0 };
+
+    /// <summary>Where a node has its socket unless it was told otherwise.</summary>
+    /// <param name="node">east-east-worker.</param>
+    public string SocketOf(string node) => Path.Combine(RunDirectory, node, "control.sock");
+
     /// <summary>Where the chosen node's agent listens, whether or not there is one.</summary>
     public string AgentSocket(ParseResult parsed) => SocketBeside(parsed, AgentChoice.SocketName);
 

@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Forwarder.Capturing;
 using ClusterMesh.Datapath.Forwarder.Listing;
 using ClusterMesh.Datapath.State.Desired;
 
@@ -21,6 +22,9 @@ internal static class ControlMethods
         var services = new ServiceAnswers(node);
         server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
         server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
+        server.Map("trace", ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (r, _) => new(TraceAnswers.Trace(node, r)));
+        var captures = new CaptureSessions(node, Path.GetDirectoryName(Path.GetFullPath(server.SocketPath))!);
+        server.Map("capture", ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (r, _) => new(captures.Begin(r)));
         server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
         server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
         server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));

@@ -34,6 +34,7 @@ public sealed class Worker : IDisposable
     private readonly Action<Exception> _onFault;
     private FlowTap? _tap; // null while nobody listens
     private Snapshot _snapshot;
+    private CaptureTap[]? _taps; // Changed by the worker's own thread; null while nobody captures.
     private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
@@ -134,6 +135,13 @@ public sealed class Worker : IDisposable
             }
         });
         return detached;
+    }
+
+    /// <summary>From now on these captures see what passes; none when there are none.</summary>
+    public void SetCaptures(IReadOnlyList<CaptureTap> taps)
+    {
+        CaptureTap[]? next = taps.Count == 0 ? null : [.. taps];
+        Invoke(() => _taps = next);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -246,10 +254,21 @@ public sealed class Worker : IDisposable
             _coalescer.Run(burst);
         }
 
+        CaptureTap[]? taps = _taps;
+        if (taps is not null)
+        {
+            Note(taps, burst);
+        }
+
         int completed = 0;
         while (completed < burst.Count)
         {
             int end = _pipeline.ProcessBurst(burst, completed, snapshot, now);
+            if (taps is not null)
+            {
+                Capture(taps, burst, completed, end, now);
+            }
+
             while (completed < end)
             {
                 _engine.Complete(burst.Frames[completed++]);
@@ -275,10 +294,40 @@ public sealed class Worker : IDisposable
         }
     }
 
+    private static void Note(CaptureTap[] taps, Burst burst)
+    {
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Note(burst);
+        }
+    }
+
+    private static void Capture(CaptureTap[] taps, Burst burst, int from, int end, MonoTime now)
+    {
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Take(burst, from, end, now);
+        }
+    }
+
+    private static void Capture(CaptureTap[] taps, int port, Span<byte> frame)
+    {
+        MonoTime now = Now();
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Sent(port, frame, now);
+        }
+    }
+
     private void FlushOutbox()
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
+            if (_taps is not null)
+            {
+                Capture(_taps, port, frame);
+            }
+
             _engine.Transmit(port, frame);
         }
     }

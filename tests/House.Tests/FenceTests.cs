@@ -30,7 +30,8 @@ public sealed class FenceTests
     /// <summary>Methods of the worker and its engines that run for each frame or burst.</summary>
     private static readonly Dictionary<string, string[]> s_hotIo = new()
     {
-        ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox", "ExchangeNews"],
+        ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox", "ExchangeNews", "Note", "Capture"],
+        ["src/Io/CaptureRing.cs"] = ["TryReserve", "Commit"],
         ["src/Io/WorkerLinks.cs"] = ["HandOver", "Tell", "TryTakeNews", "Exchange", "GiveBack", "FallAsleep", "Notify", "CopyOf", "CountDrop"],
         ["src/Io/HandoverQueue.cs"] = ["TryAdd", "TryTake"],
         ["src/Io/MemoryPaths.cs"] = ["Exchange", "WakeUp", "Release"],

@@ -14,7 +14,8 @@ public sealed class GraphTests
         ["State"] = (["Pipeline"], []),
         ["Control"] = ([], []),
         ["Configuration"] = (["Control", "State"], ["YamlDotNet"]),
-        ["Forwarder"] = (["Configuration", "Control", "Io", "State"], []),
+        ["Trace"] = (["Control", "State"], []),
+        ["Forwarder"] = (["Configuration", "Control", "Io", "State", "Trace"], []),
         ["Mesh"] = (["Wire"], ["YamlDotNet", "dotnet-etcd"]), // etcd client files, etcd
         ["Agent"] = (["Configuration", "Control", "Io", "Mesh", "Observe"], []),
         ["Replay"] = (["Configuration", "State"], ["SharpPcap"]), // capture files

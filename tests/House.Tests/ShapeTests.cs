@@ -12,6 +12,7 @@ public sealed class ShapeTests
     private static readonly Dictionary<string, string> s_interfaces = new()
     {
         ["IClusterStore"] = "the agent's own file store for one node, etcd for a cluster",
+        ["IStageWitness"] = "nobody where packets are forwarded, one who writes down where they are traced",
     };
 
     /// <summary>Waits by the clock in tests. A wait hides a race; each of these polls what gives no event.</summary>

@@ -70,6 +70,11 @@ public sealed class TestNode
     /// <summary>The tables of all workers.</summary>
     public IReadOnlyList<LiveTables> AllLive => _workers.Live;
 
+    /// <summary>Null where there is one worker.</summary>
+    public FlowHomes? Homes => _workers.Homes;
+
+    public KnownBackends Backends => _workers.Backends;
+
     /// <summary>Entries of all workers' tables.</summary>
     public int ConntrackCount => AllLive.Sum(live => live.Conntrack.Count);
 

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace ClusterMesh.Datapath.Control.Server;
 
 /// <summary>Puts a listening socket at a path, or says why not.</summary>
-internal static class SocketFile
+public static class SocketFile
 {
     private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 

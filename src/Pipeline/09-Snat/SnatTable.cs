@@ -51,6 +51,18 @@ public sealed class SnatTable
         }
     }
 
+    /// <summary>A table with some of another's mappings, for one who wants to see what would become of them. Gives away the same ports.</summary>
+    /// <param name="freeCount">Mappings that fit beside them.</param>
+    public SnatTable(SnatTable original, IReadOnlyCollection<SnatEntry> entries, int freeCount)
+        : this(entries.Count + freeCount, original._seed, original._homes, original._worker)
+    {
+        original._exhaustedUntil.CopyTo(_exhaustedUntil, 0);
+        foreach (SnatEntry entry in entries)
+        {
+            Insert(entry);
+        }
+    }
+
     public int Count { get; private set; }
 
     /// <summary>Ports ran short since this was last asked: mappings of flows that are over should be swept.</summary>
