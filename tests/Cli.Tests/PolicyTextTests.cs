@@ -10,9 +10,9 @@ public sealed class PolicyTextTests
     [Fact]
     public void Policies_in_a_table() => Assert.Equal(
     [
-        "NAME                 KIND                  SELECTOR       DEFAULT DENY     RULES   ENDPOINTS",
-        "cnp/default/web      CiliumNetworkPolicy   any:app=web    ingress,egress   2       default/webpod-1",
-        "netpol/default/all   -                     (all)          -                0       -",
+        "NAME                 KIND                  SELECTOR      DEFAULT DENY     RULES   ENDPOINTS",
+        "cnp/default/web      CiliumNetworkPolicy   any:app=web   ingress,egress   2       default/webpod-1",
+        "netpol/default/all   -                     (all)         -                0       -",
     ],
     RowTexts.Policy.Format([new PolicyRow("netpol/default/all", "", "", [], 0, []), new PolicyRow("cnp/default/web", "CiliumNetworkPolicy", "any:app=web", ["ingress", "egress"], 2, ["default/webpod-1"])]));
 
