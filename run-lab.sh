@@ -51,6 +51,8 @@ source "$ROOT/lab/offloads.sh"
 source "$ROOT/lab/paths.sh"
 # shellcheck source=lab/overload.sh
 source "$ROOT/lab/overload.sh"
+# shellcheck source=lab/cases.sh
+source "$ROOT/lab/cases.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

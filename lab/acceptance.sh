@@ -203,7 +203,7 @@ kill_and_restart() {
 lose_a_pod() {
     heading "Acceptance: a pod's namespace is deleted"
     local rest
-    rest=$(words "$LAB_ID-west-worker $LAB_ID-net $LAB_ID-west-curl-pod $LAB_ID-west-webpod-1")
+    rest=$(words "$LAB_ID-west-worker $LAB_ID-net $LAB_ID-west-curl-pod $LAB_ID-west-webpod-1 $LAB_ID-west-clustermesh-apiserver")
     stop west-webpod-2-nginx
     show_command machine ip netns del "$LAB_ID-west-webpod-2"
     ip netns del "$LAB_ID-west-webpod-2"

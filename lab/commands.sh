@@ -5,7 +5,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -23,6 +23,7 @@ command_help() {
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh faults [--short] [--only NAME,...]
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
+./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
@@ -81,6 +82,14 @@ command_acceptance() {
     own_world
     connect
     acceptance "$size"
+    conclude
+}
+
+command_cases() {
+    (( $# == 0 )) || die 2 "'cases' takes no arguments"
+    own_world
+    connect
+    cases
     conclude
 }
 
@@ -193,6 +202,13 @@ command_exec() {
     is_place "$place" || die 2 "there is no '$place'; there are: ${PLACES[*]}"
     shift || true
     (( $# )) || die 2 "what is to be run in $place? ./run-lab.sh exec $place -- COMMAND"
+    export PATH=$ROOT/bin:$PATH CMESH_RUN_DIR
+    if [[ -d $(socket_directory "$place") ]]; then
+        # On a node: what asks its agent finds it, ours and Cilium's own.
+        CILIUM_SOCK=$(socket_directory "$place")/api.sock
+        HUBBLE_SERVER=unix://$(socket_directory "$place")/hubble.sock
+        export CILIUM_SOCK HUBBLE_SERVER
+    fi
     exec ip netns exec "$LAB_ID-$place" "$@"
 }
 

@@ -38,10 +38,13 @@ forwarder_is_ready_or_dead() {
 
 last_words() { printf '\n'; tail -n 15 "$STATE/log/$1-forwarder.log" 2>/dev/null | sed 's/^/        | /'; }
 
-# A forwarder that was stopped on purpose has no record any more.
+# One that was stopped on purpose has no record any more.
 show_dead_forwarders() {
     local node
     for node in "${NODES[@]}"; do
+        if [[ -e $STATE/pid/$node-agent ]] && is_gone "$node-agent"; then
+            printf '        the agent of %s is dead; its last lines: %s\n' "$node" "$(log_tail "$node-agent")"
+        fi
         if [[ -e $STATE/pid/$node-forwarder ]] && is_gone "$node-forwarder"; then
             printf '        the forwarder of %s is dead; its last lines: %s\n' "$node" "$(last_words "$node")"
         fi

@@ -19,7 +19,7 @@ propagation() {
     wait_for 5 test -s "$log" || fail "the service answers" "answers" "$(cat "$log")"
     at=$(milliseconds)
     for (( number = 1; number <= $1; number++ )); do
-        progress "change $number of $1"
+        if [[ -t 1 ]] || (( number % 50 == 0 )); then progress "change $number of $1"; fi
         # The odd ones add, the even ones remove.
         printf '%s %s\n' "$EPOCHREALTIME" "$(( number % 2 ? 2 : 1 ))" >>"$changes"
         change_to "$(( number % 2 ? 2 : 1 ))"

@@ -68,10 +68,9 @@ mesh_page() {
   - ${ADDRESS[$1-control-plane]}:32379
 ✅ Deployment clustermesh-apiserver is ready
 ℹ️  KVStoreMesh is disabled
-
 END
     if [[ $2 ]]; then
-        printf '%s\n' "✅ All 2 nodes are connected to all clusters [min:1 / avg:1.0 / max:1]" '' "🔌 Cluster Connections:" "  - $2: 2/2 configured, 2/2 connected"
+        printf '%s\n' '' "✅ All 2 nodes are connected to all clusters [min:1 / avg:1.0 / max:1]" '' "🔌 Cluster Connections:" "  - $2: 2/2 configured, 2/2 connected"
     else
         printf '%s\n' '' "🔌 No cluster connected"
     fi
@@ -325,7 +324,7 @@ expect_refusal() {
 
 step_27() {
     heading "Step 27: 255 clusters of 65,536 identities, or 511 of 32,768; fixed at install"
-    sed 's|maxConnectedClusters: 255|maxConnectedClusters: 511|; s|agent\.sock|changed.sock|' "$STATE/agents/west-worker.yaml" >"$STATE/agents/changed.yaml"
+    sed 's|maxConnectedClusters: 255|maxConnectedClusters: 511|; s|^socket: .*/|socket: "'"$STATE/changed/|" "$STATE/agents/west-worker.yaml" >"$STATE/agents/changed.yaml"
     see west-worker timeout 10 "$AGENT" --config "$STATE/agents/changed.yaml"
     expect_that "an agent that says 511 is refused" "exit code 1 to 123" test "$RC" -gt 0 -a "$RC" -lt 124
     expect_line "with the reason" "the store belongs to the cluster .* 'west 1 255', .* 'west 1 511'; they are fixed at install" "a sentence"

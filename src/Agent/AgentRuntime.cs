@@ -30,6 +30,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly IdentityAllocator _identities;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
+    private readonly TaskCompletionSource _entered = NewSignal();
     private TaskCompletionSource _change = NewSignal();
     private TaskCompletionSource _identityChange = NewSignal();
     private Dictionary<string, uint> _ownIdentities = [];
@@ -69,6 +70,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
     public Task Ended => _running[0];
+
+    /// <summary>Completes when the store has shown that it is the cluster's.</summary>
+    public Task Entered => _entered.Task;
 
     public bool IsLeader => _election.IsLeader;
 
@@ -140,6 +144,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
             try
             {
                 await EnterClusterAsync(cancellation);
+                _entered.TrySetResult();
                 break;
             }
             catch (StoreException fault) when (fault.Fault != StoreFault.Refused)

@@ -71,6 +71,9 @@ internal sealed class NodeChoice
     /// <summary>Where the chosen node's agent listens, whether or not there is one.</summary>
     public string AgentSocket(ParseResult parsed) => SocketBeside(parsed, AgentChoice.SocketName);
 
+    /// <summary>Whether the command line says which node is meant.</summary>
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(_socket) is not null || parsed.GetValue(_node) is not null || parsed.GetValue(_context) is not null;
+
     /// <summary>Another socket of the chosen node, whether or not it is there.</summary>
     public string SocketBeside(ParseResult parsed, string name) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, name);
 

@@ -27,13 +27,13 @@ public sealed class CaptureRing
     }
 
     /// <summary>The worker's: room for a record, to be written and then handed in by <see cref="Commit"/>. False when there is none.</summary>
-    public bool TryReserve(int length, out Span<byte> record)
+    public bool TryReserve(int length, out Span<byte> room)
     {
         int whole = (PrefixLength + length + Alignment - 1) & -Alignment;
         long at = _written;
         int offset = (int)(at & (_bytes.Length - 1));
         int skipped = offset + whole > _bytes.Length ? _bytes.Length - offset : 0;
-        record = default;
+        room = default;
         if (at + skipped + whole - Volatile.Read(ref _read) > _bytes.Length)
         {
             return false;
@@ -47,7 +47,7 @@ public sealed class CaptureRing
 
         BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(offset), length);
         _reserved = at + skipped + whole;
-        record = _bytes.AsSpan(offset + PrefixLength, length);
+        room = _bytes.AsSpan(offset + PrefixLength, length);
         return true;
     }
 

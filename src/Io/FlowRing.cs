@@ -63,8 +63,8 @@ internal sealed unsafe class FlowRing : IDisposable
         Volatile.WriteBarrier();
         int place = (int)(_written & (Capacity - 1));
         int first = Math.Min(records.Length, Capacity - place);
-        records[..first].CopyTo(new Span<FlowRecord>(_places + place, first));
-        records[first..].CopyTo(new Span<FlowRecord>(_places, Capacity));
+        records[..first].CopyTo(Places(place));
+        records[first..].CopyTo(Places(0));
         _written += (ulong)records.Length;
         Volatile.Write(ref Word(WrittenOffset), _written);
         Volatile.Write(ref Word(LostOffset), lostCount);
@@ -76,6 +76,9 @@ internal sealed unsafe class FlowRing : IDisposable
         _memory.Dispose();
         File.Dispose();
     }
+
+    /// <summary>From one place to the end.</summary>
+    private Span<FlowRecord> Places(int first) => new(_places + first, Capacity - first);
 
     private ref ulong Word(int offset) => ref *(ulong*)(_memory.Start + offset);
 }

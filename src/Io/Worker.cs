@@ -34,7 +34,7 @@ public sealed class Worker : IDisposable
     private readonly Action<Exception> _onFault;
     private FlowTap? _tap; // null while nobody listens
     private Snapshot _snapshot;
-    private CaptureTap[]? _taps; // Changed by the worker's own thread; null while nobody captures.
+    private CaptureTap[]? _captures; // Changed by the worker's own thread; null while nobody captures.
     private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
@@ -141,7 +141,7 @@ public sealed class Worker : IDisposable
     public void SetCaptures(IReadOnlyList<CaptureTap> taps)
     {
         CaptureTap[]? next = taps.Count == 0 ? null : [.. taps];
-        Invoke(() => _taps = next);
+        Invoke(() => _captures = next);
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
@@ -254,19 +254,19 @@ public sealed class Worker : IDisposable
             _coalescer.Run(burst);
         }
 
-        CaptureTap[]? taps = _taps;
-        if (taps is not null)
+        CaptureTap[]? captures = _captures;
+        if (captures is not null)
         {
-            Note(taps, burst);
+            Note(captures, burst);
         }
 
         int completed = 0;
         while (completed < burst.Count)
         {
             int end = _pipeline.ProcessBurst(burst, completed, snapshot, now);
-            if (taps is not null)
+            if (captures is not null)
             {
-                Capture(taps, burst, completed, end, now);
+                Capture(captures, burst, completed, end, now);
             }
 
             while (completed < end)
@@ -323,9 +323,9 @@ public sealed class Worker : IDisposable
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
-            if (_taps is not null)
+            if (_captures is not null)
             {
-                Capture(_taps, port, frame);
+                Capture(_captures, port, frame);
             }
 
             _engine.Transmit(port, frame);

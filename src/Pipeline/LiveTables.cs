@@ -11,6 +11,9 @@ public sealed class LiveTables
     /// <summary>What one packet and its answer can need, and more.</summary>
     private const int CopyCapacity = 16;
 
+    /// <summary>A packet that waits, a question for its neighbour, an ICMP answer; each slot takes the longest frame.</summary>
+    private const int CopyOutboxSlots = 4;
+
     /// <summary>Cilium's default (bpf-lb-affinity-map-max).</summary>
     public const int DefaultAffinityCapacity = 65_536;
 
@@ -44,7 +47,7 @@ public sealed class LiveTables
         Snat = snat;
         Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode);
         Garbage = new GarbageCollection(conntrack, snat);
-        Outbox = new Outbox(original.Outbox, held, CopyCapacity);
+        Outbox = new Outbox(original.Outbox, held, CopyOutboxSlots);
         Neighbors = new NeighborTable(CopyCapacity, Outbox, seed: 0);
         Shortcuts = new ShortcutTable(0, seed: 0);
         Affinities = new AffinityTable(CopyCapacity, seed: 0);

@@ -51,6 +51,11 @@ internal sealed class MeshNames(StateWriter writer, LocalNodeSpec local)
     /// <summary>The address, and in brackets what it is called.</summary>
     public string With(IpAddress address) => Of(address) is { Length: > 0 } name ? $"{address} ({name})" : address.ToString();
 
+    /// <summary>reserved:host, or the number and the labels that are known of it.</summary>
+    public string IdentityOf(uint identity) => NumericIdentity.NameOf(identity) is { } name ? $"reserved:{name}"
+        : writer.Desired.Identities.TryGetValue(identity, out IdentitySpec? known) ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{identity} ({string.Join(", ", known.Labels)})")
+        : identity.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
     public static string KeyOf(NodeSpec node) => DesiredState.NodeKey(node.Cluster, node.Name);
 
     /// <summary>10.1.1.2:80/TCP, cluster east.</summary>

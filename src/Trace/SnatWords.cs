@@ -15,6 +15,17 @@ internal sealed class SnatWords(MeshNames names, Snapshot s)
     public (string Lookup, string Result) Of(StageFacts facts, in PacketContext p, Verdict v)
     {
         const string Lookup = "masquerade rules";
+        if (p.ServicePort != 0 && !p.IsReply && s.Ports[p.EgressPort].Kind != PortKind.Uplink)
+        {
+            return ("option of direct server return", v == Verdict.Drop ? StageWords.Dropped(p)
+                : $"the client asked for {FlowKey.Endpoint(p.ServiceAddress, p.ServicePort)}: its answers go out under that name, past the node that balanced");
+        }
+
+        if (p.DirectReturn == DirectReturnRole.Balancer)
+        {
+            return (Lookup, "direct server return: keeps the client's address, and takes along in an option what the client asked for; the answer does not come back here");
+        }
+
         if (s.Ports[p.EgressPort].Kind != PortKind.Uplink)
         {
             return (Lookup, "skipped: it stays on this node");

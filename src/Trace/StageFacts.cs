@@ -41,6 +41,7 @@ internal sealed record StageFacts(PipelineStage Stage, FlowKey Key)
             PipelineStage.RevSnat => BeforeRevSnat(facts, p, live, wants, now),
             PipelineStage.Service => BeforeService(facts, p, s, live, wants, now),
             PipelineStage.Conntrack => BeforeConntrack(facts, p, live, wants, now),
+            PipelineStage.RevDnat => BeforeRevDnat(facts, p, live, wants),
             PipelineStage.Snat => BeforeSnat(facts, p, s, live, wants),
             PipelineStage.Transmit => BeforeTransmit(facts, p, s, live, wants),
             _ => facts,
@@ -90,8 +91,26 @@ internal sealed record StageFacts(PipelineStage Stage, FlowKey Key)
         return index < 0 ? facts : facts with { Flow = live.Conntrack[index] };
     }
 
+    /// <summary>In direct server return a backend's node keeps under whose name it answers among the mappings.</summary>
+    private static StageFacts BeforeRevDnat(StageFacts facts, in PacketContext p, LiveTables live, StateWants wants)
+    {
+        if (!p.IsReply || p.DirectReturn != DirectReturnRole.Backend)
+        {
+            return facts;
+        }
+
+        wants.Forward.Add(p.Key);
+        int index = live.Snat.FindForward(p.Key);
+        return index < 0 ? facts : facts with { Mapping = live.Snat[index] };
+    }
+
     private static StageFacts BeforeSnat(StageFacts facts, in PacketContext p, Snapshot s, LiveTables live, StateWants wants)
     {
+        if (p.ServicePort != 0 && !p.IsReply)
+        {
+            wants.Forward.Add(p.Key.Reversed);
+        }
+
         if (s.Ports[p.EgressPort].Kind != PortKind.Uplink)
         {
             return facts;

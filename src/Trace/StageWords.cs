@@ -22,7 +22,7 @@ internal sealed class StageWords(MeshNames names, Snapshot s, MonoTime now)
         PipelineStage.Service => _services.Of(facts, p, v),
         PipelineStage.Conntrack => Conntrack(facts, p, v),
         PipelineStage.RevDnat => RevDnat(facts, p),
-        PipelineStage.Policy => PolicyWords.Of(p),
+        PipelineStage.Policy => Policy(p),
         PipelineStage.Route => _routes.Of(facts, p, v),
         PipelineStage.Snat => _snat.Of(facts, p, v),
         PipelineStage.Confirm => Confirm(p, v),
@@ -88,8 +88,17 @@ internal sealed class StageWords(MeshNames names, Snapshot s, MonoTime now)
         });
     }
 
+    private (string Lookup, string Result) Policy(in PacketContext p) => (
+        $"identities of {p.FlowKey.Source} and {p.FlowKey.Destination}", $"{names.IdentityOf(p.SourceIdentity)} to {names.IdentityOf(p.DestinationIdentity)}");
+
     private static (string Lookup, string Result) RevDnat(StageFacts facts, in PacketContext p)
     {
+        if (p.IsReply && p.DirectReturn == DirectReturnRole.Backend)
+        {
+            return ("under whose name the backend answers (direct server return)", facts.Mapping is null ? "the record is lost: the answer goes out as it is"
+                : $"the client sees the service {FlowKey.Endpoint(p.Key.Source, p.Key.SourcePort)}");
+        }
+
         if (!p.IsReply || p.RevNat == 0)
         {
             return ("frontend of the flow", "skipped: not the answer of a backend");

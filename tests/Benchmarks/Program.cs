@@ -18,9 +18,9 @@ internal static class Program
         }
 
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "policy" or "micro"))
+        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "events" or "policy" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|policy|micro [part of a name]] | benchmarks report PLAN DIRECTORY");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|policy|micro [part of a name]] | benchmarks report PLAN DIRECTORY");
             return 2;
         }
 
@@ -57,6 +57,11 @@ internal static class Program
         if (what is "all" or "policy")
         {
             PolicyBenchmark.Run();
+        }
+
+        if (what is "all" or "events")
+        {
+            EventBenchmark.Run();
         }
 
         if (what is "all" or "offloads")

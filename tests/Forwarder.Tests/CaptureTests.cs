@@ -67,6 +67,52 @@ public sealed class CaptureTests
     }
 
     [Fact]
+    public async Task Tshark_reads_names_directions_ids_and_comments()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/tshark"), "needs tshark");
+        using World world = new();
+        using ForwarderProcess forwarder = await ForwarderProcess.StartAsync(world);
+        await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
+        using Reader reader = await Reader.StartAsync(client, new CaptureRequest { Protocol = "icmp", Hosts = ["10.0.1.11", "10.0.1.12"] });
+        Assert.True(world.Ping("a", "10.0.1.12"));
+        PcapngFile file = await reader.EndAsync();
+        string path = Path.Combine(world.RunDirectory, "ping.pcapng");
+        await File.WriteAllBytesAsync(path, reader.Bytes);
+        string[] lines = Command.Run("tshark", $"-r {path} -T fields -e frame.interface_name -e frame.packet_flags_direction -e frame.packet_id -e frame.comment -e icmp.type").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        lines = [.. lines.Where(l => l.StartsWith("default/", StringComparison.Ordinal))]; // It warns of being root, too.
+        Assert.Equal(file.Packets.Count, lines.Length);
+        Assert.Matches(@"^default/a\t(0x0*1|1|Inbound)\t1\tforwarded from default/a to default/b; as received; pod west/default/a -> pod west/default/b\t8$", lines[0]);
+        Assert.Matches(@"^default/b\t(0x0*2|2|Outbound)\t1\tforwarded from default/a to default/b; as it leaves; pod west/default/a -> pod west/default/b\t8$", lines[1]);
+    }
+
+    [Fact]
+    public async Task What_goes_by_shared_memory_is_captured_at_both_nodes()
+    {
+        using World world = new();
+        string directory = Path.Combine(world.RunDirectory, "links");
+        using ForwarderProcess west = await SharedMemoryUplinkTests.StartAsync(world, "west", 1, "a", "east", 2, directory, "auto");
+        using ForwarderProcess east = await SharedMemoryUplinkTests.StartAsync(world, "east", 2, "b", "west", 1, directory, "auto");
+        await SharedMemoryUplinkTests.LinkedAsync(world, "west", "east/worker");
+        await SharedMemoryUplinkTests.LinkedAsync(world, "east", "west/worker");
+        await using ControlClient atWest = await ControlClient.ConnectAsync(SharedMemoryUplinkTests.SocketOf(world, "west"));
+        await using ControlClient atEast = await ControlClient.ConnectAsync(SharedMemoryUplinkTests.SocketOf(world, "east"));
+        using Reader left = await Reader.StartAsync(atWest, new CaptureRequest { Protocol = "icmp", Point = "left" });
+        using Reader came = await Reader.StartAsync(atEast, new CaptureRequest { Protocol = "icmp", Point = "received" });
+        Assert.True(world.Ping("a", "10.2.0.11"));
+        PcapngFile.Packet[] sent = [.. (await left.EndAsync()).Packets.Where(p => p.Interface == "uplink")];
+        PcapngFile.Packet[] received = [.. (await came.EndAsync()).Packets.Where(p => p.Interface == "uplink")];
+        Assert.NotEmpty(sent);
+        Assert.Equal(sent.Select(p => Convert.ToHexString(p.Bytes)), received.Select(p => Convert.ToHexString(p.Bytes)));
+        Assert.All(received, p => Assert.Equal("forwarded from uplink to default/b; as received; pod of west/worker -> pod east/default/b", p.Comment));
+
+        // The same two nodes: a trace follows the packet from one to the other, as the packets went.
+        PacketTrace first = (await atWest.TraceAsync(new TraceRequest([new TracePacket { From = "default/a", To = "10.2.0.11", Protocol = "icmp" }]))).Packets[0];
+        Assert.Equal(("uplink", "east/worker"), (first.Out, first.NextNode));
+        PacketTrace second = (await atEast.TraceAsync(new TraceRequest([new TracePacket { In = "uplink", Frame = first.LeavingFrame, Readdress = true }]))).Packets[0];
+        Assert.Equal("Delivered to pod default/b.", second.Summary);
+    }
+
+    [Fact]
     public async Task A_reader_that_does_not_read_loses_frames_and_stops_nobody()
     {
         using World world = new();

@@ -44,7 +44,7 @@ public sealed class MisconfigurationTests
 
     [Theory]
     [InlineData("default/curl-pod", "default/webpodd", "to: there is no service or pod 'default/webpodd' on west-worker, but default/webpod; cmesh service list shows its services: name and namespace must be the same in every cluster")]
-    [InlineData("default/curl-pod", "production/webpod", "to: there is no service or pod 'production/webpod' on west-worker, but default/webpod; cmesh service list shows its services: name and namespace must be the same in every cluster")]
+    [InlineData("default/curl-pod", "production/webpod", "to: there is no service or pod 'production/webpod' on west-worker, but default/webpod, default/webpod-1, default/webpod-2; cmesh service list shows its services: name and namespace must be the same in every cluster")]
     [InlineData("default/nobody", "10.1.1.2:80", "from: there is no pod 'default/nobody' on west-worker; cmesh endpoint list shows its pods; a pod of another node is traced there (--node)")]
     [InlineData("default/curl-pod", "10.1.1.2", "to: '10.1.1.2' has no port; write one behind it, such as 10.1.1.2:80, or --protocol icmp")]
     [InlineData("10.0.1.105", "[fd00::1]:80", "from '10.0.1.105' and to '[fd00::1]:80' have no address family in common: 10.0.1.105 and fd00::1")]

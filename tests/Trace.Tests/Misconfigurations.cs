@@ -26,13 +26,10 @@ internal static class Misconfigurations
 
     private static IEnumerable<Misconfiguration> Policies() =>
     [
-        new("policy: the receiver is closed", node => node.Apply(new DesiredChange { Policies = [Closed(isIngress: true)] }), From(TestNode.Curl, "10.0.1.14:80"), "drop",
-            "Dropped (Policy denied): the receiver's policies close its ingress, and no rule allows identity 5 to speak to identity 5 at 80/TCP.",
-            "Ask why: cmesh policy explain --from 10.0.1.105 --to 10.0.1.14 --port 80/TCP."),
         new("policy: a rule denies what the sender says", node => node.Apply(new DesiredChange { Policies = [Closed(isIngress: false, new PolicyRuleSpec(false, true, null, null, "test"))] }),
             From(TestNode.Curl, "10.0.1.14:80"), "drop",
             "Dropped (Policy denied by denylist): a deny rule of the sender's policies forbids identity 5 to speak to identity 5 at 80/TCP.",
-            "Ask why: cmesh policy explain --from 10.0.1.105 --to 10.0.1.14 --port 80/TCP."),
+            "Ask which: cmesh policy explain --from 10.0.1.105 --to 10.0.1.14 --port 80/TCP."),
     ];
 
     private static PolicySpec Closed(bool isIngress, params PolicyRuleSpec[] rules) =>

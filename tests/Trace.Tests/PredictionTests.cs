@@ -57,6 +57,7 @@ public sealed class PredictionTests
             [
                 webpod,
                 TestNode.Service("default/sticky", IpProtocol.Udp, 53, 30053, 5353, m => m.Webpod1, m => m.EastPod) with { AffinitySeconds = 60 },
+                TestNode.Service("default/direct", IpProtocol.Tcp, 90, 30090, 90, m => m.EastPod, m => m.Webpod1) with { Forwarding = ForwardingMode.Dsr },
                 TestNode.Service("default/none", IpProtocol.Tcp, 81, 30081, 80),
             ],
         });
@@ -79,7 +80,7 @@ public sealed class PredictionTests
             [mesh.ClusterIp, mesh.ClusterIp, mesh.ClusterIp, mesh.Node, mesh.Webpod1, mesh.EastPod, mesh.Outside, mesh.CurlPod, mesh.At("10.0.1.99"), mesh.BalancerIp, mesh.Neighbor, mesh.At("172.18.0.200")];
         IpAddress destination = destinations[dice.Below((uint)destinations.Length)];
         int sourcePort = dice.Below(3) switch { 0 => 80, 1 => 5353, _ => 40000 + (int)dice.Below(6) };
-        int[] ports = [80, 81, 53, 30080, 30053, 7, 40000 + (int)dice.Below(6), 32768 + (int)dice.Below(4)];
+        int[] ports = [80, 81, 53, 30080, 30053, 30090, 7, 40000 + (int)dice.Below(6), 32768 + (int)dice.Below(4)];
         int destinationPort = ports[dice.Below((uint)ports.Length)];
         TestPacket packet = dice.Below(6) switch
         {

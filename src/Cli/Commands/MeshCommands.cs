@@ -104,7 +104,7 @@ internal static class MeshCommands
                 EnableResult result = await EnableAsync(socket, request, cancellation);
                 first ??= result;
                 request = new EnableRequest(first.CaCertificate, first.CaKey);
-                screen.Output.WriteLine($"{ControlPaths.NodeOf(socket)}:");
+                screen.Output.WriteLine($"{NodeOf(socket, parsed.GetValue(choice.Context))}:");
                 Print(screen, result.Lines.Select(l => $"  {l}"));
             }
         });
@@ -169,7 +169,7 @@ internal static class MeshCommands
             {
                 TextResult result = await AskAsync(
                     socket, "troubleshoot", new ClusterRequest(parsed.GetValue(cluster)), AgentJson.Default.ClusterRequest, AgentJson.Tolerant.TextResult, cancellation);
-                screen.WriteHeader($"{ControlPaths.NodeOf(socket)}:");
+                screen.WriteHeader($"{NodeOf(socket, parsed.GetValue(choice.Context))}:");
                 Print(screen, result.Lines);
                 well &= !result.Lines.Any(l => l.Contains('❌', StringComparison.Ordinal));
             }
@@ -229,6 +229,9 @@ internal static class MeshCommands
     private static Option<string> Destination() => new("--destination-context") { Description = "The other cluster.", HelpName = "CLUSTER", Required = true };
 
     private static string Needed(string? context) => context ?? throw new UsageException("name the cluster with --context");
+
+    /// <summary>Without the cluster in front where that has been said.</summary>
+    private static string NodeOf(string socket, string? cluster) => ControlPaths.NodeOf(socket)[(cluster is null ? 0 : cluster.Length + 1)..];
 
     private static string InNamespace(string name) => name.Contains('/', StringComparison.Ordinal) ? name : $"default/{name}";
 

@@ -25,7 +25,7 @@ internal static class MonitorCommand
         Option<bool> packets = new("--packets") { Description = "Every packet, not only what changes something. All packets then take the stages." };
         Option<bool> verbose = new("--verbose", "-v") { Description = "Show time, worker, MAC addresses and length too." };
         Option<long?> count = new("--count", "-c") { Description = "End after so many events.", HelpName = "COUNT" };
-        Option<string> output = Options.Output("lines", "json");
+        Option<string> output = Options.Output("lines", "json", "count");
         foreach (Option option in (Option[])[type, related, packets, verbose, count, output])
         {
             command.Add(option);
@@ -40,9 +40,12 @@ internal static class MonitorCommand
             Dictionary<uint, string> ports = await PortsAsync(choice, parsed, cancellation);
             using FlowEventReader reader = Connect(socket, detail);
             await PrintAsync(
-                screen, reader, matches, parsed.GetValue(count) ?? long.MaxValue, parsed.GetValue(output) == "json"
-                    ? r => MonitorText.Json(r, NameOf)
-                    : r => MonitorText.Line(r, NameOf, parsed.GetValue(verbose)), cancellation);
+                screen, reader, matches, parsed.GetValue(count) ?? long.MaxValue, parsed.GetValue(output) switch
+                {
+                    "json" => r => MonitorText.Json(r, NameOf),
+                    "count" => null,
+                    _ => r => MonitorText.Line(r, NameOf, parsed.GetValue(verbose)),
+                }, cancellation);
             return reader.IsConnected ? CommandLine.Ok : throw new ControlConnectionException($"{socket}: the forwarder has ended");
 
             string NameOf(uint port) => port == 0 ? "-" : ports.TryGetValue(port, out string? name) ? name : string.Create(CultureInfo.InvariantCulture, $"{port - 1}");
@@ -90,8 +93,9 @@ internal static class MonitorCommand
         return names;
     }
 
+    /// <param name="text">Null to print only how many there were, at the end.</param>
     private static async Task PrintAsync(
-        Screen screen, FlowEventReader reader, Func<FlowRecord, bool> matches, long most, Func<FlowRecord, string> text, CancellationToken cancellation)
+        Screen screen, FlowEventReader reader, Func<FlowRecord, bool> matches, long most, Func<FlowRecord, string>? text, CancellationToken cancellation)
     {
         FlowRecord[] batch = new FlowRecord[BatchLength];
         ulong lost = 0;
@@ -104,8 +108,11 @@ internal static class MonitorCommand
             {
                 if (matches(batch[i]))
                 {
-                    screen.Output.WriteLine(text(batch[i]));
                     printed++;
+                    if (text is not null)
+                    {
+                        screen.Output.WriteLine(text(batch[i]));
+                    }
                 }
             }
 
@@ -124,10 +131,15 @@ internal static class MonitorCommand
             rest = count > 0 ? 1 : Math.Min(rest * 2, LongestRest);
             if (rest == LongestRest && !reader.IsConnected)
             {
-                return;
+                break;
             }
 
             await Task.Delay(rest, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        if (text is null)
+        {
+            screen.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{printed} events, {reader.LostCount} lost"));
         }
     }
 }

@@ -10,7 +10,7 @@ using Grpc.Core;
 
 namespace ClusterMesh.Datapath.Cli.Observing;
 
-/// <summary>Which observer a command asks: --server, else HUBBLE_SERVER, else that of the chosen node.</summary>
+/// <summary>Which observer a command asks: --server, else that of a node that is given, else HUBBLE_SERVER, else that of the only node.</summary>
 internal sealed class HubbleChoice(Screen screen, NodeChoice nodes)
 {
     private const string SocketName = "hubble.sock";
@@ -58,7 +58,7 @@ internal sealed class HubbleChoice(Screen screen, NodeChoice nodes)
 
     private string AddressOf(ParseResult parsed)
     {
-        string? server = parsed.GetValue(_server) ?? (screen.Environment("HUBBLE_SERVER") is { Length: > 0 } named ? named : null);
+        string? server = parsed.GetValue(_server) ?? (!nodes.IsGiven(parsed) && screen.Environment("HUBBLE_SERVER") is { Length: > 0 } named ? named : null);
         string? mistake = server is null || server.StartsWith("unix:///", StringComparison.Ordinal) || server.LastIndexOf(':') is > 0 and int colon && ushort.TryParse(server[(colon + 1)..], out _)
             ? null
             : $"--server: '{server}' is no address; give unix:///path, host:port or tls://host:port";

@@ -60,11 +60,15 @@ internal static class MeshText
             ? $"❌ Deployment clustermesh-apiserver is not ready: {down}"
             : "✅ Deployment clustermesh-apiserver is ready";
         yield return $"ℹ️  KVStoreMesh is {(agents.Any(a => a.Kvstoremesh) ? "enabled" : "disabled")}";
-        yield return "";
         int[] ready = [.. agents.Select(a => a.Clusters.Count(c => c.Ready))];
         string spread = Spread(ready);
         int behind = agents.Count(a => a.Clusters.Any(c => !c.Ready));
         string[] names = [.. agents.SelectMany(a => a.Clusters).Select(c => c.Name).Distinct().Order(StringComparer.Ordinal)];
+        if (names.Length > 0)
+        {
+            yield return "";
+        }
+
         if (behind > 0)
         {
             yield return $"⚠️  {behind}/{agents.Count} nodes are not connected to all clusters [{spread}]";

@@ -76,7 +76,11 @@ internal sealed class CaptureComments(NodeRuntime node)
     {
         if (!_names.TryGetValue(address, out string? name))
         {
-            _names[address] = name = node.Read(writer => NameOf(writer.Desired, address));
+            _names[address] = name = node.Read(writer =>
+            {
+                uint identity = writer.Current.Ipcache.Lookup(address).Identity;
+                return NameOf(writer.Desired, address) + (identity < NumericIdentity.FirstAllocated ? "" : string.Create(CultureInfo.InvariantCulture, $" (identity {identity})"));
+            });
         }
 
         return name;
