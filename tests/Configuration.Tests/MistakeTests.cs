@@ -182,6 +182,7 @@ public sealed class MistakeTests
         { "annotations: {a: b, a: c}", "annotations.a: the name is given twice; keep one" },
         { "annotations: {a: [b]}", "annotations.a: expected text, found a list" },
         { "annotations: {service.cilium.io/glabal: 'true'}", "annotations: unknown annotation 'service.cilium.io/glabal'; did you mean 'service.cilium.io/global'?" },
+        { "annotations: {service.cmesh.io/min-local-backends: '0'}", "annotations.service.cmesh.io/min-local-backends: '0' is no number of backends within 1 and 10000" },
         { "annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: near}", "annotations.service.cilium.io/affinity: 'near' is no affinity; use none, local or remote" },
         { "annotations: {service.cilium.io/forwarding-mode: tunnel}", "annotations.service.cilium.io/forwarding-mode: 'tunnel' is no forwarding mode; use dsr or snat" },
         { "annotations: {service.cilium.io/lb-algorithm: dice}", "annotations.service.cilium.io/lb-algorithm: 'dice' is no algorithm; use random or maglev" },

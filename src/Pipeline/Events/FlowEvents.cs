@@ -62,7 +62,7 @@ public sealed class FlowEvents(int worker)
                 DestinationEndpoint = 0,
                 DestinationIdentity = 0,
                 TranslatedSource = default,
-                ObservationPoint = PointFrom(p.IngressKind),
+                ObservationPoint = p.Tunnel.IsSet ? ObservationPoint.FromOverlay : PointFrom(p.IngressKind),
                 Interface = (uint)p.IngressPort + 1,
                 Verdict = FlowVerdict.Translated,
             });
@@ -152,7 +152,7 @@ public sealed class FlowEvents(int worker)
             SourceEndpoint = p.IngressKind == PortKind.Endpoint ? (ushort)p.IngressPort : (ushort)0,
             DestinationEndpoint = isToEndpoint ? (ushort)p.EgressPort : (ushort)0,
             TcpFlags = isRead ? p.TcpFlags : raw.TcpFlags,
-            ObservationPoint = isForwarded ? PointTo(s.Ports[p.EgressPort].Kind) : default,
+            ObservationPoint = !isForwarded ? default : p.OuterLength > 0 ? ObservationPoint.ToOverlay : PointTo(s.Ports[p.EgressPort].Kind),
             Direction = DirectionOf(p, isToEndpoint),
             Reply = !isKnown || p.IsIcmpError ? FlowReply.Unknown : p.IsReply ? FlowReply.Yes : FlowReply.No,
             TraceReason = isKnown && isForwarded ? ReasonOf(p) : FlowTraceReason.Unknown,
