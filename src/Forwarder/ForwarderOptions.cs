@@ -8,7 +8,8 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// <param name="CheckOnly">Only check the file.</param>
 /// <param name="SpinMicroseconds">Longest spinning before a worker sleeps; 0 sleeps at once.</param>
 /// <param name="WorkerCount">Threads that forward.</param>
-internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds, int WorkerCount)
+/// <param name="KeepDirectory">Where flow tables outlive the process; null for nowhere.</param>
+internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds, int WorkerCount, string? KeepDirectory)
 {
     /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
     private const int MaxSpinMicroseconds = 10_000;
@@ -26,6 +27,8 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                                              0 (the default) to 10000. Halves the latency of requests, costs processor time
           --workers COUNT                    threads that forward, 1 (the default) to 16; each wants a processor, and has its share of the
                                              flow tables and of the ports for masquerading
+          --keep DIRECTORY                   flows, TAPs and what was applied outlive a process that is killed: the next one goes on with
+                                             them. A directory on tmpfs, for example /dev/shm/cmesh; a small keeper process holds the TAPs
 
         Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
         """;
@@ -33,7 +36,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
     /// <param name="mistake">One sentence, when null is returned.</param>
     public static ForwarderOptions? Parse(ReadOnlySpan<string> arguments, out string mistake)
     {
-        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0, 1);
+        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0, 1, null);
         HashSet<string> seen = [];
         while (arguments is [string option, .. ReadOnlySpan<string> rest])
         {
@@ -65,9 +68,12 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             case ("--check", _):
                 return this with { CheckOnly = true };
-            case ("--config" or "--engine" or "--spin" or "--workers", null):
+            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep", null):
                 mistake = $"{option} wants a value";
                 return this;
+            case ("--keep", _):
+                mistake = value.Length > 0 ? "" : "--keep wants a directory";
+                return this with { KeepDirectory = value };
             case ("--config", _):
                 return this with { ConfigPath = value };
             case ("--engine", "auto"):

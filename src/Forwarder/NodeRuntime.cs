@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using System.Text.Json;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
@@ -17,6 +17,7 @@ namespace ClusterMesh.Datapath.Forwarder;
 internal sealed class NodeRuntime : IAsyncDisposable
 {
     private readonly NodeFile _file;
+    private readonly NodeKeeping _keeping;
     private readonly StateWriter _writer;
     private readonly WorkerGroup _workers;
     private readonly KnownBackends? _backends;
@@ -29,19 +30,21 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private IpMasqAgentWatch? _ipMasqAgent;
     private bool _isStopping;
 
-    private NodeRuntime(NodeFile file, ForwarderOptions options)
+    private NodeRuntime(NodeFile file, ForwarderOptions options, NodeKeeping keeping)
     {
         _file = file;
-        ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
-        _writer = new StateWriter(file.Local, seed);
+        _keeping = keeping;
+        ulong seed = keeping.Seed;
+        _writer = new StateWriter(file.Local, seed, keeping.Numbers);
         int count = options.WorkerCount;
         FlowHomes? homes = count > 1 ? new FlowHomes(count, file.Local.PodCidrs, _writer.Current.Masquerade.FirstPort, ~seed) : null;
         _backends = count > 1 ? new KnownBackends(seed) : null;
         LiveTables[] live =
         [
             .. Enumerable.Range(0, count).Select(i => new LiveTables(
-                Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, fragments: file.Local.Flows.Fragments,
-                affinityCapacity: Share(file.Local.AffinityEntries, count), homes: homes, worker: i)),
+                NodeKeeping.Share(file.Local.ConntrackEntries, count), NodeKeeping.Share(file.Local.SnatEntries, count), seed + (ulong)i,
+                fragments: file.Local.Flows.Fragments, affinityCapacity: NodeKeeping.Share(file.Local.AffinityEntries, count), homes: homes, worker: i,
+                memory: keeping.MemoryOf(i))),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
@@ -75,7 +78,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         // A mistake in the file is reported before anything is touched.
         Check(file);
-        var runtime = new NodeRuntime(file, options);
+        NodeKeeping keeping = NodeKeeping.Open(file, options);
+        var runtime = new NodeRuntime(file, options, keeping);
         try
         {
             lock (runtime._gate)
@@ -88,7 +92,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
 
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
-
+            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(runtime.Describe(writer), ControlJson.Default.NodeDocument))));
             return runtime;
         }
         catch
@@ -123,14 +127,16 @@ internal sealed class NodeRuntime : IAsyncDisposable
     public ChangeResult Delete(ObjectKind kind, IReadOnlyList<string> names) => Change(writer => (writer.PlanDelete(kind, names), []));
 
     /// <summary>The effective configuration, with every default filled in.</summary>
-    public NodeDocument DescribeConfiguration() => Read(writer => DocumentWriter.Write(Local, _file.SocketPath, new DesiredChange
+    public NodeDocument DescribeConfiguration() => Read(Describe);
+
+    private NodeDocument Describe(StateWriter writer) => DocumentWriter.Write(Local, _file.SocketPath, new DesiredChange
     {
         Masquerade = writer.Desired.Masquerade,
         Endpoints = [.. writer.Desired.Endpoints.Values.OrderBy(e => e.Name, StringComparer.Ordinal)],
         Nodes = [.. writer.Desired.Nodes.Values.OrderBy(n => DesiredState.NodeKey(n.Cluster, n.Name), StringComparer.Ordinal)],
         Routes = [.. writer.Desired.Routes.Values.OrderBy(r => r.Prefix)],
         Services = [.. writer.Desired.Services.Values.OrderBy(s => s.Name, StringComparer.Ordinal)],
-    }));
+    });
 
     public async ValueTask DisposeAsync()
     {
@@ -140,6 +146,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _keeping.End();
+        _keeping.Dispose();
         _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
         _namespaces.Dispose();
@@ -147,9 +155,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _workers.Dispose();
         _hostRoutes?.Dispose();
     }
-
-    /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
-    private static int Share(int entryCount, int workerCount) => (entryCount + workerCount - 1) / workerCount;
 
     private static void WorkerDied(string worker, Exception e)
     {
@@ -166,13 +171,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
             if (Local.Uplink is not null)
             {
                 _namespaces.Add(Local.Uplink.Namespace);
-                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count)));
+                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count, _keeping.Taps)));
             }
 
             if (Local.Host is not null)
             {
                 _namespaces.Add(Local.Host.Namespace);
-                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count)));
+                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count, _keeping.Taps)));
             }
         }
         catch
@@ -181,9 +186,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
             throw;
         }
 
-        _workers.Reconfigure(_writer.Current, [], opened);
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
-        Carry(_writer.Plan(_file.Initial), []);
+        Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened);
     }
 
     private void OpenSharedMemory()
@@ -235,6 +239,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         finally
         {
             _server.NotifyChanged();
+            _keeping.NoteChange();
         }
     }
 
@@ -285,8 +290,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone, or whose
     /// namespace is not the one it was, are opened anew.
     /// </summary>
+    /// <param name="node">Ports of the node that are served from now on, too.</param>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
-    private int Carry(StatePlan plan, IEnumerable<string> named)
+    private int Carry(StatePlan plan, IEnumerable<string> named, List<(int Id, TapPort[] Queues)>? node = null)
     {
         var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
@@ -298,13 +304,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         var needed = plan.Added.Select(e => (e.Namespace, e.Interface)).ToHashSet();
         EndpointSpec[] inTheWay = [.. plan.Removed.Where(e => needed.Contains((e.Namespace, e.Interface)))];
         _workers.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
-        List<(int Id, TapPort[] Queues)> opened = [];
+        List<(int Id, TapPort[] Queues)> opened = [.. node ?? []];
         try
         {
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
                 _namespaces.Add(endpoint.Namespace);
-                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count)));
+                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps)));
             }
         }
         catch (DeviceException e)
@@ -324,13 +330,14 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Learn(plan.Difference.Services.Come);
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
+        _keeping.Recover(_workers, after, Local);
         _workers.Reconfigure(after, detached, opened);
         if (!ReferenceEquals(before, after))
         {
             // Every worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
-            SolicitNextHops(Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
+            NextHopQuestions.Ask(_workers, Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
         }
 
         return revived.Length;
@@ -344,7 +351,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             try
             {
-                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count))]);
+                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps))]);
             }
             catch (DeviceException e)
             {
@@ -354,32 +361,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         return [.. lost];
-    }
-
-    /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>
-    private void SolicitNextHops(IReadOnlyList<NodeSpec> nodes, Snapshot snapshot)
-    {
-        if (snapshot.UplinkPort < 0 || nodes.Count == 0)
-        {
-            return;
-        }
-
-        Port uplink = snapshot.Ports[snapshot.UplinkPort];
-        _workers.Invoke(worker =>
-        {
-            var now = new MonoTime(MonotonicClock.Nanoseconds);
-            NeighborTable neighbors = worker.Live.Neighbors;
-            foreach (NodeSpec node in nodes)
-            {
-                foreach (Wire.IpAddress address in node.Addresses)
-                {
-                    if (!neighbors.TryResolve(address, now, out _))
-                    {
-                        neighbors.Solicit(address, uplink, now);
-                    }
-                }
-            }
-        });
     }
 
     /// <summary>Has the workers know a backend before any packet can be sent to it.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tmds.Linux;
 
 namespace ClusterMesh.Datapath.Io.Native;
@@ -21,8 +22,8 @@ internal sealed unsafe class MappedMemory : IDisposable
 
     public long Length { get; }
 
-    public static MappedMemory OfFile(FileDescriptor file, ulong offset, long length) =>
-        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, file.Number, (long)offset), length);
+    public static MappedMemory OfFile(SafeHandle file, ulong offset, long length) =>
+        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, (int)file.DangerousGetHandle(), (long)offset), length);
 
     /// <summary>Addresses with nothing behind them, for <see cref="Place"/>.</summary>
     public static MappedMemory Reserve(long length) =>
@@ -47,6 +48,12 @@ internal sealed unsafe class MappedMemory : IDisposable
         }
 
         _ = LibC.mlock(Start + page, (size_t)(ulong)(end - page));
+    }
+
+    public Span<byte> Span(long offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + length, Length);
+        return new Span<byte>(Start + offset, length);
     }
 
     public void Dispose()

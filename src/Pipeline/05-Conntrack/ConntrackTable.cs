@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public sealed class ConntrackTable
 {
-    private readonly ConntrackEntry[] _entries;
+    private readonly TableRows<ConntrackEntry> _entries;
     private readonly FlowIndex _index;
     private readonly ulong _seed;
     private uint _firstFree;
@@ -16,18 +16,12 @@ public sealed class ConntrackTable
     private int _sweepPosition;
     private bool _isSweepWanted;
 
-    public ConntrackTable(int capacity, ulong seed)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public ConntrackTable(int capacity, ulong seed, TableRows<ConntrackEntry>? rows = null)
     {
-        _entries = new ConntrackEntry[capacity];
+        _entries = rows ?? TableMemory.OfProcess<ConntrackEntry>(capacity);
         _index = new FlowIndex(capacity);
         _seed = seed;
-
-        // Writing each entry now also brings its memory in now, not while packets wait.
-        for (int i = capacity - 1; i >= 0; i--)
-        {
-            _entries[i].BackendId = _firstFree;
-            _firstFree = (uint)(i + 1);
-        }
     }
 
     public int Count { get; private set; }
@@ -119,21 +113,20 @@ public sealed class ConntrackTable
             if (_entries[old].Key == key)
             {
                 InsertedCount++;
-                _entries[old] = Fresh(key);
+                Write(old, Fresh(key));
                 return old;
             }
         }
 
-        if (_firstFree == 0)
+        int index = TakeFree();
+        if (index < 0)
         {
             FailureCount++;
             _isSweepWanted = true;
             return -1;
         }
 
-        int index = (int)_firstFree - 1;
-        _firstFree = _entries[index].BackendId;
-        _entries[index] = Fresh(key);
+        Write(index, Fresh(key));
         _index.Add(hash, index);
         Count++;
         InsertedCount++;
@@ -174,9 +167,42 @@ public sealed class ConntrackTable
     private void Free(int index)
     {
         _index.Remove(_entries[index].Key.Hash(_seed), index);
-        _entries[index] = new ConntrackEntry { BackendId = _firstFree };
-        _firstFree = (uint)(index + 1);
+        SetFree(index);
         Count--;
+    }
+
+    private void SetFree(int index)
+    {
+        Write(index, new ConntrackEntry { BackendId = _firstFree });
+        _firstFree = (uint)(index + 1);
+    }
+
+    /// <summary>One that was given back, else the first that was never used; -1 when there is none.</summary>
+    private int TakeFree()
+    {
+        int index = (int)_firstFree - 1;
+        if (index >= 0)
+        {
+            _firstFree = _entries[index].BackendId;
+            return index;
+        }
+
+        index = _entries.UsedCount;
+        if (index == _entries.Length)
+        {
+            return -1;
+        }
+
+        TableRows<ConntrackEntry> rows = _entries;
+        rows.UsedCount = index + 1;
+        return index;
+    }
+
+    private void Write(int index, in ConntrackEntry entry)
+    {
+        _entries.BeginWrite(index);
+        _entries[index] = entry;
+        _entries.EndWrite();
     }
 
     /// <summary>Removes what has died among the next <paramref name="entryCount"/> entries, round and round.</summary>
@@ -187,7 +213,7 @@ public sealed class ConntrackTable
         for (int i = 0; i < entryCount; i++)
         {
             ref ConntrackEntry entry = ref _entries[_sweepPosition];
-            if ((entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
+            if (_sweepPosition < _entries.UsedCount && (entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -201,6 +227,27 @@ public sealed class ConntrackTable
         }
 
         return removed;
+    }
+
+    /// <summary>Takes up what another process left: the index and the list of free entries are made anew.</summary>
+    internal void Restore(FlowRecovery recovery)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        TableRows<ConntrackEntry> rows = _entries;
+        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        {
+            ref ConntrackEntry entry = ref rows[i];
+            bool isUsed = (entry.Flags & ConntrackFlags.Used) != 0 || i == interrupted;
+            if (!isUsed || !recovery.Note(i == interrupted ? FlowFate.Broken : Find(entry.Key, default) >= 0 ? FlowFate.Unpaired : recovery.Judge(entry)))
+            {
+                SetFree(i);
+                continue;
+            }
+
+            _generation = Math.Max(_generation, entry.Generation);
+            _index.Add(entry.Key.Hash(_seed), i);
+            Count++;
+        }
     }
 
     private ConntrackEntry Fresh(in FlowKey key) => new() { Key = key, Flags = ConntrackFlags.Used, Generation = NextGeneration() };

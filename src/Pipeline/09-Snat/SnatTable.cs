@@ -22,7 +22,7 @@ public sealed class SnatTable
     /// <summary>Destinations whose last long search was in vain; a power of two.</summary>
     private const int ExhaustedCount = 1024;
 
-    private readonly SnatEntry[] _entries;
+    private readonly TableRows<SnatEntry> _entries;
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
@@ -36,19 +36,15 @@ public sealed class SnatTable
 
     /// <param name="homes">Null where there is one worker, which gives away every port.</param>
     /// <param name="worker">Whose table this is: only its own ports are given away.</param>
-    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0, TableRows<SnatEntry>? rows = null)
     {
         _homes = homes;
         _worker = worker;
-        _entries = new SnatEntry[capacity];
+        _entries = rows ?? TableMemory.OfProcess<SnatEntry>(capacity);
         _forward = new FlowIndex(capacity);
         _reverse = new FlowIndex(capacity);
         _seed = seed;
-        for (int i = capacity - 1; i >= 0; i--)
-        {
-            _entries[i].Created = _firstFree;
-            _firstFree = (uint)(i + 1);
-        }
     }
 
     public int Count { get; private set; }
@@ -119,7 +115,7 @@ public sealed class SnatTable
         var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = 1 };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
-        for (int attempt = 0; _firstFree != 0 && attempt < tries && IsOwn(port); attempt++)
+        for (int attempt = 0; HasFree && attempt < tries && IsOwn(port); attempt++)
         {
             candidate.NatPort = (ushort)port;
             if (TryClaim(candidate.Translated, conntrack, now))
@@ -137,11 +133,6 @@ public sealed class SnatTable
             // The first collision throws the dice, the following ones walk on; a long search throws each time, for ports are taken in rows.
             bool throws = attempt is 0 or >= MaxTries - 1;
             port = NextOwn(throws ? low + random.Below(rangeLength) : port + 1, low, rangeLength);
-        }
-
-        if (tries == LongTries)
-        {
-            ExhaustedUntil(candidate) = now.Seconds + 1;
         }
 
         if (tries == LongTries)
@@ -181,7 +172,7 @@ public sealed class SnatTable
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_entries[_sweepPosition].IsUsed != 0 && FlowOf(_sweepPosition, conntrack, now) < 0)
+            if (_sweepPosition < _entries.UsedCount && _entries[_sweepPosition].IsUsed != 0 && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -246,9 +237,50 @@ public sealed class SnatTable
         SnatEntry entry = _entries[index];
         _forward.Remove(entry.Forward.Hash(_seed), index);
         _reverse.Remove(entry.Translated.Hash(_seed), index);
-        _entries[index] = new SnatEntry { Created = _firstFree };
-        _firstFree = (uint)(index + 1);
+        SetFree(index);
         Count--;
+    }
+
+    private bool HasFree => _firstFree != 0 || _entries.UsedCount < _entries.Length;
+
+    private void SetFree(int index)
+    {
+        Write(index, new SnatEntry { Created = _firstFree });
+        _firstFree = (uint)(index + 1);
+    }
+
+    private void Write(int index, in SnatEntry entry)
+    {
+        _entries.BeginWrite(index);
+        _entries[index] = entry;
+        _entries.EndWrite();
+    }
+
+    /// <summary>Takes up what another process left, behind its conntrack entries: the indexes and the list of free entries are made anew.</summary>
+    internal void Restore(FlowRecovery recovery, ConntrackTable conntrack)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        TableRows<SnatEntry> rows = _entries;
+        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        {
+            if ((rows[i].IsUsed == 0 && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
+            {
+                SetFree(i);
+                continue;
+            }
+
+            _forward.Add(rows[i].Forward.Hash(_seed), i);
+            _reverse.Add(rows[i].Translated.Hash(_seed), i);
+            Count++;
+        }
+    }
+
+    private FlowFate Judge(int index, FlowRecovery recovery, ConntrackTable conntrack)
+    {
+        SnatEntry entry = _entries[index];
+        FlowFate fate = recovery.Judge(entry);
+        bool isPaired = FlowOf(index, conntrack, recovery.Now) >= 0 && FindForward(entry.Forward) < 0 && FindTranslated(entry.Translated) < 0 && IsOwn(entry.NatPort);
+        return fate == FlowFate.Kept && !isPaired ? FlowFate.Unpaired : fate;
     }
 
     private int FindTranslated(in FlowKey translated)
@@ -269,8 +301,17 @@ public sealed class SnatTable
     private int Insert(in SnatEntry entry)
     {
         int index = (int)_firstFree - 1;
-        _firstFree = _entries[index].Created;
-        _entries[index] = entry;
+        if (index >= 0)
+        {
+            _firstFree = _entries[index].Created;
+        }
+        else
+        {
+            TableRows<SnatEntry> rows = _entries;
+            index = rows.UsedCount++;
+        }
+
+        Write(index, entry);
         _forward.Add(entry.Forward.Hash(_seed), index);
         _reverse.Add(entry.Translated.Hash(_seed), index);
         Count++;
