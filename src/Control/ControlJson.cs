@@ -23,7 +23,7 @@ namespace ClusterMesh.Datapath.Control;
     RespectRequiredConstructorParameters = true,
     AllowDuplicateProperties = false,
     MaxDepth = MaxDepth,
-    Converters = [typeof(CamelCaseEnumConverter<ApplyMode>), typeof(CamelCaseEnumConverter<WatchEventType>)])]
+    Converters = [typeof(CamelCaseEnumConverter<ApplyMode>), typeof(CamelCaseEnumConverter<TakeoverPhase>), typeof(CamelCaseEnumConverter<WatchEventType>)])]
 [JsonSerializable(typeof(NodeDocument))]
 [JsonSerializable(typeof(ChangeDocument))]
 [JsonSerializable(typeof(StatusReport))]
@@ -39,6 +39,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(MaglevResult))]
 [JsonSerializable(typeof(SelectRequest))]
 [JsonSerializable(typeof(SelectResult))]
+[JsonSerializable(typeof(TakeoverRequest))]
+[JsonSerializable(typeof(TakeoverResult))]
 [JsonSerializable(typeof(ListResult<EndpointRow>), TypeInfoPropertyName = "EndpointList")]
 [JsonSerializable(typeof(ListResult<NodeRow>), TypeInfoPropertyName = "NodeList")]
 [JsonSerializable(typeof(ListResult<RouteRow>), TypeInfoPropertyName = "RouteList")]

@@ -18,6 +18,8 @@ internal sealed class NodeKeeping : IDisposable
     private readonly KeptConfiguration? _configuration;
     private bool _isRecovered;
     private bool _isUp;
+    private bool _isReleased;
+    private bool _isOwned = true;
 
     private NodeKeeping(FlowFile? flows, KeptConfiguration? configuration, KeptTaps? taps, ulong seed, DesiredChange? initial, ServiceNumbers numbers)
     {
@@ -28,6 +30,8 @@ internal sealed class NodeKeeping : IDisposable
         Initial = initial;
         Numbers = numbers;
     }
+
+    public bool IsKept => _flows is not null;
 
     /// <summary>Null when TAPs end with the process.</summary>
     public KeptTaps? Taps { get; }
@@ -52,11 +56,22 @@ internal sealed class NodeKeeping : IDisposable
 
         string name = $"{file.Local.Cluster}/{file.Local.Name}";
         string path = Path.Combine(directory, name.Replace('/', '.'));
-        FlowFile flows = FlowFile.Open(directory, name, options.WorkerCount, SizesOf(file.Local, options.WorkerCount), seed, Log.Write);
+        FlowFile flows = FlowFile.Open(
+            directory, name, options.WorkerCount, SizesOf(file.Local, options.WorkerCount), seed, Log.Write, options.IsTakeover);
         var configuration = new KeptConfiguration(path + ".config", file);
         DesiredChange? initial = configuration.TryRead(out ServiceNumbers numbers);
+        if (options.IsTakeover && initial is null)
+        {
+            throw new DeviceException($"{options.ConfigPath}: it is not the node file that the other forwarder runs with, which goes on; stop that one and start this");
+        }
+
         KeptTaps taps = KeptTaps.Join(path + ".keeper", KeeperStart(path + ".keeper"), Log.Write);
-        return new NodeKeeping(flows, configuration, taps, flows.Seed, initial, numbers);
+        if (options.IsTakeover)
+        {
+            taps.Release();
+        }
+
+        return new NodeKeeping(flows, configuration, taps, flows.Seed, initial, numbers) { _isOwned = !options.IsTakeover };
     }
 
     /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
@@ -66,7 +81,8 @@ internal sealed class NodeKeeping : IDisposable
     public FlowMemory? MemoryOf(int worker) => _flows?.Workers[worker];
 
     /// <summary>Looks through the tables that were found, once, before the first packet, and says what it took up.</summary>
-    public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local)
+    /// <param name="neighbors">Of the process that was taken over.</param>
+    public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local, IReadOnlyList<NeighborNews> neighbors)
     {
         if (_isRecovered || _flows is not { IsKept: true })
         {
@@ -75,8 +91,16 @@ internal sealed class NodeKeeping : IDisposable
 
         _isRecovered = true;
         long start = Stopwatch.GetTimestamp();
-        var recovery = new FlowRecovery(snapshot, local.PodCidrs, new MonoTime(MonotonicClock.Nanoseconds));
-        workers.Invoke(worker => recovery.Run(worker.Live));
+        var now = new MonoTime(MonotonicClock.Nanoseconds);
+        var recovery = new FlowRecovery(snapshot, local.PodCidrs, now);
+        workers.Invoke(worker =>
+        {
+            recovery.Run(worker.Live);
+            foreach (NeighborNews news in neighbors)
+            {
+                worker.Live.Neighbors.Take(news, now);
+            }
+        });
         Log.Write(
             $"flow tables {_flows.Path} taken up in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0} ms, generation {_flows.Generation}: "
             + $"{recovery.FlowCount} flows and {recovery.MappingCount} SNAT mappings go on; {recovery.CountOf(FlowFate.Expired)} entries were over, "
@@ -92,12 +116,31 @@ internal sealed class NodeKeeping : IDisposable
         _configuration?.Follow(describe);
     }
 
+    /// <summary>What is in force is in its file when this returns.</summary>
+    public void Write() => _configuration?.Write();
+
+    /// <summary>Another process has all of this from now on.</summary>
+    public void Release()
+    {
+        _isReleased = true;
+        Taps?.Release();
+        _configuration?.Dispose();
+    }
+
+    /// <summary>It is ours: the process that had it has let go.</summary>
+    public void Own()
+    {
+        _flows?.Own();
+        Taps?.Own();
+        _isOwned = true;
+    }
+
     public void NoteChange() => _configuration?.NoteChange();
 
     /// <summary>The node ends for good, and with it all of this; but what was found stays for the next try when the node did not come up.</summary>
     public void End()
     {
-        if (!_isUp && _flows is { IsKept: true })
+        if (_isReleased || !_isOwned || (!_isUp && _flows is { IsKept: true }))
         {
             Taps?.Release();
             return;

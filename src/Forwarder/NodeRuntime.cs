@@ -24,6 +24,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly ControlServer _server;
     private readonly NamespaceWatch _namespaces;
     private readonly QuietCollector _collector;
+    private readonly Handover _handover;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
@@ -47,6 +48,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 memory: keeping.MemoryOf(i))),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
+        _handover = new Handover(keeping, _workers);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
@@ -66,6 +68,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <summary>Null when the node has none.</summary>
     public SharedMemoryUplink? SharedMemory => _sharedMemory;
 
+    /// <summary>Ends when another process has taken the node over.</summary>
+    public Task HandedOver => _handover.Done;
+
     public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
 
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
@@ -78,6 +83,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         // A mistake in the file is reported before anything is touched.
         Check(file);
+        using Takeover? takeover = options.IsTakeover ? Takeover.Prepare(file.SocketPath) : null;
         NodeKeeping keeping = NodeKeeping.Open(file, options);
         var runtime = new NodeRuntime(file, options, keeping);
         try
@@ -85,20 +91,44 @@ internal sealed class NodeRuntime : IAsyncDisposable
             lock (runtime._gate)
             {
                 // The socket is taken first: it tells whether another forwarder serves this node. Its requests wait for the gate.
-                runtime._server.Start();
+                if (takeover is null)
+                {
+                    runtime._server.Start();
+                }
+
                 runtime._workers.Start();
-                runtime.OpenNode();
+                runtime.OpenNode(takeover);
+                if (takeover is not null)
+                {
+                    takeover.AwaitEnd();
+                    runtime._server.Start();
+                }
             }
 
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
-            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(runtime.Describe(writer), ControlJson.Default.NodeDocument))));
+            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.Describe(writer, file), ControlJson.Default.NodeDocument))));
             return runtime;
         }
         catch
         {
             runtime.DisposeAsync().AsTask().GetAwaiter().GetResult();
             throw;
+        }
+    }
+
+    /// <exception cref="ControlException">There is nothing to be taken over, or not now.</exception>
+    public TakeoverResult HandOver(TakeoverPhase phase)
+    {
+        if (phase == TakeoverPhase.Complete && _handover.IsUnderWay)
+        {
+            Interlocked.Exchange(ref _sharedMemory, null)?.Part(); // Without the gate: it asks for our peers.
+        }
+
+        lock (_gate)
+        {
+            _isStopping |= phase == TakeoverPhase.Complete && _handover.IsUnderWay;
+            return _handover.Take(phase);
         }
     }
 
@@ -127,16 +157,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     public ChangeResult Delete(ObjectKind kind, IReadOnlyList<string> names) => Change(writer => (writer.PlanDelete(kind, names), []));
 
     /// <summary>The effective configuration, with every default filled in.</summary>
-    public NodeDocument DescribeConfiguration() => Read(Describe);
-
-    private NodeDocument Describe(StateWriter writer) => DocumentWriter.Write(Local, _file.SocketPath, new DesiredChange
-    {
-        Masquerade = writer.Desired.Masquerade,
-        Endpoints = [.. writer.Desired.Endpoints.Values.OrderBy(e => e.Name, StringComparer.Ordinal)],
-        Nodes = [.. writer.Desired.Nodes.Values.OrderBy(n => DesiredState.NodeKey(n.Cluster, n.Name), StringComparer.Ordinal)],
-        Routes = [.. writer.Desired.Routes.Values.OrderBy(r => r.Prefix)],
-        Services = [.. writer.Desired.Services.Values.OrderBy(s => s.Name, StringComparer.Ordinal)],
-    });
+    public NodeDocument DescribeConfiguration() => Read(writer => EffectiveConfiguration.Describe(writer, _file));
 
     public async ValueTask DisposeAsync()
     {
@@ -163,7 +184,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Environment.Exit(3);
     }
 
-    private void OpenNode()
+    private void OpenNode(Takeover? takeover)
     {
         var opened = new List<(int Id, TapPort[] Queues)>();
         try
@@ -187,7 +208,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
-        Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened);
+        Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened, takeover);
     }
 
     private void OpenSharedMemory()
@@ -217,6 +238,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 if (_isStopping)
                 {
                     throw new ControlException(ErrorCode.ShuttingDown, "the forwarder is stopping; nothing was changed");
+                }
+
+                if (_handover.IsUnderWay)
+                {
+                    throw new ControlException(ErrorCode.ShuttingDown, "another process is taking the node over; nothing was changed, ask again in a second");
                 }
 
                 (StatePlan made, IEnumerable<string> named) = plan(_writer);
@@ -292,7 +318,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// </summary>
     /// <param name="node">Ports of the node that are served from now on, too.</param>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
-    private int Carry(StatePlan plan, IEnumerable<string> named, List<(int Id, TapPort[] Queues)>? node = null)
+    private int Carry(StatePlan plan, IEnumerable<string> named, List<(int Id, TapPort[] Queues)>? node = null, Takeover? takeover = null)
     {
         var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
@@ -327,10 +353,17 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
-        Learn(plan.Difference.Services.Come);
+        EffectiveConfiguration.Teach(_backends, plan.Difference.Services.Come);
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
-        _keeping.Recover(_workers, after, Local);
+        IReadOnlyList<NeighborNews> neighbors = [];
+        if (takeover is not null)
+        {
+            neighbors = takeover.Complete();
+            _keeping.Own();
+        }
+
+        _keeping.Recover(_workers, after, Local, neighbors);
         _workers.Reconfigure(after, detached, opened);
         if (!ReferenceEquals(before, after))
         {
@@ -361,18 +394,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         return [.. lost];
-    }
-
-    /// <summary>Has the workers know a backend before any packet can be sent to it.</summary>
-    private void Learn(IReadOnlyList<ServiceSpec> services)
-    {
-        foreach (ServiceSpec service in _backends is null ? [] : services)
-        {
-            foreach (BackendSpec backend in service.Backends)
-            {
-                _backends!.Add(backend.Address, backend.Port, service.Protocol, hasSessions: service.AffinitySeconds > 0);
-            }
-        }
     }
 
     private static void Close(List<(int Id, TapPort[] Queues)> opened) => opened.ForEach(o => Array.ForEach(o.Queues, q => q.Dispose()));

@@ -74,7 +74,7 @@ internal static class Program
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
-            await stop.Task;
+            await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }
         catch (ConfigurationException e)

@@ -50,8 +50,9 @@ public sealed class FlowFile
     /// <param name="node">Cluster and name, west/worker.</param>
     /// <param name="seed">For a new file.</param>
     /// <param name="log">Gets one sentence when a file is refused.</param>
+    /// <param name="isTakeover">The file is a running process's: it must be as it is wanted, and becomes ours by <see cref="Own"/>.</param>
     /// <exception cref="DeviceException">The file cannot be had, or a running process has it.</exception>
-    public static FlowFile Open(string directory, string node, int workerCount, in FlowSizes sizes, ulong seed, Action<string> log)
+    public static FlowFile Open(string directory, string node, int workerCount, in FlowSizes sizes, ulong seed, Action<string> log, bool isTakeover = false)
     {
         try
         {
@@ -61,9 +62,14 @@ public sealed class FlowFile
                 Layout, workerCount, sizes, seed, 1, Environment.ProcessId, ProcessIdentity.StartOf(Environment.ProcessId), node, ProcessIdentity.Boot);
             if (File.Exists(path))
             {
-                if (TryTake(path, own, out string refusal) is { } kept)
+                if (TryTake(path, own, isTakeover, out string refusal) is { } kept)
                 {
                     return kept;
+                }
+
+                if (isTakeover)
+                {
+                    throw new DeviceException($"flow tables {path} cannot be taken over: {refusal}; the other forwarder goes on");
                 }
 
                 File.Move(path, path + ".refused", overwrite: true);
@@ -77,6 +83,14 @@ public sealed class FlowFile
             throw new DeviceException($"flow tables in {directory}: {e.Message}");
         }
     }
+
+    /// <summary>The process that had the file has let go of it.</summary>
+    public void Own() => WriteHead(_head with
+    {
+        Generation = _head.Generation + 1,
+        OwnerId = Environment.ProcessId,
+        OwnerStart = ProcessIdentity.StartOf(Environment.ProcessId),
+    });
 
     /// <summary>The node ends for good: nobody is to find its flows.</summary>
     public void Delete() => File.Delete(Path);
@@ -112,7 +126,7 @@ public sealed class FlowFile
     }
 
     /// <returns>Null when the file is not to be believed.</returns>
-    private static FlowFile? TryTake(string path, FlowFileHead own, out string refusal)
+    private static FlowFile? TryTake(string path, FlowFileHead own, bool isTakeover, out string refusal)
     {
         using SafeFileHandle file = OpenFile(path, FileMode.Open, 0);
         if (ReadHead(file, out refusal) is not { } head)
@@ -120,7 +134,7 @@ public sealed class FlowFile
             return null;
         }
 
-        if (head.OwnerStart != 0 && ProcessIdentity.StartOf(head.OwnerId) == head.OwnerStart && head.Boot == own.Boot && head.OwnerId != own.OwnerId)
+        if (!isTakeover && head.OwnerStart != 0 && ProcessIdentity.StartOf(head.OwnerId) == head.OwnerStart && head.Boot == own.Boot && head.OwnerId != own.OwnerId)
         {
             throw new DeviceException($"flow tables {path} belong to process {head.OwnerId}, which runs; stop it first, or start with --takeover");
         }
@@ -131,9 +145,12 @@ public sealed class FlowFile
             return null;
         }
 
-        FlowFileHead taken = head with { Generation = head.Generation + 1, OwnerId = own.OwnerId, OwnerStart = own.OwnerStart };
-        var kept = new FlowFile(path, MappedMemory.OfFile(file, 0, LengthOf(head)), taken, isKept: true);
-        kept.WriteHead(taken);
+        var kept = new FlowFile(path, MappedMemory.OfFile(file, 0, LengthOf(head)), head, isKept: true);
+        if (!isTakeover)
+        {
+            kept.Own();
+        }
+
         return kept;
     }
 

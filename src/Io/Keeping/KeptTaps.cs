@@ -60,14 +60,11 @@ public sealed class KeptTaps : IDisposable
     /// <summary>The node ends for good: the keeper closes all TAPs and is gone when this returns.</summary>
     public void Leave() => Ask(KeeperSocket.Word.Leave);
 
-    /// <summary>Another forwarder has the TAPs now: what we close stays with the keeper.</summary>
-    public void Release()
-    {
-        lock (_gate)
-        {
-            _isSilent = true;
-        }
-    }
+    /// <summary>Another forwarder has the TAPs, now or still: what we close stays with the keeper.</summary>
+    public void Release() => Silence(true);
+
+    /// <summary>The other forwarder has let go of the TAPs.</summary>
+    public void Own() => Silence(false);
 
     public void Dispose() => _socket.Dispose();
 
@@ -131,6 +128,14 @@ public sealed class KeptTaps : IDisposable
         if (!line.Wait(s_start) || string.IsNullOrEmpty(line.Result))
         {
             throw new DeviceException($"the keeper could not be started: {(keeper.HasExited ? keeper.StandardError.ReadToEnd().Trim() : "it says nothing")}");
+        }
+    }
+
+    private void Silence(bool isSilent)
+    {
+        lock (_gate)
+        {
+            _isSilent = isSilent;
         }
     }
 
