@@ -17,16 +17,24 @@ source "$ROOT/lab/world.sh"
 source "$ROOT/lab/servers.sh"
 # shellcheck source=lab/nodes.sh
 source "$ROOT/lab/nodes.sh"
+# shellcheck source=lab/mesh.sh
+source "$ROOT/lab/mesh.sh"
 # shellcheck source=lab/checks.sh
 source "$ROOT/lab/checks.sh"
 # shellcheck source=lab/steps.sh
 source "$ROOT/lab/steps.sh"
+# shellcheck source=lab/steps-mesh.sh
+source "$ROOT/lab/steps-mesh.sh"
 # shellcheck source=lab/steps-traffic.sh
 source "$ROOT/lab/steps-traffic.sh"
+# shellcheck source=lab/faults.sh
+source "$ROOT/lab/faults.sh"
+# shellcheck source=lab/propagation.sh
+source "$ROOT/lab/propagation.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
-# shellcheck source=lab/acceptance-services.sh
-source "$ROOT/lab/acceptance-services.sh"
+# shellcheck source=lab/services.sh
+source "$ROOT/lab/services.sh"
 # shellcheck source=lab/bench-worlds.sh
 source "$ROOT/lab/bench-worlds.sh"
 # shellcheck source=lab/bench-kernel.sh
@@ -43,6 +51,8 @@ source "$ROOT/lab/offloads.sh"
 source "$ROOT/lab/paths.sh"
 # shellcheck source=lab/overload.sh
 source "$ROOT/lab/overload.sh"
+# shellcheck source=lab/cases.sh
+source "$ROOT/lab/cases.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

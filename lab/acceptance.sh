@@ -94,8 +94,6 @@ long_stream() {
     stop iperf3-server
 }
 
-listens() { [[ -n $(at "$1" ss -Hltn "sport = :$2") ]]; }
-
 # expect_unchanged <what> <before> <after>: figures of each node; a question that failed twice in the same words is no figure.
 expect_unchanged() {
     if [[ $2 =~ ^([a-z-]+=[0-9]+ ){${#NODES[@]}}$ ]]; then expect "$@"; else fail "$1" "a figure of each node" "$2"; fi
@@ -205,7 +203,7 @@ kill_and_restart() {
 lose_a_pod() {
     heading "Acceptance: a pod's namespace is deleted"
     local rest
-    rest=$(words "$LAB_ID-west-worker $LAB_ID-net $LAB_ID-west-curl-pod $LAB_ID-west-webpod-1")
+    rest=$(words "$LAB_ID-west-worker $LAB_ID-net $LAB_ID-west-curl-pod $LAB_ID-west-webpod-1 $LAB_ID-west-clustermesh-apiserver")
     stop west-webpod-2-nginx
     show_command machine ip netns del "$LAB_ID-west-webpod-2"
     ip netns del "$LAB_ID-west-webpod-2"

@@ -20,18 +20,18 @@ STREAM_PORT=5201 REQUEST_PORT=7001 PACKET_PORT=7000 IDLE_PORT=9001
 # As netload spreads them.
 FLOWS_PER_PORT=64000
 
-declare -A KIND SIZE_OF SERVICES HAS_FLOWS FLAGS RUN SIZES NOT ONCE
+declare -A KIND SIZE_OF SERVICES HAS_FLOWS FLAGS OBSERVED_OF RUN SIZES NOT ONCE
 NOTES=()
 
 # read_plan <short: true or false> <worlds, or nothing for all> <measures, or nothing for all>
 read_plan() {
-    local name first second third fourth fifth
+    local name first second third fourth fifth sixth
     mapfile -t WORLDS < <(chosen worlds "$1" "$2")
     mapfile -t MEASURES < <(chosen measures "$1" "$3")
     (( ${#WORLDS[@]} && ${#MEASURES[@]} )) || exit 2
-    while IFS='|' read -r name first second third fourth fifth; do
-        KIND[$name]=$first SIZE_OF[$name]=$second SERVICES[$name]=$third HAS_FLOWS[$name]=$fourth FLAGS[$name]=$fifth
-    done < <(jq -r '.worlds[] | [.name, .kind, .sizeOf // .name, .services // 1, .flows // false, (.flags // [] | join(" "))] | join("|")' "$PLAN")
+    while IFS='|' read -r name first second third fourth fifth sixth; do
+        KIND[$name]=$first SIZE_OF[$name]=$second SERVICES[$name]=$third HAS_FLOWS[$name]=$fourth FLAGS[$name]=$fifth OBSERVED_OF[$name]=$sixth
+    done < <(jq -r '.worlds[] | [.name, .kind, .sizeOf // .name, .services // 1, .flows // false, (.flags // [] | join(" ")), .observedOf // ""] | join("|")' "$PLAN")
     while IFS='|' read -r name first second third fourth; do
         RUN[$name]=$first SIZES[$name]=$second NOT[$name]=$third ONCE[$name]=$fourth
     done < <(jq -r '.measures[] | [.name, .run, .sizes // false, (.not // [] | join(" ")), (.once // [] | join(" "))] | join("|")' "$PLAN")
@@ -172,7 +172,19 @@ wait_for_datapath() {
         is_gone "$1-$side-forwarder" && die 1 "the forwarder $1-$side ended: $(last_words "$1-$side")"
     done
     add_services "$1" few
+    [[ -z ${OBSERVED_OF[$1]} ]] || start_listeners "$1"
 }
+
+# start_listeners <world>: who takes all flow events and only counts them.
+start_listeners() {
+    local side
+    for side in west east; do
+        start "$1-$side-listener" - "$CMESH" --socket "$STATE/nodes/$1-$side.sock" monitor -o count
+        wait_for 10 has_listener "$1-$side" || die 1 "nobody listens to the flow events of $1-$side: $(last_words "$1-$side")"
+    done
+}
+
+has_listener() { cmesh_of "$1" counters -o json 2>/dev/null | jq -es 'flatten | any(.scope == "event" and .counter == "listeners" and .value > 0)' >/dev/null; }
 
 datapath_is_ready_or_dead() {
     is_gone "$1-forwarder" && return 0

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# build.sh: the two programs of the datapath, in bin. Needs print.sh and $ROOT.
+# build.sh: the three programs, in bin. Needs print.sh and $ROOT.
 
 # Compiler servers would outlive the script.
 export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=false
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
 FORWARDER=$ROOT/bin/cmesh-forwarder
+AGENT=$ROOT/bin/cmesh-agent
 CMESH=$ROOT/bin/cmesh
 BUILD_STAMP=$ROOT/bin/.built
 
@@ -38,7 +39,7 @@ build_each() {
     local project
     mkdir -p "${BUILD_STAMP%/*}"
     touch "$BUILD_STAMP.new"
-    for project in Forwarder Cli; do
+    for project in Forwarder Agent Cli; do
         dotnet publish "$ROOT/src/$project" -c Release -r "$(runtime)" -o "$ROOT/bin" --nologo -v quiet </dev/null 7<&- || return
     done
     mv "$BUILD_STAMP.new" "$BUILD_STAMP"
@@ -53,9 +54,9 @@ runtime() {
     esac
 }
 
-# Fresh: both programs there and no source newer than the last build's beginning.
+# Fresh: all programs there and no source newer than the last build's beginning.
 programs_are_fresh() {
-    [[ -x $FORWARDER && -x $CMESH && -e $BUILD_STAMP ]] || return 1
+    [[ -x $FORWARDER && -x $AGENT && -x $CMESH && -e $BUILD_STAMP ]] || return 1
     [[ -z $(find "$ROOT/src" "$ROOT"/*.props "$ROOT/global.json" \( -name bin -o -name obj \) -prune -o -type f -newer "$BUILD_STAMP" -print -quit) ]]
 }
 

@@ -5,7 +5,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | scale | exec | status | down | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -14,18 +14,22 @@ main() {
 command_help() {
     cat <<'END'
 ./run-lab.sh                            the whole job: install, build, bring up, walk through, clean up
-./run-lab.sh up                         bring the world up and leave it there
-./run-lab.sh connect                    connect the two clusters of that world
+./run-lab.sh up [--unconnected]         bring the world up and leave it there: two clusters, joined, with webpod in both; or not joined yet
+./run-lab.sh connect                    join the two clusters of that world: cmesh clustermesh enable, connect, status --wait
+./run-lab.sh disconnect                 take them apart again
 ./run-lab.sh exec west curl-pod -- CMD  run CMD in a pod; also: exec west-worker -- CMD, exec outside -- CMD, exec net -- CMD
-./run-lab.sh scale west webpod N        webpod with N backends (0 to 2) in that cluster
+./run-lab.sh scale west webpod N        webpod with N pods (0 to 2) in that cluster
 ./run-lab.sh status                     what is up
 ./run-lab.sh down                       take the world away, also after a crash
+./run-lab.sh faults [--short] [--only NAME,...]
+                                        what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
+./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
 
-CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for up, connect, exec, scale, status and down;
-a random one for the whole job, for acceptance and for bench.
+CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
+for the whole job, for faults, for acceptance and for bench.
 CMESH_WORKERS is the number of threads that each forwarder forwards with: 1 unless given.
 END
 }
@@ -36,7 +40,7 @@ prepare() {
     build_programs
 }
 
-# own_world: one that lives as long as this script.
+# own_world [mesh]: one that lives as long as this script.
 own_world() {
     choose_world "${CMESH_LAB_ID:-$(random_id)}"
     trap leave EXIT
@@ -45,7 +49,7 @@ own_world() {
     prepare
     local began
     began=$(milliseconds)
-    world_up
+    world_up "$@"
     say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
 }
 
@@ -58,10 +62,13 @@ conclude() {
 
 command_run() {
     (( $# == 0 )) || die 2 "'run' takes no arguments"
-    own_world
+    local began number
+    own_world mesh
+    began=$(milliseconds)
     say "The steps and their numbers are those of docs/walkthrough.md."
-    local number
-    for number in 1 2 4 5 11 12 13 14 17 18 19 28 29; do "step_$number"; done
+    for number in "${STEPS[@]}"; do "step_$number"; done
+    say "
+• ${#STEPS[@]} steps: $(in_seconds $(( $(milliseconds) - began )))"
     conclude
 }
 
@@ -78,7 +85,44 @@ command_acceptance() {
     conclude
 }
 
+command_cases() {
+    (( $# == 0 )) || die 2 "'cases' takes no arguments"
+    own_world
+    connect
+    cases
+    conclude
+}
+
+command_faults() {
+    local size=full name
+    while (( $# )); do
+        case $1 in
+            --short) size=short ;;
+            --only)
+                IFS=, read -ra CHOSEN <<<"${2:-}"
+                for name in "${CHOSEN[@]:-}"; do
+                    [[ $name && " ${FAULTS[*]} " == *" $name "* ]] || die 2 "there is no fault '$name'; there are: ${FAULTS[*]}"
+                done
+                shift
+                ;;
+            *) die 2 "faults knows --short and --only NAME,NAME, not '$1'" ;;
+        esac
+        shift
+    done
+    # Longer than an election takes, so that another agent goes on in time; short enough to outlast.
+    LEASE_SECONDS=45
+    own_world mesh
+    faults "$size"
+    conclude
+}
+
 command_up() {
+    local joined=1
+    case ${1:-} in
+        '') ;;
+        --unconnected) joined='' ;;
+        *) die 2 "up knows --unconnected, not '$1'" ;;
+    esac
     choose_world "${CMESH_LAB_ID:-lab}"
     if is_up; then
         say "the world '$LAB_ID' is up already"
@@ -87,28 +131,64 @@ command_up() {
     trap leave EXIT
     trap_signals
     prepare
-    world_up
+    world_up mesh
+    if [[ $joined ]]; then
+        deploy west
+        deploy east
+        enable_mesh
+        connect_mesh
+    fi
     trap - EXIT
     show_places
+    show_what_to_try "$joined"
+}
+
+# show_what_to_try <1 when the clusters are joined>
+show_what_to_try() {
     say "
-The clusters do not know each other yet: ./run-lab.sh connect
-Try:  ./run-lab.sh exec west curl-pod -- curl -s webpod"
+By hand, from here:
+  export PATH=$ROOT/bin:\$PATH$([[ $LAB_ID == lab ]] || printf ' CMESH_LAB_ID=%s CMESH_RUN_DIR=%s' "$LAB_ID" "$CMESH_RUN_DIR")"
+    if [[ $1 ]]; then
+        say "  ./run-lab.sh exec west curl-pod -- curl -s webpod
+  cmesh --node west-worker service list --clustermesh-affinity
+  cmesh annotate service webpod service.cilium.io/affinity=local --overwrite --context west
+  cmesh scale deployment webpod --replicas 0 --context west"
+    else
+        say "  cmesh apply -f lab/manifests/west/webpod.yaml --context west
+  cmesh clustermesh enable --context west
+  cmesh clustermesh enable --context east --ca-from west
+  cmesh clustermesh connect --context west --destination-context east"
+    fi
+    say "  ./run-lab.sh down"
 }
 
 command_connect() {
     choose_world "${CMESH_LAB_ID:-lab}"
     need_up
-    connect
+    need_mesh
+    enable_mesh
+    connect_mesh
     say "the clusters are connected"
 }
+
+command_disconnect() {
+    choose_world "${CMESH_LAB_ID:-lab}"
+    need_up
+    need_mesh
+    do_mesh clustermesh disconnect --context west --destination-context east
+}
+
+need_mesh() { is_meshed || die 2 "the world '$LAB_ID' has no agents"; }
 
 command_scale() {
     choose_world "${CMESH_LAB_ID:-lab}"
     need_up
     [[ ${1:-} =~ ^(west|east)$ && ${2:-} == webpod && ${3:-} =~ ^[0-2]$ && $# == 3 ]] ||
         die 2 "scale is told a cluster, webpod and a number from 0 to 2: ./run-lab.sh scale west webpod 0"
+    need_mesh
     scale "$1" "$3"
-    say "webpod has $3 backends in $1"
+    (( FAILED == 0 )) || exit 1
+    say "webpod has $3 pods in $1"
 }
 
 command_exec() {
@@ -122,6 +202,13 @@ command_exec() {
     is_place "$place" || die 2 "there is no '$place'; there are: ${PLACES[*]}"
     shift || true
     (( $# )) || die 2 "what is to be run in $place? ./run-lab.sh exec $place -- COMMAND"
+    export PATH=$ROOT/bin:$PATH CMESH_RUN_DIR
+    if [[ -d $(socket_directory "$place") ]]; then
+        # On a node: what asks its agent finds it, ours and Cilium's own.
+        CILIUM_SOCK=$(socket_directory "$place")/api.sock
+        HUBBLE_SERVER=unix://$(socket_directory "$place")/hubble.sock
+        export CILIUM_SOCK HUBBLE_SERVER
+    fi
     exec ip netns exec "$LAB_ID-$place" "$@"
 }
 
@@ -165,12 +252,14 @@ show_places() {
     case $knowing in
         0) known=no ;;
         "${#NODES[@]}") known=yes ;;
-        *) known="only $knowing of ${#NODES[@]} nodes (./run-lab.sh connect)" ;;
+        *) known="only $knowing of ${#NODES[@]} nodes" ;;
     esac
-    say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $known, webpods: west $(replicas_of west), east $(replicas_of east)"
+    say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $known"
+    if is_meshed; then say "  webpods that are ready: west $(webpods_of west), east $(webpods_of east)"; fi
     for node in "${NODES[@]}"; do
         say "  $node ${ADDRESS[$node]}, ${note[$node]}"
         say "    $(forwarder_of "$node"), socket $(socket_directory "$node")/control.sock"
+        if is_meshed; then say "    agent $(pid_of "$node-agent" || printf 'none, it is dead'), file $STATE/agents/$node.yaml"; fi
         for pod in "${PODS[@]}"; do
             if grep -qF "namespace: \"$LAB_ID-$pod\"" "$STATE/nodes/$node.yaml"; then
                 say "    $pod ${ADDRESS[$pod]}, namespace $LAB_ID-$pod"
@@ -178,6 +267,12 @@ show_places() {
         done
     done
     say "  outside ${ADDRESS[outside]}, namespace $LAB_ID-outside"
+}
+
+webpods_of() {
+    local ready
+    ready=$(ready_pods "$1" default webpod)
+    printf '%s\n' "${ready:-none deployed}"
 }
 
 # forwarder_of <node>: ours, one that somebody else started, or none.

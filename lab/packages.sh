@@ -5,7 +5,7 @@ POLICY=/usr/sbin/policy-rc.d
 
 # Commands and the Debian packages that bring them.
 LAB_COMMANDS=(ip:iproute2 ping:iputils-ping curl:curl tcpdump:tcpdump nginx:nginx-light dnsmasq:dnsmasq-base jq:jq
-    iperf3:iperf3 ab:apache2-utils ps:procps flock:util-linux
+    iperf3:iperf3 ab:apache2-utils wrk:wrk ps:procps flock:util-linux
     traceroute:traceroute tracepath:iputils-tracepath etcd:etcd-server etcdctl:etcd-client)
 
 need_root() { (( EUID == 0 )) || die 2 "$1 makes network namespaces and needs root: run it with sudo"; }

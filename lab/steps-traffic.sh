@@ -3,42 +3,40 @@
 
 step_14() {
     heading "Step 14: tcpdump where the packets arrive"
-    local client=${ADDRESS[west-curl-pod]} target=${ADDRESS[east-webpod-1]}
-    start_capture pod east-webpod-1 eth0 "$target"
-    start_capture uplink net east-worker "$target"
+    local client=${ADDRESS[west-curl-pod]} target=${ADDRESS[east-curl-pod]}
+    start_capture pod east-curl-pod eth0 "$target" icmp
+    start_capture uplink net east-worker "$target" icmp
     see west-curl-pod ping -c 1 -W 2 "$target"
-    see west-curl-pod curl -sS -m 5 "http://$target/"
-    expect_line "the server sees the pod's own address" "^RemoteAddr: ${client//./\\.}:" "RemoteAddr: $client"
-    finish_capture pod "$client" "$target" "in the pod"
-    finish_capture uplink "$client" "$target" "on the node's uplink"
+    finish_capture pod "$client" "$target" "in the pod" "echo request and reply" pings
+    finish_capture uplink "$client" "$target" "on the node's uplink" "echo request and reply" pings
     expect_direct "$client" "$target"
 }
 
-# start_capture <name> <place> <interface> <address>: returns when tcpdump listens.
+# start_capture <name> <place> <interface> <address> <filter>: returns when tcpdump listens.
 start_capture() {
-    show_command "$2" tcpdump -ni "$3" host "$4"
-    start "tcpdump-$1" "$2" timeout 30 tcpdump -nne -l --immediate-mode -i "$3" "host $4 and (icmp or tcp port 80)"
+    show_command "$2" tcpdump -ni "$3" "host $4 and $5"
+    start "tcpdump-$1" "$2" timeout 30 tcpdump -nne -l --immediate-mode -i "$3" "host $4 and $5"
     wait_for 10 grep -q 'listening on' "$STATE/log/tcpdump-$1.log" ||
         fail "tcpdump listens on $3" "listening on $3" "$(cat "$STATE/log/tcpdump-$1.log")"
 }
 
-# finish_capture <name> <client> <target> <where>: ends when reply and HTTP answer are in, then judges who spoke with whom.
+# finish_capture <name> <client> <target> <where> <what> <check>: ends when the check finds the exchange whole, then judges who spoke with whom.
 finish_capture() {
     local log=$STATE/log/tcpdump-$1.log
-    wait_for 5 capture_is_complete "$log" || true
+    wait_for 5 "$6" "$log" || true
     stop "tcpdump-$1"
     OUT=$(grep -E 'IPv4' "$log" || true)
     show_output "$(shortened <<<"$OUT")"
-    expect_that "$4: echo request and reply, HTTP request and answer" "all four packets" capture_is_complete "$log"
+    expect_that "$4: $5" "both packets" "$6" "$log"
     expect "$4: only the pods' own addresses, no NAT" "$(words "$2 $3")" "$(words "$(speakers "$log")")"
 }
 
 # shortened: of tcpdump's lines who speaks with whom and what it is; times, lengths and TCP's numbers left out.
 shortened() { sed -E 's/^[^ ]+ //; s/, ethertype IPv4 \(0x0800\), length [0-9]+:/:/; s/, seq 1, length 64$//; s/(Flags \[[^]]*\]).*, length [0-9]+/\1/'; }
 
-capture_is_complete() {
-    grep -q 'ICMP echo request' "$1" && grep -q 'ICMP echo reply' "$1" && grep -q 'HTTP: GET' "$1" && grep -q 'HTTP: HTTP/1.1 200' "$1"
-}
+pings() { grep -q 'ICMP echo request' "$1" && grep -q 'ICMP echo reply' "$1"; }
+
+requests() { grep -q 'HTTP: GET' "$1" && grep -q 'HTTP: HTTP/1.1 200' "$1"; }
 
 # speakers <log>: the addresses at both ends of every packet, ports taken off.
 speakers() { sed -nE 's/.* length [0-9]+: ([0-9]+(\.[0-9]+){3})[.0-9]* > ([0-9]+(\.[0-9]+){3})[.0-9]*: .*/\1 \3/p' "$1"; }
@@ -55,27 +53,30 @@ expect_direct() {
 
 learned_mac() { bridge -n "$LAB_ID-net" fdb show brport "$1" | awk '!/permanent/ { print $1; exit }' || true; }
 
-EAST_WEBPODS="${ADDRESS[east-webpod-1]} ${ADDRESS[east-webpod-2]}"
-ALL_WEBPODS="${ADDRESS[west-webpod-1]} ${ADDRESS[west-webpod-2]} $EAST_WEBPODS"
-
 step_17() {
     heading "Step 17: webpod's backends in both clusters"
     expect_backends west-worker "$ALL_WEBPODS"
     expect_backends east-worker "$ALL_WEBPODS"
 }
 
-# expect_backends <node> <addresses>: what the service list shows for webpod's ClusterIP.
+# expect_backends <node> <addresses>: what the service list shows for webpod's ClusterIP, once a change has arrived and those that go have gone.
 expect_backends() {
     local vip=${VIP[${1%%-*}]}
+    wait_for 10 lists_backends "$1" "$2" || true
     see_cmesh "$1" service list --clustermesh-affinity
     expect "$1 lists for $vip:80/TCP: $2" "$2" "$(backends_of "$vip:80/TCP")"
 }
 
-# backends_of <frontend>: from the service list in $OUT; a frontend's further backends follow on lines that begin with blanks.
+lists_backends() {
+    OUT=$(cmesh_on "$1" service list --clustermesh-affinity 2>&1) && [[ $(backends_of "${VIP[${1%%-*}]}:80/TCP") == "$2" ]]
+}
+
+# backends_of <frontend> [regular expression behind the state]: from the service list in $OUT; a frontend's further backends follow on lines
+# that begin with blanks.
 backends_of() {
-    words "$(awk -v frontend="$1" '
+    words "$(awk -v frontend="$1" -v mark="${2:-}" '
         /^[0-9]/ { inside = ($2 == frontend) }
-        inside && match($0, /[0-9]+ => [0-9.]+:80\/TCP \(active\)/) {
+        inside && match($0, "[0-9]+ => [0-9.]+:80/TCP \\([a-z-]+\\)" mark) {
             split(substr($0, RSTART, RLENGTH), part, / => |:/); print part[2]
         }' <<<"$OUT")"
 }
@@ -89,6 +90,11 @@ step_18() {
         see "$cluster-curl-pod" curl -sS -m 5 webpod
         expect_line "$cluster: webpod answers by its name too" '^Hostname: webpod-' "the host name of a webpod"
     done
+    local client=${ADDRESS[west-curl-pod]} target=${ADDRESS[east-webpod-1]}
+    start_capture http east-webpod-1 eth0 "$target" 'tcp port 80'
+    see west-curl-pod curl -sS -m 5 "http://$target/"
+    expect_line "a server of the other cluster sees the pod's own address" "^RemoteAddr: ${client//./\\.}:" "RemoteAddr: $client"
+    finish_capture http "$client" "$target" "in that pod" "request and answer" requests
 }
 
 # expect_answers <cluster> <what> <count> <client address>: every request answered, by all four, to the client's own address.
@@ -101,37 +107,24 @@ expect_answers() {
 # answering: the backends whose answers are in $OUT.
 answering() { words "$(sed -n 's/^IP: //p' <<<"$OUT")"; }
 
-step_19() {
-    heading "Step 19: west's webpod scaled to 0 and back"
-    local cluster
-    for cluster in west east; do start_loop "$cluster"; done
-    scale west 0
-    for cluster in west east; do
-        expect_backends "$cluster-worker" "$EAST_WEBPODS"
-        see_requests "$cluster-curl-pod" 20 "http://${VIP[$cluster]}/"
-        expect "$cluster: new requests go to the east backends" "$EAST_WEBPODS" "$(answering)$(failures)"
-    done
-    scale west 2
-    for cluster in west east; do expect_backends "$cluster-worker" "$ALL_WEBPODS"; done
-    for cluster in west east; do finish_loop "$cluster"; done
-}
-
-# start_loop <cluster>: requests in the background, one line each: the backend's address, or what went wrong.
-start_loop() {
-    show_command "$1-curl-pod" curl -sS "http://${VIP[$1]}/"
-    show_output "(over and over, until the end of the step)"
-    start "loop-$1" "$1-curl-pod" timeout 60 bash -c "while true; do
-        answer=\$(curl -sS -m 5 http://${VIP[$1]}/ 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed: \$answer\"
+# start_requests <name> <place> <url>: requests in the background, one line each: the backend's address, or what went wrong.
+start_requests() {
+    show_command "$2" curl -sS "$3"
+    show_output "(over and over, until it is said)"
+    rm -f "$STATE/log/requests-$1.log"
+    start "requests-$1" "$2" timeout 600 bash -c "while true; do
+        answer=\$(curl -sS -m 5 '$3' 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed at \$(date +%T.%3N): \$answer\"
     done"
-    wait_for 5 grep -q '^ok' "$STATE/log/loop-$1.log" || true
+    wait_for 5 grep -q '^ok' "$STATE/log/requests-$1.log" || true
 }
 
-finish_loop() {
-    local log=$STATE/log/loop-$1.log
-    stop "loop-$1"
+# finish_requests <name> <what>: those that ran since; the last may have been cut off in the middle.
+finish_requests() {
+    local log=$STATE/log/requests-$1.log
+    stop "requests-$1"
     OUT="$(grep -c '^ok' "$log" || true) answered
-$(grep -v '^ok' "$log" || true)"
-    expect_text "$1: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$' "every request answered"
+$(grep '^failed at [0-9:.]*: .' "$log" || true)"
+    expect_text "$2: the requests that ran all the while were answered without an error" '^[1-9][0-9]* answered ?$' "every request answered"
 }
 
 step_28() {
@@ -153,5 +146,7 @@ step_29() {
     for node in "${NODES[@]}"; do
         see_requests outside 60 "http://${ADDRESS[$node]}:30080/"
         expect "$node:30080 is answered by all backends of both clusters" "$ALL_WEBPODS" "$(answering)$(failures)"
+        see_mesh_etcd "${node%%-*}" "${ADDRESS[$node]}"
+        expect "$node:32379 is answered by the etcd of ${node%%-*}" '{"health":"true"}' "$OUT"
     done
 }

@@ -104,7 +104,6 @@ expect_route() {
 
 step_11() {
     heading "Step 11: routes after the clusters are connected"
-    connect
     local node peer other
     for node in "${NODES[@]}"; do
         other=${OTHER[${node%%-*}]}

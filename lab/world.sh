@@ -11,19 +11,20 @@
 #    node  coredns  node curl-pod   node  coredns  node curl-pod     outside    the node's host stack and its pods
 #    .0.4           .0.5 webpod-1   .0.3           .0.2 webpod-1   172.18.0.100
 #                        webpod-2                       webpod-2
+#                        clustermesh-apiserver          clustermesh-apiserver
 #
 # Every namespace's name begins with the id of the run, so that worlds stand side by side. The forwarders make the TAPs with their
 # addresses and routes; the lab makes namespaces, bridge and outside host, and starts processes.
 
 NODES=(west-control-plane west-worker east-control-plane east-worker)
-PODS=(west-curl-pod west-webpod-1 west-webpod-2 west-coredns east-curl-pod east-webpod-1 east-webpod-2 east-coredns)
+PODS=(west-curl-pod west-webpod-1 west-webpod-2 west-coredns west-clustermesh-apiserver east-curl-pod east-webpod-1 east-webpod-2 east-coredns east-clustermesh-apiserver)
 PLACES=(net "${NODES[@]}" "${PODS[@]}" outside)
 
 declare -A ADDRESS=(
     [net]=172.18.0.1 [outside]=172.18.0.100
     [west-control-plane]=172.18.0.4 [west-worker]=172.18.0.5 [east-control-plane]=172.18.0.3 [east-worker]=172.18.0.2
-    [west-curl-pod]=10.0.1.105 [west-webpod-1]=10.0.1.14 [west-webpod-2]=10.0.1.162 [west-coredns]=10.0.0.53
-    [east-curl-pod]=10.1.1.153 [east-webpod-1]=10.1.1.2 [east-webpod-2]=10.1.1.221 [east-coredns]=10.1.0.53
+    [west-curl-pod]=10.0.1.105 [west-webpod-1]=10.0.1.14 [west-webpod-2]=10.0.1.162 [west-coredns]=10.0.0.53 [west-clustermesh-apiserver]=10.0.1.234
+    [east-curl-pod]=10.1.1.153 [east-webpod-1]=10.1.1.2 [east-webpod-2]=10.1.1.221 [east-coredns]=10.1.0.53 [east-clustermesh-apiserver]=10.1.1.44
 )
 declare -A VIP=([west]=10.2.164.148 [east]=10.3.193.106)
 declare -A DNS=([west]=10.2.0.10 [east]=10.3.0.10)
@@ -108,9 +109,11 @@ clean_up() {
     clear_progress
 }
 
+# world_up [mesh]: with agents, or with forwarders that know what their node files say.
 world_up() {
     [[ -c /dev/net/tun ]] || die 2 "/dev/net/tun is missing: this kernel or container offers no TAP devices"
     claim
+    if [[ ${1:-} == mesh ]]; then : >"$STATE/meshed"; fi
     progress "network '$LAB_ID': namespaces, bridge, outside host"
     make_namespaces
     make_network
@@ -118,6 +121,7 @@ world_up() {
     progress "servers"
     start_servers
     start_forwarders "${NODES[@]}"
+    if is_meshed; then start_control_plane; fi
     : >"$STATE/ready"
     clear_progress
 }
@@ -180,6 +184,9 @@ world_down() {
     if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns; fi
     local node
     for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
+    for node in "$STATE"/strangers/*/; do
+        if [[ -d $node ]]; then rm -rf "${CMESH_RUN_DIR:?}/$(basename "$node")-node"; fi
+    done
     if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR"; fi
     rm -rf "$STATE"
 }

@@ -4,6 +4,7 @@ using ClusterMesh.Datapath.Control.Agent;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Mesh.Objects;
 using ClusterMesh.Datapath.Mesh.Remote;
+using ClusterMesh.Datapath.Mesh.Services;
 using ClusterMesh.Datapath.Mesh.Store;
 using ClusterMesh.Datapath.State;
 
@@ -12,12 +13,15 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>What an agent's control socket can be asked.</summary>
 internal static class AgentMethods
 {
+    private const string EndpointsKind = "endpoints";
+
     public static void Map(ControlServer server, AgentRuntime agent, TimeProvider time)
     {
         server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent, time)));
         server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
         server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
         server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
+        server.Map("deleteFiles", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteFilesAsync(agent, r, c)));
         server.Map("annotate", AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => AnnotateAsync(agent, r, c)));
         server.Map("scale", AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ScaleAsync(agent, r, c)));
     }
@@ -25,7 +29,7 @@ internal static class AgentMethods
     /// <summary>The methods of <c>cmesh clustermesh</c>.</summary>
     public static void MapAccess(ControlServer server, AgentRuntime agent, MeshAccess access)
     {
-        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, _) => new(access.Enable(r)));
+        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, c) => Guard(() => EnableAsync(agent, access, r, c)));
         server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
         server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
         server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
@@ -33,11 +37,25 @@ internal static class AgentMethods
             async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
     }
 
+    /// <summary>Certificates first: what is applied then starts with them.</summary>
+    private static async Task<EnableResult> EnableAsync(AgentRuntime agent, MeshAccess access, EnableRequest request, CancellationToken cancellation)
+    {
+        ManifestFile[] manifests = [.. agent.Settings.Manifests.Select(path => new ManifestFile(path, Configuration.DocumentReader.ReadText(path)))];
+        EnableResult made = access.Enable(request);
+        return manifests.Length == 0
+            ? made
+            : made with { Lines = [.. made.Lines, .. (await ApplyAsync(agent, new ManifestRequest(manifests), cancellation)).Objects.Select(o => $"✨ {o}")] };
+    }
+
     private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]);
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()])
+        {
+            MeshStore = agent.MeshEtcd?.Health.Text,
+            MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
+        };
 
     private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,
@@ -68,6 +86,11 @@ internal static class AgentMethods
 
     private static async Task<ObjectResult> GetAsync(AgentRuntime agent, ObjectRequest request, CancellationToken cancellation)
     {
+        if (request.Kind == EndpointsKind)
+        {
+            return Found(request, Endpoints(agent.Objects));
+        }
+
         string prefix = ObjectKeys.Of(KindOf(request.Kind), "");
         Dictionary<string, string> found = [];
         StorePage? page = null;
@@ -81,13 +104,27 @@ internal static class AgentMethods
         }
         while (page.Next is not null);
 
-        string? missing = request.Names.FirstOrDefault(n => !found.ContainsKey(n));
-        return missing is null ? new ObjectResult(found) : throw new ControlException(ErrorCode.NotFound, $"there is no {request.Kind} '{missing}'");
+        return Found(request, found);
     }
 
-    private static async Task<ManifestResult> DeleteAsync(AgentRuntime agent, ObjectRequest request, CancellationToken cancellation)
+    private static ObjectResult Found(ObjectRequest request, Dictionary<string, string> found) =>
+        request.Names.FirstOrDefault(n => !found.ContainsKey(n)) is string missing
+            ? throw new ControlException(ErrorCode.NotFound, $"there is no {request.Kind} '{missing}'")
+            : new ObjectResult(request.Names.Count == 0 ? found : found.Where(f => request.Names.Contains(f.Key)).ToDictionary());
+
+    /// <summary>Of each service the own backends that are ready, as Kubernetes' Endpoints: nobody stores them.</summary>
+    private static Dictionary<string, string> Endpoints(LocalObjects objects) => objects.Services.Values.ToDictionary(s => s.Key, s => JsonSerializer.Serialize(
+        new EndpointsDocument(s.Namespace, s.Name,
+            [.. LocalBackends.Of(s, objects).Where(b => b.State == BackendState.Active).OrderBy(b => b.Address).ThenBy(b => b.Port).Select(b => b.Address.IsIpv4 ? $"{b.Address}:{b.Port}" : $"[{b.Address}]:{b.Port}").Distinct()]),
+        AgentJson.Default.EndpointsDocument));
+
+    private static Task<ManifestResult> DeleteAsync(AgentRuntime agent, ObjectRequest request, CancellationToken cancellation) =>
+        DeleteKeysAsync(agent, request.Names.Select(n => ObjectKeys.Of(KindOf(request.Kind), n)), cancellation);
+
+    /// <summary>All of them, or none when one is not there.</summary>
+    private static async Task<ManifestResult> DeleteKeysAsync(AgentRuntime agent, IEnumerable<string> keys, CancellationToken cancellation)
     {
-        StoreWrite[] writes = [.. request.Names.Distinct().Select(n => new StoreWrite(ObjectKeys.Of(KindOf(request.Kind), n), null))];
+        StoreWrite[] writes = [.. keys.Distinct().Select(key => new StoreWrite(key, null))];
         foreach (StoreWrite write in writes)
         {
             _ = await agent.Store.GetAsync(write.Key, cancellation) ?? throw new ControlException(ErrorCode.NotFound, $"there is no {NameOf(write.Key)}");
@@ -100,6 +137,9 @@ internal static class AgentMethods
 
         return new ManifestResult([.. writes.Select(w => $"{NameOf(w.Key)} deleted")]);
     }
+
+    private static Task<ManifestResult> DeleteFilesAsync(AgentRuntime agent, ManifestRequest request, CancellationToken cancellation) => DeleteKeysAsync(
+        agent, request.Files.SelectMany(f => ManifestReader.Read(f.Name, f.Text)).Select(o => LocalObjects.Write(o).Key), cancellation);
 
     private static Task<ManifestResult> AnnotateAsync(AgentRuntime agent, AnnotateRequest request, CancellationToken cancellation) => ChangeAsync(
         agent, ObjectKeys.Of(ObjectKind.Service, request.Service), "annotated", objects =>

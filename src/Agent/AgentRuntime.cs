@@ -25,27 +25,39 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly List<Task> _running = [];
     private readonly PrefixReader _objectReader;
     private readonly Publisher _publisher;
+    private readonly BackendDrain _drain;
     private readonly LeaderElection _election;
     private readonly IdentityAllocator _identities;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
+    private readonly TaskCompletionSource _entered = NewSignal();
     private TaskCompletionSource _change = NewSignal();
+    private TaskCompletionSource _identityChange = NewSignal();
+    private Dictionary<string, uint> _ownIdentities = [];
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
         (Settings, Store, _time, _log) = (settings, store, time, log);
         Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
-        _publisher = new Publisher(
-            store, PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters)), time, log);
+        PublishedPlace place = PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters));
+        _publisher = new Publisher(store, place, time, log) { LeaseTime = settings.LeaseTime };
+        MeshEtcd = settings.MeshEtcdConfig is string path ? new MeshEtcd(path, settings, place, time, log) : null;
+        _drain = new BackendDrain(settings.DrainTime, time, Wake);
         _election = new LeaderElection(store, ElectionKey, settings.Node, time);
         _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
-        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, NextChangeAsync, time, log);
+        OwnIdentities own = new(settings.Cluster, LabelsOf);
+        ForwarderIdentities told = new(
+            settings.Cluster, Remotes.State, view => own.Of(Objects, view, Volatile.Read(ref _ownIdentities)), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
 
     public IClusterStore Store { get; }
+
+    /// <summary>The etcd that other clusters read; null when they read the store.</summary>
+    public MeshEtcd? MeshEtcd { get; }
 
     public RemoteClusters Remotes { get; }
 
@@ -53,8 +65,14 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
+    /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
+
     /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
     public Task Ended => _running[0];
+
+    /// <summary>Completes when the store has shown that it is the cluster's.</summary>
+    public Task Entered => _entered.Task;
 
     public bool IsLeader => _election.IsLeader;
 
@@ -79,6 +97,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_running.Select(t => t.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)));
+        _drain.Dispose();
         await Remotes.DisposeAsync();
         await Store.DisposeAsync();
         _stop.Dispose();
@@ -90,6 +109,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+
+    /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
+    public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -106,11 +128,11 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
     }
 
-    private static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
+    internal static EtcdSettings ReadEtcdConfig(string path, AgentSettings settings)
     {
         string text = Configuration.DocumentReader.ReadText(path);
         return EtcdClientFile.Parse(text, out string mistake) is EtcdSettings etcd
-            ? etcd with { HostAliases = settings.HostAliases }
+            ? etcd with { HostAliases = settings.HostAliases.Concat(etcd.HostAliases).GroupBy(a => a.Key).ToDictionary(a => a.Key, a => a.Last().Value) }
             : throw new ConfigurationException($"{path}: {mistake}");
     }
 
@@ -122,6 +144,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
             try
             {
                 await EnterClusterAsync(cancellation);
+                _entered.TrySetResult();
                 break;
             }
             catch (StoreException fault) when (fault.Fault != StoreFault.Refused)
@@ -134,7 +157,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         await await Task.WhenAny(
             _objectReader.RunAsync(Store, ObjectKeys.Prefix, cancellation),
             PublishAsync(cancellation),
-            _election.RunAsync(_publisher.RunAsync, _log, cancellation),
+            _election.RunAsync(MeshEtcd is null ? _publisher.RunAsync : MeshEtcd.RunAsync, _log, cancellation),
             ServeForwarderAsync(cancellation),
             Settings.Kvstoremesh ? new LeaderElection(Store, MirrorElectionKey, Settings.Node, _time).RunAsync(MirrorAsync, _log, cancellation) : Task.Delay(Timeout.Infinite, cancellation));
     }
@@ -172,9 +195,11 @@ internal sealed class AgentRuntime : IAsyncDisposable
             _log($"store: {key} cannot be read and is ignored");
         }
 
-        Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
+        Wake();
         return refused;
     }
+
+    private void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
 
     /// <summary>Every agent computes what is to be published, so that whoever leads next has it at once.</summary>
     private async Task PublishAsync(CancellationToken cancellation)
@@ -193,7 +218,15 @@ internal sealed class AgentRuntime : IAsyncDisposable
                     identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
                 }
 
-                _publisher.Publish(PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf));
+                if (identities.Count != _ownIdentities.Count || identities.Any(i => !_ownIdentities.TryGetValue(i.Key, out uint before) || before != i.Value))
+                {
+                    Volatile.Write(ref _ownIdentities, identities);
+                    Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
+                }
+
+                IReadOnlyDictionary<string, byte[]> records = PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf);
+                _publisher.Publish(records);
+                MeshEtcd?.Publish(records);
                 backoff.Reset();
             }
             catch (StoreException fault)
@@ -227,12 +260,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
 
         Volatile.Write(ref _warnings, warnings);
-        return document;
+        return _drain.Apply(document, cluster => cluster == Settings.Cluster || known.Contains(cluster));
     }
 
     private Task NextChangeAsync()
     {
-        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Remotes.State.NextChange);
+        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
         // That a cluster with nothing of its own has been listed changes no view.
         return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
     }

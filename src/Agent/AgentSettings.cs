@@ -1,4 +1,5 @@
 using System.Net;
+using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Objects;
@@ -21,15 +22,31 @@ internal sealed record AgentSettings(
     IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
     string? PkiDirectory, string? MeshEndpoint)
 {
+    private const int DefaultLeaseSeconds = 900;
+
+    /// <summary>Path of the etcd client file of the etcd that other clusters read; null when that is the store.</summary>
+    public string? MeshEtcdConfig { get; init; }
+
+    /// <summary>Paths of the manifests that enable applies: what runs that etcd, and how it is reached.</summary>
+    public IReadOnlyList<string> Manifests { get; init; } = [];
+
+    /// <summary>So long other clusters see what is published after everybody who publishes has gone.</summary>
+    public TimeSpan LeaseTime { get; init; } = TimeSpan.FromSeconds(DefaultLeaseSeconds);
+
+    /// <summary>So long a backend that was removed keeps its flows; zero, as in Cilium, takes them away at once.</summary>
+    public TimeSpan DrainTime { get; init; }
+
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
         YamlField? store = root["store"]?.Only("directory", "etcd");
         YamlField? remote = root["remote"]?.Only("directory", "kvstoremesh", "cacheTTLSeconds", "hostAliases");
+        YamlField? mesh = root["clustermesh"]?.Only("pki", "endpoint", "etcd", "manifests", "leaseSeconds");
+        YamlField? forwarder = root["forwarder"]?.Only("socket", "drainSeconds");
         string name = cluster.Need("name").Text();
         int max = cluster["maxConnectedClusters"]?.Number(1, int.MaxValue) ?? ClusterRules.DefaultMaxConnected;
         int id = cluster["id"]?.Number(0, int.MaxValue) ?? 0;
@@ -49,6 +66,8 @@ internal sealed record AgentSettings(
         }
 
         string nodeName = node.Need("name").Text();
+        string forwarderSocket = forwarder?["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName);
+        string socket = root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock");
         return new AgentSettings(
             name, id, max, nodeName,
             [
@@ -64,11 +83,21 @@ internal sealed record AgentSettings(
             TimeSpan.FromSeconds(remote?["cacheTTLSeconds"]?.Number(0, int.MaxValue) ?? 0),
             (remote?["hostAliases"]?.TextMap() ?? new Dictionary<string, string>()).ToDictionary(
                 a => a.Key, a => IPAddress.TryParse(a.Value, out IPAddress? address) ? address : throw remote!.Need("hostAliases").Refuse($"'{a.Value}' is no IP address")),
-            root["forwarder"]?.Only("socket")["socket"]?.Text() ?? ControlPaths.SocketOf(name, nodeName),
-            root["socket"]?.Text() ?? Path.Combine(ControlPaths.RunDirectory, $"{name}-{nodeName}", "agent.sock"),
-            root["clustermesh"]?.Only("pki", "endpoint")["pki"]?.Text(),
-            root["clustermesh"]?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"));
+            forwarderSocket,
+            socket,
+            mesh?["pki"]?.Text(),
+            mesh?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"))
+        {
+            Observe = ObserveSettings.Parse(root["observe"], Path.GetDirectoryName(Path.GetFullPath(socket))!, forwarderSocket),
+            MeshEtcdConfig = mesh?["etcd"]?.Text(),
+            Manifests = mesh?["manifests"]?.Texts() ?? [],
+            LeaseTime = TimeSpan.FromSeconds(mesh?["leaseSeconds"]?.Number(5, 86_400) ?? DefaultLeaseSeconds),
+            DrainTime = TimeSpan.FromSeconds(forwarder?["drainSeconds"]?.Number(0, 3_600) ?? 0),
+        };
     }
+
+    /// <summary>What is served of what the node sees, and where.</summary>
+    public required ObserveSettings Observe { get; init; }
 
     public RemoteOptions Remote => new(Cluster, ClusterId)
     {

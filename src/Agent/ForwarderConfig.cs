@@ -172,6 +172,7 @@ internal sealed class ForwarderConfig
                     or "service.cilium.io/node" or "service.cilium.io/node-selector" or "service.kubernetes.io/topology-mode" => true,
                 GlobalSettings.AffinityKey or "io.cilium/service-affinity" => value.ToLowerInvariant() is "none" or "local" or "remote" or "",
                 "service.cilium.io/lb-algorithm" => value is "random" or "maglev",
+                "service.cilium.io/forwarding-mode" => value is "dsr" or "snat",
                 "service.cilium.io/type" => value is "ClusterIP" or "NodePort" or "LoadBalancer",
                 "service.cilium.io/src-ranges-policy" => value is "allow" or "deny",
                 _ => null,

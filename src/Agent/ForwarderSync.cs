@@ -13,8 +13,10 @@ namespace ClusterMesh.Datapath.Agent;
 /// noticed by its closed socket and told everything again. An object that the forwarder refuses is left out and said; the others hold.
 /// </summary>
 /// <param name="make">The wanted configuration, from what the forwarder had at connection.</param>
+/// <param name="identities">Who is behind which address: told apart, since it is much and changes often.</param>
 /// <param name="nextChange">Completes when it may have changed.</param>
-internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument, ChangeDocument> make, Func<Task> nextChange, TimeProvider time, Action<string> log)
+internal sealed partial class ForwarderSync(
+    string socketPath, Func<NodeDocument, ChangeDocument> make, ForwarderIdentities identities, Func<Task> nextChange, TimeProvider time, Action<string> log)
 {
     private const int MostRefused = 1_000;
     private static readonly TimeSpan s_answerTimeout = TimeSpan.FromSeconds(30);
@@ -65,6 +67,12 @@ internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument
         await using ControlClient client = await ControlClient.ConnectAsync(socketPath, s_answerTimeout, cancellation);
         NodeDocument restored = await client.GetConfigAsync(cancellation);
         Forwarder = restored;
+        await identities.ReadAsync(client, cancellation);
+        if (identities.IsUnknown)
+        {
+            log("forwarder: it is older and does not know identities; policies cannot hold there");
+        }
+
         using CancellationTokenSource session = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Task gone = FollowAsync(client, session.Token);
         ChangeDocument? pushed = null;
@@ -83,6 +91,7 @@ internal sealed partial class ForwarderSync(string socketPath, Func<NodeDocument
                     Pushed.TrySetResult();
                 }
 
+                await identities.PushAsync(client, cancellation);
                 await await Task.WhenAny(change.WaitAsync(cancellation), gone);
             }
         }

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Store;
@@ -12,6 +13,7 @@ internal static class Program
 {
     private const int ExitFailure = 1;
     private const int ExitUsage = 2;
+    private static readonly TimeSpan s_storePatience = TimeSpan.FromSeconds(5);
     private const string Usage = """
         cmesh-agent: control plane of one node
 
@@ -64,6 +66,10 @@ internal static class Program
             AgentMethods.Map(server, agent, TimeProvider.System);
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
+
+            // A store that refuses us says more than a socket that is taken. Whoever only waits for its store serves what it sees meanwhile.
+            await Task.WhenAny(agent.Entered, agent.Ended, stop.Task, Task.Delay(s_storePatience));
+            await using ObserveHost? observe = agent.Ended.IsCompleted || stop.Task.IsCompleted ? null : await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
             Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
             return 0;

@@ -30,6 +30,23 @@ internal sealed class AgentChoice(Screen screen)
                 $"no agent{(cluster is null ? "" : $" of cluster \"{cluster}\"")} is there: nothing matches {RunDirectory}/{cluster ?? ""}*/{SocketName}; start one with cmesh-agent --config FILE");
     }
 
+    /// <summary>An agent of the cluster; the cluster need not be named where there is only one.</summary>
+    public async Task<string> FindOneAsync(string? cluster, CancellationToken cancellation)
+    {
+        IReadOnlyList<string> sockets = Find(cluster);
+        if (cluster is null && sockets.Count > 1)
+        {
+            AgentStatus[] agents = await Task.WhenAll(sockets.Select(s => StatusAsync(s, cancellation)));
+            string[] clusters = [.. agents.Select(a => a.Cluster).Distinct()];
+            if (clusters.Length > 1)
+            {
+                throw new UsageException($"several clusters are there, choose one with --context: {string.Join(", ", clusters)}");
+            }
+        }
+
+        return sockets[0];
+    }
+
     public static Task<ControlClient> ConnectAsync(string socket, CancellationToken cancellation) => ControlClient.ConnectAsync(socket, s_answerTimeout, cancellation);
 
     public static async Task<AgentStatus> StatusAsync(string socket, CancellationToken cancellation)

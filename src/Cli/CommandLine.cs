@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ClusterMesh.Datapath.Cli.Commands;
+using ClusterMesh.Datapath.Cli.Observing;
 using ClusterMesh.Datapath.Control;
 
 namespace ClusterMesh.Datapath.Cli;
@@ -69,15 +70,28 @@ internal static class CommandLine
         root.Add(ApplyCommand.Build(screen, choice));
         root.Add(DeleteCommand.Build(screen, choice));
         root.Add(ConfigCommand.Build(screen, choice));
+        root.Add(TraceCommand.Build(screen, choice));
+        root.Add(CaptureCommand.Build(screen, choice));
         choice.AddTo(root);
 
+        // These ask the forwarder for its events, and the node's agent for what it makes of them.
+        root.Add(MonitorCommand.Build(screen, choice));
+        root.Add(TopCommand.Build(screen, choice));
+        root.Add(MetricsCommand.Build(screen, choice));
+        HubbleChoice hubble = new(screen, choice);
+        root.Add(ObserveCommand.Build(screen, hubble));
+        root.Add(HubbleCommands.Build(screen, hubble));
+
         // These ask agents.
-        foreach (Command mesh in MeshCommands.Build(screen, new AgentChoice(screen)))
+        AgentChoice agents = new(screen);
+        root.Add(GetCommand.Build(screen, agents));
+        foreach (Command mesh in MeshCommands.Build(screen, agents))
         {
             root.Add(mesh);
         }
 
         // These ask no forwarder.
+        root.Add(SysdumpCommand.Build(screen, TimeProvider.System));
         root.Add(ReplayCommand.Build(screen));
         root.Add(CompletionCommand.Build(screen));
         return root;

@@ -57,8 +57,28 @@ internal sealed class NodeChoice
         return ControlClient.ConnectAsync(Find(parsed), patience, cancellation);
     }
 
+    /// <summary>Sockets of all nodes.</summary>
+    public IReadOnlyList<string> Present => ControlPaths.Discover(RunDirectory);
+
+    /// <summary>The person has said which node.</summary>
+    public bool IsChosen(ParseResult parsed) => parsed.GetValue(_node) is not null || parsed.GetValue(_context) is not null || parsed.GetValue(_socket) is not null
+        || _screen.Environment("CMESH_SOCKET") is { Length: > 0 };
+
+    /// <summary>Where a node has its socket unless it was told otherwise.</summary>
+    /// <param name="node">east-east-worker.</param>
+    public string SocketOf(string node) => Path.Combine(RunDirectory, node, "control.sock");
+
     /// <summary>Where the chosen node's agent listens, whether or not there is one.</summary>
-    public string AgentSocket(ParseResult parsed) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, AgentChoice.SocketName);
+    public string AgentSocket(ParseResult parsed) => SocketBeside(parsed, AgentChoice.SocketName);
+
+    /// <summary>Whether the command line says which node is meant.</summary>
+    public bool IsGiven(ParseResult parsed) => parsed.GetValue(_socket) is not null || parsed.GetValue(_node) is not null || parsed.GetValue(_context) is not null;
+
+    /// <summary>Another socket of the chosen node, whether or not it is there.</summary>
+    public string SocketBeside(ParseResult parsed, string name) => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Find(parsed)))!, name);
+
+    /// <summary>Where the chosen node's forwarder gives its flow events.</summary>
+    public string EventsSocket(ParseResult parsed) => ControlPaths.EventsBeside(Find(parsed));
 
     private string Find(ParseResult parsed)
     {

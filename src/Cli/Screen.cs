@@ -31,6 +31,14 @@ internal sealed class Screen
         }
     }
 
+    /// <summary>A person looks at it, with or without colours.</summary>
+    public bool IsTerminal { get; init; }
+
+    /// <summary>Lines that the terminal shows.</summary>
+    public int Height => IsTerminal && Console.WindowHeight > 0 ? Console.WindowHeight : 24;
+
+    public bool HasColours => _colours is not null;
+
     public TextWriter Output { get; }
 
     public TextWriter Error { get; }
@@ -45,7 +53,7 @@ internal sealed class Screen
 
         // The console's own writer flushes at every line; a dump of two million rows is written in blocks.
         TextWriter output = Console.IsOutputRedirected ? new StreamWriter(Console.OpenStandardOutput(), bufferSize: 64 * 1024) : Console.Out;
-        return new Screen(output, Console.Error, Console.In, System.Environment.GetEnvironmentVariable, colours);
+        return new Screen(output, Console.Error, Console.In, System.Environment.GetEnvironmentVariable, colours) { IsTerminal = !Console.IsOutputRedirected };
     }
 
     public void WriteHeader(string line) => Write(line, "bold");

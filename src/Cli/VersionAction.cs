@@ -7,10 +7,11 @@ namespace ClusterMesh.Datapath.Cli;
 /// <summary>cmesh --version: name and version as the forwarder says them, without the commit that the build appends.</summary>
 internal sealed class VersionAction(Screen screen) : SynchronousCommandLineAction
 {
+    public static string Version { get; } = typeof(VersionAction).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "?";
+
     public override int Invoke(ParseResult parseResult)
     {
-        string? version = typeof(VersionAction).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
-        screen.Output.WriteLine($"cmesh {version?.Split('+')[0] ?? "?"}");
+        screen.Output.WriteLine($"cmesh {Version}");
         return CommandLine.Ok;
     }
 }

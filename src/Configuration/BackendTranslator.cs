@@ -20,7 +20,7 @@ internal static class BackendTranslator
         bool servesIpv6 = isHeadless || frontends.Exists(f => f.Address is { IsIpv4: false }) || (hasNodePort && HasFamily(local, isIpv4: false));
 
         List<BackendSpec> backends = new(documents.Count);
-        HashSet<(IpAddress Address, ushort Port)> seen = new(documents.Count);
+        var seen = new BackendPlaces(documents.Count);
         for (int i = 0; i < documents.Count; i++)
         {
             Place item = place.Item(i);
@@ -31,7 +31,7 @@ internal static class BackendTranslator
                     $"{backend.Address} would never be used, as the service has no IPv{(backend.Address.IsIpv4 ? 4 : 6)} frontend; add one or remove the backend");
             }
 
-            if (!seen.Add((backend.Address, backend.Port)))
+            if (!seen.Add(backends, backend))
             {
                 throw item.Refuse(string.Create(CultureInfo.InvariantCulture,
                     $"backend {backend.Address} port {backend.Port} is in this service already; keep one"));

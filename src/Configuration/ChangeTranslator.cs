@@ -30,6 +30,8 @@ public static class ChangeTranslator
             Nodes = Each(document.Nodes, root.Field("nodes"), "name", n => $"{n.Cluster}/{n.Name}", (n, place) => Node(n, local, place)),
             Routes = Each(document.Routes, root.Field("routes"), "prefix", r => r.Prefix.ToString(), (r, place) => Route(r, local, place)),
             Services = Each(document.Services, root.Field("services"), "name", s => s.Name, (s, place) => ServiceTranslator.Translate(s, local, place)),
+            Ipcache = Each(document.Ipcache, root.Field("ipcache"), "prefix", i => i.Prefix.ToString(), (i, place) => IdentityTranslator.Entry(i, local, place)),
+            Identities = Each(document.Identities, root.Field("identities"), "id", i => $"{i.Id}", (i, place) => IdentityTranslator.Identity(i, place)),
         };
     }
 

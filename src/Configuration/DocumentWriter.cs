@@ -55,6 +55,8 @@ public static class DocumentWriter
             Nodes = [.. (current.Nodes ?? []).Select(Node)],
             Routes = [.. (current.Routes ?? []).Select(r => new RouteDocument { Prefix = r.Prefix.ToString(), Via = r.Via.ToString() })],
             Services = [.. (current.Services ?? []).Select(ServiceWriter.Write)],
+            Ipcache = current.Ipcache is null ? null : [.. current.Ipcache.Select(IdentityTranslator.Write)],
+            Identities = current.Identities is null ? null : [.. current.Identities.Select(IdentityTranslator.Write)],
         };
     }
 
@@ -117,6 +119,7 @@ public static class DocumentWriter
     private static LoadBalancerSection LoadBalancer(LoadBalancerSpec spec) => new()
     {
         Algorithm = spec.Algorithm == LoadBalancingAlgorithm.Maglev ? "maglev" : "random",
+        Mode = spec.Forwarding.ToString().ToLowerInvariant(),
         MaglevTableSize = spec.MaglevTableSize,
         MaglevHashSeed = spec.MaglevSeed.ToString(),
         ExternalClusterIp = spec.IsClusterIpExternal,

@@ -12,6 +12,7 @@ internal static class LoadBalancerTranslator
     public static LoadBalancerSpec Translate(LoadBalancerSection section, Place place) => new()
     {
         Algorithm = Algorithm(section.Algorithm, place.Field("algorithm")),
+        Forwarding = Mode(section.Mode, place.Field("mode")),
         MaglevTableSize = TableSize(section.MaglevTableSize, place.Field("maglevTableSize")),
         MaglevSeed = Seed(section.MaglevHashSeed, place.Field("maglevHashSeed")),
         IsClusterIpExternal = section.ExternalClusterIp,
@@ -25,6 +26,14 @@ internal static class LoadBalancerTranslator
         "random" => LoadBalancingAlgorithm.Random,
         "maglev" => LoadBalancingAlgorithm.Maglev,
         _ => throw place.Refuse($"{ValueText.Quote(text)} is no algorithm; use random or maglev"),
+    };
+
+    private static ForwardingMode Mode(string text, Place place) => text switch
+    {
+        "snat" => ForwardingMode.Snat,
+        "dsr" => ForwardingMode.Dsr,
+        "hybrid" => ForwardingMode.Hybrid,
+        _ => throw place.Refuse($"{ValueText.Quote(text)} is no mode; use snat, dsr or hybrid"),
     };
 
     private static int TableSize(int size, Place place) => LoadBalancerSpec.MaglevTableSizes.Contains(size)

@@ -49,6 +49,8 @@ public sealed class NodeFile
             Nodes = document.Nodes,
             Routes = document.Routes,
             Services = document.Services,
+            Ipcache = document.Ipcache,
+            Identities = document.Identities,
         };
         DesiredChange initial = ChangeTranslator.Translate(start, replace: true, local, origin);
         if (local.Flows.IpMasqAgentConfigPath is { } path)

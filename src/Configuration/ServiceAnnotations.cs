@@ -47,13 +47,6 @@ internal static class ServiceAnnotations
             }
         }
 
-        if (Value(annotations, "forwarding-mode") is { } mode && mode != "snat")
-        {
-            throw place.Field(Prefix + "forwarding-mode").Refuse(mode == "dsr"
-                ? "dsr does not exist here yet; use snat or leave it out"
-                : $"{ValueText.Quote(mode)} is no forwarding mode; use snat");
-        }
-
         bool isGlobal = string.Equals(Value(annotations, "global"), "true", StringComparison.OrdinalIgnoreCase);
         return spec with
         {
@@ -61,6 +54,7 @@ internal static class ServiceAnnotations
             IsGlobal = isGlobal,
             Affinity = isGlobal ? Affinity(Value(annotations, "affinity"), place) : ClusterAffinity.None,
             Algorithm = Value(annotations, "lb-algorithm") is { } algorithm ? LoadBalancerTranslator.Algorithm(algorithm, place.Field(Prefix + "lb-algorithm")) : null,
+            Forwarding = Forwarding(Value(annotations, "forwarding-mode"), place.Field(Prefix + "forwarding-mode")),
             OnlyType = OnlyType(Value(annotations, "type"), place.Field(Prefix + "type")),
             DeniesSourceRanges = Denies(Value(annotations, "src-ranges-policy"), place.Field(Prefix + "src-ranges-policy")),
             Nodes = Nodes(annotations, place),
@@ -81,6 +75,14 @@ internal static class ServiceAnnotations
         "local" => ClusterAffinity.Local,
         "remote" => ClusterAffinity.Remote,
         _ => throw place.Field(Prefix + "affinity").Refuse($"{ValueText.Quote(text)} is no affinity; use none, local or remote"),
+    };
+
+    private static ForwardingMode? Forwarding(string? text, Place place) => text switch
+    {
+        null => null,
+        "snat" => ForwardingMode.Snat,
+        "dsr" => ForwardingMode.Dsr,
+        _ => throw place.Refuse($"{ValueText.Quote(text)} is no forwarding mode; use dsr or snat"),
     };
 
     private static ServiceType? OnlyType(string? text, Place place) => text switch

@@ -100,6 +100,12 @@ public sealed class ControlClient : IAsyncDisposable
     public Task<SelectResult> SelectAsync(string service, string from, CancellationToken cancellation = default) =>
         CallAsync("select", new SelectRequest(service, from), ControlJson.Default.SelectRequest, ControlJson.Tolerant.SelectResult, cancellation);
 
+    public Task<TraceResult> TraceAsync(TraceRequest request, CancellationToken cancellation = default) =>
+        CallAsync("trace", request, ControlJson.Default.TraceRequest, ControlJson.Tolerant.TraceResult, cancellation);
+
+    public Task<CaptureResult> CaptureAsync(CaptureRequest request, CancellationToken cancellation = default) =>
+        CallAsync("capture", request, ControlJson.Default.CaptureRequest, ControlJson.Tolerant.CaptureResult, cancellation);
+
     public Task<ChangeResult> DeleteAsync(string kind, IReadOnlyList<string> names, CancellationToken cancellation = default) =>
         CallAsync("delete", new DeleteRequest(kind, names), ControlJson.Default.DeleteRequest, ControlJson.Tolerant.ChangeResult, cancellation);
 

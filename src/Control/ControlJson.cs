@@ -41,6 +41,11 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(SelectResult))]
 [JsonSerializable(typeof(TakeoverRequest))]
 [JsonSerializable(typeof(TakeoverResult))]
+[JsonSerializable(typeof(CaptureRequest))]
+[JsonSerializable(typeof(CaptureResult))]
+[JsonSerializable(typeof(TraceRequest))]
+[JsonSerializable(typeof(TraceResult))]
+[JsonSerializable(typeof(TraceReport))]
 [JsonSerializable(typeof(ListResult<EndpointRow>), TypeInfoPropertyName = "EndpointList")]
 [JsonSerializable(typeof(ListResult<NodeRow>), TypeInfoPropertyName = "NodeList")]
 [JsonSerializable(typeof(ListResult<RouteRow>), TypeInfoPropertyName = "RouteList")]
@@ -52,6 +57,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(ListResult<NeighborRow>), TypeInfoPropertyName = "NeighborList")]
 [JsonSerializable(typeof(ListResult<CounterRow>), TypeInfoPropertyName = "CounterList")]
 [JsonSerializable(typeof(ListResult<PortRow>), TypeInfoPropertyName = "PortList")]
+[JsonSerializable(typeof(ListResult<IpcacheRow>), TypeInfoPropertyName = "IpcacheList")]
+[JsonSerializable(typeof(ListResult<IdentityRow>), TypeInfoPropertyName = "IdentityList")]
 [JsonSerializable(typeof(WatchEvent<EndpointRow>), TypeInfoPropertyName = "EndpointEvent")]
 [JsonSerializable(typeof(WatchEvent<NodeRow>), TypeInfoPropertyName = "NodeEvent")]
 [JsonSerializable(typeof(WatchEvent<RouteRow>), TypeInfoPropertyName = "RouteEvent")]
@@ -63,6 +70,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(WatchEvent<NeighborRow>), TypeInfoPropertyName = "NeighborEvent")]
 [JsonSerializable(typeof(WatchEvent<CounterRow>), TypeInfoPropertyName = "CounterEvent")]
 [JsonSerializable(typeof(WatchEvent<PortRow>), TypeInfoPropertyName = "PortEvent")]
+[JsonSerializable(typeof(WatchEvent<IpcacheRow>), TypeInfoPropertyName = "IpcacheEvent")]
+[JsonSerializable(typeof(WatchEvent<IdentityRow>), TypeInfoPropertyName = "IdentityEvent")]
 public sealed partial class ControlJson : JsonSerializerContext
 {
     /// <summary>Objects within objects; a document needs 6.</summary>

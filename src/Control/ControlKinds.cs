@@ -27,8 +27,13 @@ public static class ControlKinds
 
     public static ControlKind<CounterRow> Counter { get; } = new("counter", Live: true, row => $"{row.Scope}/{row.Name}/{row.Counter}");
 
+    public static ControlKind<IpcacheRow> Ipcache { get; } = new("ipcache", Live: false, row => row.Prefix);
+
+    /// <summary>In the order of the numbers.</summary>
+    public static ControlKind<IdentityRow> Identity { get; } = new("identity", Live: false, row => $"{row.Id}");
+
     public static ControlKind<PortRow> Port { get; } = new("port", Live: true, row => row.Name);
 
     /// <summary>Kinds whose objects <c>delete</c> takes.</summary>
-    public static IReadOnlyList<string> Deletable { get; } = ["endpoint", "node", "route", "service"];
+    public static IReadOnlyList<string> Deletable { get; } = ["endpoint", "node", "route", "service", "ipcache", "identity"];
 }

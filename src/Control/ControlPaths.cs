@@ -11,6 +11,11 @@ public static class ControlPaths
 
     public static string SocketOf(string cluster, string node) => Path.Combine(RunDirectory, $"{cluster}-{node}", SocketName);
 
+    /// <summary>Where a forwarder gives its flow events: beside its control socket, events.sock for control.sock and NAME.events for any other.</summary>
+    public static string EventsBeside(string controlSocket) => Path.GetFileName(controlSocket) == SocketName
+        ? Path.Combine(Path.GetDirectoryName(controlSocket) ?? "", "events.sock")
+        : controlSocket + ".events";
+
     /// <summary>Sockets below the run directory in the order of their names; nobody need answer on them.</summary>
     public static IReadOnlyList<string> Discover(string? runDirectory = null)
     {

@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Forwarder.Capturing;
 using ClusterMesh.Datapath.Forwarder.Listing;
 using ClusterMesh.Datapath.State.Desired;
 
@@ -22,6 +23,9 @@ internal static class ControlMethods
         var services = new ServiceAnswers(node);
         server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
         server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
+        server.Map("trace", ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (r, _) => new(TraceAnswers.Trace(node, r)));
+        var captures = new CaptureSessions(node, Path.GetDirectoryName(Path.GetFullPath(server.SocketPath))!);
+        server.Map("capture", ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (r, _) => new(captures.Begin(r)));
         server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
         server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
         server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));
@@ -32,6 +36,9 @@ internal static class ControlMethods
         server.MapKind(ControlKinds.Snat, (c, n, _) => new(live.Snat(c, n)));
         server.MapKind(ControlKinds.Neighbor, (c, n, _) => new(live.Neighbors(c, n)));
         server.MapKind(ControlKinds.Counter, (c, n, _) => new(StatusRows.Counters(node, c, n)));
+        var identities = new IdentityRows(node);
+        server.MapKind(ControlKinds.Ipcache, (c, n, _) => new(identities.Ipcache(c, n)));
+        server.MapKind(ControlKinds.Identity, (c, n, _) => new(identities.Identities(c, n)));
         server.MapKind(ControlKinds.Port, (c, n, _) => new(StatusRows.Ports(node, c, n)));
     }
 
@@ -41,6 +48,8 @@ internal static class ControlMethods
         "node" => ObjectKind.Node,
         "route" => ObjectKind.Route,
         "service" => ObjectKind.Service,
+        "ipcache" => ObjectKind.Ipcache,
+        "identity" => ObjectKind.Identity,
         _ => throw new ControlException(ErrorCode.InvalidParams, $"kind: '{kind}' cannot be deleted; there are {string.Join(", ", ControlKinds.Deletable)}"),
     };
 }

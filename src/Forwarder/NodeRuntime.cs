@@ -10,10 +10,7 @@ using ClusterMesh.Datapath.State.Desired;
 
 namespace ClusterMesh.Datapath.Forwarder;
 
-/// <summary>
-/// One running node: puts the worker, the configuration's writer, the TAPs and the control socket together, and takes changes
-/// through them in an order in which a failure leaves everything as it was.
-/// </summary>
+/// <summary>One running node: puts workers, the configuration's writer, TAPs and control socket together; a change that fails leaves all as it was.</summary>
 internal sealed class NodeRuntime : IAsyncDisposable
 {
     private readonly NodeFile _file;
@@ -71,6 +68,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <summary>Ends when another process has taken the node over.</summary>
     public Task HandedOver => _handover.Done;
 
+    /// <summary>Null while the node comes up.</summary>
+    public FlowEventServer? FlowEvents { get; private set; }
+
     public string Description => $"{Local.Cluster}/{Local.Name} with {_writer.Ports.Count} ports";
 
     /// <exception cref="ConfigurationException">The file contradicts itself.</exception>
@@ -105,6 +105,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 }
             }
 
+            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
             keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.Describe(writer, file), ControlJson.Default.NodeDocument))));
@@ -171,6 +172,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _keeping.Dispose();
         _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
+        FlowEvents?.Dispose();
         _namespaces.Dispose();
         _collector.Dispose();
         _workers.Dispose();
@@ -235,14 +237,10 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             lock (_gate)
             {
-                if (_isStopping)
+                if (_isStopping || _handover.IsUnderWay)
                 {
-                    throw new ControlException(ErrorCode.ShuttingDown, "the forwarder is stopping; nothing was changed");
-                }
-
-                if (_handover.IsUnderWay)
-                {
-                    throw new ControlException(ErrorCode.ShuttingDown, "another process is taking the node over; nothing was changed, ask again in a second");
+                    throw new ControlException(
+                        ErrorCode.ShuttingDown, _isStopping ? "the forwarder is stopping; nothing was changed" : "another process is taking the node over; nothing was changed, ask again in a second");
                 }
 
                 (StatePlan made, IEnumerable<string> named) = plan(_writer);
@@ -370,7 +368,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             // Every worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
-            NextHopQuestions.Ask(_workers, Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
+            NextHops.Solicit(_workers, Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
         }
 
         return revived.Length;

@@ -282,7 +282,8 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
             return true;
         }
 
-        counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
+        Span<byte> frame = buffer < 0 ? default : buffers.BufferOf(buffer)[(start + VirtioNetHeader.Length)..(start + length)];
+        counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length, frame, _port);
         return false;
     }
 }

@@ -220,7 +220,7 @@ public abstract class PortEngine : IDisposable
 
             if (_ports[frame.EgressPort] is not { } port)
             {
-                CountSent(frame.EgressPort, length, PortStatus.Gone);
+                CountSent(frame.EgressPort, length, PortStatus.Gone, Buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length));
             }
             else if ((port.Offloads != TapOffloads.All || frame.Offload.IsToBeFragmented) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
             {
@@ -257,7 +257,7 @@ public abstract class PortEngine : IDisposable
         }
         else
         {
-            CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone);
+            CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone, frame[VirtioNetHeader.Length..]);
         }
     }
 
@@ -350,13 +350,13 @@ public abstract class PortEngine : IDisposable
             Span<byte> piece = _segment.AsSpan(0, length);
             if (!_links.CanSend || !_links.TrySend(id, piece))
             {
-                CountSent(id, length, port.TryTransmit(piece));
+                CountSent(id, length, port.TryTransmit(piece), piece[VirtioNetHeader.Length..]);
             }
         }
 
         if (count == 0)
         {
-            CountSent(id, packet.Length, PortStatus.Refused);
+            CountSent(id, packet.Length, PortStatus.Refused, packet[VirtioNetHeader.Length..]);
         }
     }
 
@@ -373,7 +373,8 @@ public abstract class PortEngine : IDisposable
     private protected TapPort? PortOf(int id) => _ports[id];
 
     /// <param name="length">Virtio header included.</param>
-    private protected void CountSent(int id, int length, PortStatus status)
+    /// <param name="frame">Without that, for those who are told of drops; empty where the buffer has been given back.</param>
+    private protected void CountSent(int id, int length, PortStatus status, Span<byte> frame)
     {
         if (status == PortStatus.Done)
         {
@@ -381,7 +382,7 @@ public abstract class PortEngine : IDisposable
             return;
         }
 
-        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length);
+        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length, frame, id);
         if (status == PortStatus.Gone)
         {
             ReportGone(id);

@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Io;
 
@@ -69,7 +70,8 @@ internal sealed class ReadinessEngine : PortEngine
 
     private protected override void Send(int id, TapPort port, int buffer, int start, int length)
     {
-        CountSent(id, length, port.TryTransmit(Buffers.BufferOf(buffer).Slice(start, length)));
+        Span<byte> packet = Buffers.BufferOf(buffer).Slice(start, length);
+        CountSent(id, length, port.TryTransmit(packet), packet[VirtioNetHeader.Length..]);
         Release(buffer);
     }
 

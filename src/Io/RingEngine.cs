@@ -243,7 +243,7 @@ internal sealed unsafe class RingEngine : PortEngine
                     break;
                 case RequestKind.Write:
                     Release(buffer);
-                    CountSent(id, (int)key & 0xFF_FFFF, status);
+                    CountSent(id, (int)key & 0xFF_FFFF, status, default);
                     break;
                 case RequestKind.Wake:
                     _isWakeAwaited = false;

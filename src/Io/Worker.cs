@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Io;
@@ -18,6 +19,9 @@ public sealed class Worker : IDisposable
 
     private const int IdleMilliseconds = 1000;
 
+    /// <summary>One burst in so many is timed; a power of two.</summary>
+    private const int SampleInterval = 64;
+
     private readonly PacketPipeline _pipeline;
     private readonly LiveTables _live;
     private readonly Housekeeping _housekeeping;
@@ -28,7 +32,10 @@ public sealed class Worker : IDisposable
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly Thread _thread;
     private readonly Action<Exception> _onFault;
+    private FlowTap? _tap; // null while nobody listens
     private Snapshot _snapshot;
+    private CaptureTap[]? _captures; // Changed by the worker's own thread; null while nobody captures.
+    private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
 
@@ -130,6 +137,13 @@ public sealed class Worker : IDisposable
         return detached;
     }
 
+    /// <summary>From now on these captures see what passes; none when there are none.</summary>
+    public void SetCaptures(IReadOnlyList<CaptureTap> taps)
+    {
+        CaptureTap[]? next = taps.Count == 0 ? null : [.. taps];
+        Invoke(() => _captures = next);
+    }
+
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
     public bool IsAttached(int id) => _engine.Served(id) is not null;
 
@@ -152,6 +166,20 @@ public sealed class Worker : IDisposable
         Stop();
         _engine.Dispose();
     }
+
+    /// <summary>Begins to tell of packets, or ends it with null. When it returns, the tap before is used no more.</summary>
+    /// <param name="detail">The most that any listener wants.</param>
+    internal void Listen(FlowTap? tap, FlowDetail detail) => Invoke(() =>
+    {
+        if (tap is not null)
+        {
+            tap.Events.Detail = detail;
+        }
+
+        _tap = tap;
+        _live.Counters.Events = tap?.Events;
+        _live.Shortcuts.Enable(detail != FlowDetail.EveryPacket);
+    });
 
     private void TellPorts(Snapshot snapshot)
     {
@@ -192,7 +220,13 @@ public sealed class Worker : IDisposable
         _engine.Receive(timeout, _spin);
         MonoTime now = Now();
         Snapshot snapshot = Volatile.Read(ref _snapshot);
+        _tap?.Begin();
         Forward(_engine.Burst, snapshot, now);
+        if (_engine.Burst.Count > 0 && (++_burstCount & (SampleInterval - 1)) == 0)
+        {
+            _live.Counters.Times.Add(MonotonicClock.Nanoseconds - now.Nanoseconds, _engine.Burst.Count);
+        }
+
         if (_siblings is not null)
         {
             ExchangeNews(_siblings, now);
@@ -209,6 +243,8 @@ public sealed class Worker : IDisposable
         {
             Abandon(id);
         }
+
+        _tap?.Publish();
     }
 
     private void Forward(Burst burst, Snapshot snapshot, MonoTime now)
@@ -218,10 +254,21 @@ public sealed class Worker : IDisposable
             _coalescer.Run(burst);
         }
 
+        CaptureTap[]? captures = _captures;
+        if (captures is not null)
+        {
+            Note(captures, burst);
+        }
+
         int completed = 0;
         while (completed < burst.Count)
         {
             int end = _pipeline.ProcessBurst(burst, completed, snapshot, now);
+            if (captures is not null)
+            {
+                Capture(captures, burst, completed, end, now);
+            }
+
             while (completed < end)
             {
                 _engine.Complete(burst.Frames[completed++]);
@@ -247,10 +294,40 @@ public sealed class Worker : IDisposable
         }
     }
 
+    private static void Note(CaptureTap[] taps, Burst burst)
+    {
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Note(burst);
+        }
+    }
+
+    private static void Capture(CaptureTap[] taps, Burst burst, int from, int end, MonoTime now)
+    {
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Take(burst, from, end, now);
+        }
+    }
+
+    private static void Capture(CaptureTap[] taps, int port, Span<byte> frame)
+    {
+        MonoTime now = Now();
+        foreach (CaptureTap tap in taps)
+        {
+            tap.Sent(port, frame, now);
+        }
+    }
+
     private void FlushOutbox()
     {
         while (_live.Outbox.TryTake(out int port, out Span<byte> frame))
         {
+            if (_captures is not null)
+            {
+                Capture(_captures, port, frame);
+            }
+
             _engine.Transmit(port, frame);
         }
     }

@@ -20,6 +20,8 @@ public sealed class WorkerGroup : IDisposable
     public WorkerGroup(
         IReadOnlyList<LiveTables> live, FlowHomes? homes, KnownBackends? backends, Snapshot snapshot, EngineKind kind, int spinMicroseconds, Action<string, Exception> onFault)
     {
+        Homes = homes;
+        Backends = backends;
         var engines = new List<PortEngine>();
         try
         {
@@ -50,6 +52,12 @@ public sealed class WorkerGroup : IDisposable
     }
 
     public IReadOnlyList<Worker> Workers => _workers;
+
+    /// <summary>Which worker has which flows; null where there is one.</summary>
+    public FlowHomes? Homes { get; }
+
+    /// <summary>Null where there is one worker.</summary>
+    public KnownBackends? Backends { get; }
 
     /// <summary>The one whose uplink forwarders of this machine are linked to.</summary>
     public Worker First => _workers[0];

@@ -138,7 +138,7 @@ internal sealed class WorkerLinks
         int buffer = _buffers.FreeCount > 0 && _paths[_worker][frame.Note.Worker].LentCount < HandoverPath.MaxLentCount ? _buffers.Take() : -1;
         if (buffer < 0)
         {
-            _counters.CountDrop(DropReason.WorkerBusy, frame.Length);
+            _counters.CountDrop(DropReason.WorkerBusy, frame.Length, default, frame.IngressPort);
             return;
         }
 
@@ -249,6 +249,8 @@ internal sealed class WorkerLinks
         {
             _counters.CountVerdict(frame.IngressPort, Verdict.Drop, DropReason.WorkerBusy, frame.Length);
         }
+
+        _counters.Events?.TellDrop(_buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), frame.IngressPort, DropReason.WorkerBusy);
     }
 
     private void Notify()

@@ -1,3 +1,5 @@
+using ClusterMesh.Datapath.Pipeline.Events;
+
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
@@ -12,6 +14,12 @@ public sealed class DatapathCounters
     private readonly ulong[] _rxBytes = new ulong[Port.MaxCount];
     private readonly ulong[] _txPackets = new ulong[Port.MaxCount];
     private readonly ulong[] _txBytes = new ulong[Port.MaxCount];
+
+    /// <summary>Who is told what is counted, one by one; null while nobody listens. Changed by the worker, between two bursts.</summary>
+    public FlowEvents? Events { get; set; }
+
+    /// <summary>How long packets take, by sampling.</summary>
+    public ProcessingTimes Times { get; } = new();
 
     public ulong ForwardedPackets { get; private set; }
 
@@ -82,6 +90,15 @@ public sealed class DatapathCounters
         DroppedPackets++;
         _dropPackets[(int)reason]++;
         _dropBytes[(int)reason] += (uint)length;
+    }
+
+    /// <summary>A frame was dropped outside the stages: counted, and told to those who listen.</summary>
+    /// <param name="frame">From the Ethernet header on; empty where it is out of reach.</param>
+    /// <param name="port">Where it was, -1 when that is not known.</param>
+    public void CountDrop(DropReason reason, int length, Span<byte> frame, int port, byte reasonDetail = 0)
+    {
+        CountDrop(reason, length);
+        Events?.TellDrop(frame, port, reason, reasonDetail);
     }
 
     /// <summary>A frame left by a port.</summary>

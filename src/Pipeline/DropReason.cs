@@ -19,6 +19,10 @@ public enum DropReason : byte
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
+    /// <summary>The IPv4 header has no room left for the option of direct server return.</summary>
+    [Description("CT: Truncated or invalid header")]
+    TruncatedHeader = 135,
+
     /// <summary>The packet, or a segment of a super-packet, is longer than the MTU of the port it leaves by and may not be fragmented; its sender is told the MTU.</summary>
     [Description("Fragmentation needed")]
     FragmentationNeeded = 136,

@@ -5,6 +5,9 @@ public sealed class FlowRandom(ulong seed)
 {
     private ulong _state = seed;
 
+    /// <summary>Where the dice stand: others that are made with it throw what these will throw.</summary>
+    public ulong State => _state;
+
     /// <summary>Even over 0 to <paramref name="bound"/> - 1.</summary>
     public uint Below(uint bound) => (uint)(((Next() >> 32) * bound) >> 32);
 

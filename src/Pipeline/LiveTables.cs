@@ -8,6 +8,12 @@ public sealed class LiveTables
     private const int NeighborNewsCapacity = 256;
     private const int OutboxSlots = 64;
 
+    /// <summary>What one packet and its answer can need, and more.</summary>
+    private const int CopyCapacity = 16;
+
+    /// <summary>A packet that waits, a question for its neighbour, an ICMP answer; each slot takes the longest frame.</summary>
+    private const int CopyOutboxSlots = 4;
+
     /// <summary>Cilium's default (bpf-lb-affinity-map-max).</summary>
     public const int DefaultAffinityCapacity = 65_536;
 
@@ -30,6 +36,22 @@ public sealed class LiveTables
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next(), homes is null ? 0 : NeighborNewsCapacity);
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
         Affinities = new AffinityTable(affinityCapacity, seed, memory?.Affinities);
+    }
+
+    /// <summary>A bed for copies of some of another's flow state: its dice stand where the other's stand, the rest is small and empty.</summary>
+    /// <param name="held">For whom packets wait there.</param>
+    /// <param name="dice">Where the dice stand.</param>
+    public LiveTables(LiveTables original, ConntrackTable conntrack, SnatTable snat, ReadOnlySpan<Wire.IpAddress> held, ulong dice)
+    {
+        Random = new FlowRandom(dice);
+        Conntrack = conntrack;
+        Snat = snat;
+        Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode);
+        Garbage = new GarbageCollection(conntrack, snat);
+        Outbox = new Outbox(original.Outbox, held, CopyOutboxSlots);
+        Neighbors = new NeighborTable(CopyCapacity, Outbox, seed: 0);
+        Shortcuts = new ShortcutTable(0, seed: 0);
+        Affinities = new AffinityTable(CopyCapacity, seed: 0);
     }
 
     public FlowRandom Random { get; }

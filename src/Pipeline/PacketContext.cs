@@ -82,6 +82,9 @@ public ref struct PacketContext
     /// <summary>The packet runs from the flow's server to its client.</summary>
     public bool IsReply { get; set; }
 
+    /// <summary>The flow's first packet from its server.</summary>
+    public bool IsFirstReply { get; set; }
+
     /// <summary>Frontend that this packet was translated from; 0 when none.</summary>
     public uint RevNat { get; set; }
 
@@ -93,8 +96,22 @@ public ref struct PacketContext
     /// <summary>The packet came from the node network to a frontend, and its answer must go back that way.</summary>
     public bool IsNodePort { get; set; }
 
+    /// <summary>What this node does for the packet's flow in direct server return.</summary>
+    public DirectReturnRole DirectReturn { get; set; }
+
+    /// <summary>What the packet's option of direct server return says that the client asked for; with port 0 it has none.</summary>
+    public IpAddress ServiceAddress { get; set; }
+
+    public ushort ServicePort { get; set; }
+
     /// <summary>The flow's source is translated by this node.</summary>
     public bool IsSnat { get; set; }
+
+    /// <summary>Identity of the flow's end that sent the packet; behind Policy.</summary>
+    public uint SourceIdentity { get; set; }
+
+    /// <summary>Identity of the end that it is for: of the backend, where a frontend was asked.</summary>
+    public uint DestinationIdentity { get; set; }
 
     public RouteTarget Route { get; set; }
 

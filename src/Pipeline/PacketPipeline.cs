@@ -33,6 +33,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
 
                 var p = new PacketContext(burst.BufferOf(frame.Buffer), frame.Start, frame.Length, frame.Offload, frame.IngressPort);
                 frame.Take(p, Process(ref p, s, now));
+                live.Counters.Events?.Tell(ref p, frame.Verdict, s);
                 _shortcut.Learn(i, p, frame.Verdict, s);
             }
 
@@ -56,6 +57,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         Verdict verdict = p.IngressPort >= s.Ports.Length || s.Ports[p.IngressPort] is null ? p.Drop(DropReason.EgressRefused) : Process(ref p, s, now);
         if (verdict == Verdict.Transmit && !live.Outbox.TryAdd(p)) verdict = p.Drop(DropReason.EgressRefused);
         if (verdict == Verdict.Drop) live.Counters.CountDrop(p.Reason, receivedLength);
+        live.Counters.Events?.Tell(ref p, verdict, s);
         return true;
     }
 
@@ -64,20 +66,31 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
     /// <param name="now">The time, read once a burst.</param>
     public Verdict Process(ref PacketContext p, Snapshot s, MonoTime now)
     {
+        NoWitness nobody = default;
+        return Process(ref p, s, now, ref nobody);
+    }
+
+    /// <summary>As <see cref="Process(ref PacketContext, Snapshot, MonoTime)"/>, before the eyes of a witness.</summary>
+    public Verdict Process<TWitness>(ref PacketContext p, Snapshot s, MonoTime now, ref TWitness witness)
+        where TWitness : struct, IStageWitness
+    {
+        Verdict v = Verdict.Continue;
         // What is it?
-        Verdict v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
+        if (witness.Enters(PipelineStage.Parse, p, v)) v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
         // Whom is it really for?
-        if (v == Verdict.Continue) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
-        if (v == Verdict.Continue) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
+        if (witness.Enters(PipelineStage.RevSnat, p, v)) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
+        if (witness.Enters(PipelineStage.Service, p, v)) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
-        if (v == Verdict.Continue) v = ConntrackStage.Run(ref p, live.Conntrack, now);
-        if (v == Verdict.Continue) v = RevDnatStage.Run(ref p, s.Services);
+        if (witness.Enters(PipelineStage.Conntrack, p, v)) v = ConntrackStage.Run(ref p, live.Conntrack, now);
+        if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services, live.Snat);
+        // May they speak to each other?
+        if (witness.Enters(PipelineStage.Policy, p, v)) v = PolicyStage.Run(ref p, s.Ipcache);
         // Where does it go, and under whose name?
-        if (v == Verdict.Continue) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
-        if (v == Verdict.Continue) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
+        if (witness.Enters(PipelineStage.Route, p, v)) v = RouteStage.Run(ref p, s.Routes, s.Services.Options);
+        if (witness.Enters(PipelineStage.Snat, p, v)) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
-        if (v == Verdict.Continue) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
-        if (v == Verdict.Continue) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
+        if (witness.Enters(PipelineStage.Confirm, p, v)) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
+        if (witness.Enters(PipelineStage.Transmit, p, v)) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
         // It goes no further: tell its sender, where a router would.
         if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Icmp, live.Icmp, live.Outbox, now);
         return v;

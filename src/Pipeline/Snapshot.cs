@@ -6,7 +6,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 /// <param name="Ports">By port id; null where no port is. Routes never lead to a null.</param>
 /// <param name="UplinkPort">Id of the uplink, -1 when the node has none.</param>
-public sealed record Snapshot(long Version, Port[] Ports, int UplinkPort, RouteTable Routes, ServiceTable Services, MasqueradeRules Masquerade)
+/// <param name="Ipcache">Who is behind an address.</param>
+public sealed record Snapshot(
+    long Version, Port[] Ports, int UplinkPort, RouteTable Routes, ServiceTable Services, MasqueradeRules Masquerade, IpcacheTable Ipcache)
 {
     /// <summary>Who answers for packets that go no further.</summary>
     public IcmpRules Icmp { get; init; } = IcmpRules.Silent;

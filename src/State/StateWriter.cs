@@ -26,6 +26,7 @@ public sealed class StateWriter
 
     private readonly RouteCompiler _routes = new();
     private readonly ServiceCompiler _services;
+    private readonly IpcacheCompiler _ipcache;
     private readonly LocalNodeSpec _local;
     private readonly PrefixMap _nativeRouting;
     private readonly IcmpRules _icmp;
@@ -37,6 +38,7 @@ public sealed class StateWriter
     {
         _local = local;
         _services = new ServiceCompiler(local, seed, numbers);
+        _ipcache = new IpcacheCompiler(local);
         _nativeRouting = MapOf(local.NativeRoutingCidrs);
         _icmp = CompileIcmp(local);
         _routes.AddLocal(local);
@@ -55,6 +57,8 @@ public sealed class StateWriter
     public IReadOnlyDictionary<string, Port> Ports { get; private set; }
 
     public int RouteCount => _routes.Count;
+
+    public int IpcacheCount => _ipcache.Count;
 
     public int BackendCount => _services.BackendCount;
 
@@ -99,6 +103,7 @@ public sealed class StateWriter
 
         _routes.Update(plan.Difference, _local.AutoDirectNodeRoutes, plan.Ports);
         ServiceTable services = _services.Update(plan.Difference.Services);
+        _ipcache.Update(plan.Difference, plan.Next.Ipcache, plan.Ports);
         Desired = plan.Next;
         Ports = plan.Ports;
         if (plan.Difference.IsMasqueradeChanged || !plan.Difference.Nodes.IsEmpty)
@@ -112,9 +117,24 @@ public sealed class StateWriter
     }
 
     /// <summary>Lets tables use memory again that belonged to snapshots before this one, once no worker reads those.</summary>
-    public void Reclaim(Snapshot oldestInUse) => _routes.Reclaim(oldestInUse.Routes.Version);
+    public void Reclaim(Snapshot oldestInUse)
+    {
+        _routes.Reclaim(oldestInUse.Routes.Version);
+        _ipcache.Reclaim(oldestInUse.Ipcache.Version);
+    }
 
     public IEnumerable<(IpPrefix Prefix, RouteTarget Target)> Routes() => _routes.Enumerate();
+
+    /// <summary>Who is behind which prefix, as packets find it.</summary>
+    public IEnumerable<(IpPrefix Prefix, IpcacheTarget Target)> Ipcache() => _ipcache.Enumerate();
+
+    /// <summary>All identities that are known with their labels: reserved, clusters' and this node's own.</summary>
+    public IEnumerable<(uint Id, IReadOnlyList<string> Labels)> Identities() =>
+        NumericIdentity.Named.Select(id => (id, LabelsOf(id))).Concat(Desired.Identities.Values.Select(i => (i.Id, i.Labels)));
+
+    /// <summary>The labels of an identity; empty when they are not known.</summary>
+    public IReadOnlyList<string> LabelsOf(uint identity) =>
+        NumericIdentity.NameOf(identity) is { } name ? [$"reserved:{name}"] : Desired.Identities.TryGetValue(identity, out IdentitySpec? known) ? known.Labels : [];
 
     /// <summary>The Maglev table that a frontend's candidates have at a size, whether or not it is in use.</summary>
     /// <param name="tableSize">One of <see cref="LoadBalancerSpec.MaglevTableSizes"/>.</param>
@@ -191,7 +211,7 @@ public sealed class StateWriter
             ports[port.Id] = port;
         }
 
-        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade) { Icmp = _icmp };
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade, _ipcache.Publish()) { Icmp = _icmp };
     }
 
     private static IcmpRules CompileIcmp(LocalNodeSpec local) => new(

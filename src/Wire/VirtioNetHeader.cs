@@ -28,6 +28,13 @@ public readonly record struct VirtioNetHeader(
     /// <summary>The same packet, to be cut to an MTU.</summary>
     public VirtioNetHeader FragmentedTo(int mtu) => this with { Flags = Flags | VirtioNetFlags.Fragment, HeaderLength = (ushort)mtu };
 
+    /// <summary>The same packet, whose headers have become longer.</summary>
+    public VirtioNetHeader MovedBy(int length) => this with
+    {
+        ChecksumStart = (ushort)(ChecksumStart + (HasPartialChecksum ? length : 0)),
+        HeaderLength = (ushort)(HeaderLength + (IsSuperPacket ? length : 0)),
+    };
+
     /// <summary>The header of a frame that comes in: what this program alone may say is not believed.</summary>
     /// <param name="bytes">At least <see cref="Length"/> bytes.</param>
     public static VirtioNetHeader ReadReceived(ReadOnlySpan<byte> bytes)

@@ -14,6 +14,8 @@ internal sealed class TestForwarder : IAsyncDisposable
     private readonly Lock _telling = new();
     private readonly SortedDictionary<string, RemoteNodeDocument> _nodes = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ServiceDocument> _services = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IpcacheDocument> _ipcache = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<int, IdentityDocument> _identities = [];
     private MasqueradeSection? _masquerade;
     private long _version;
 
@@ -34,6 +36,8 @@ internal sealed class TestForwarder : IAsyncDisposable
         _server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
         _server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
         _server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(0, [], null)));
+        _server.MapKind(ControlKinds.Ipcache, (_, _, _) => new(new ListResult<IpcacheRow>(0, IpcacheRows, null)));
+        _server.MapKind(ControlKinds.Identity, (_, _, _) => new(new ListResult<IdentityRow>(0, IdentityRows, null)));
         _server.Start();
     }
 
@@ -56,6 +60,37 @@ internal sealed class TestForwarder : IAsyncDisposable
     /// <summary>"east/east-worker 172.18.0.2 10.1.1.0/24", by name.</summary>
     public string Nodes => string.Join("; ", Document.Nodes!.Select(n => $"{n.Cluster}/{n.Name} {string.Join(',', n.Addresses)} {string.Join(',', n.PodCidrs)}"));
 
+    /// <summary>"10.1.1.1/32 131400 172.18.0.2 east kvstore", by prefix.</summary>
+    public string Ipcache => string.Join("; ", IpcacheRows.Select(r => $"{r.Prefix} {r.Identity} {r.TunnelEndpoint} {r.Cluster} {r.Source}"));
+
+    /// <summary>The labels of an identity; empty when it is not known.</summary>
+    public string LabelsOf(long identity) => string.Join(' ', IdentityRows.FirstOrDefault(r => r.Id == identity)?.Labels ?? []);
+
+    /// <summary>Objects of the ipcache that were told in all.</summary>
+    public int IpcacheToldCount { get; private set; }
+
+    private IReadOnlyList<IpcacheRow> IpcacheRows
+    {
+        get
+        {
+            lock (_telling)
+            {
+                return [.. _ipcache.Values.Select(d => new IpcacheRow(d.Prefix, d.Identity, d.EncryptKey, d.TunnelEndpoint ?? "0.0.0.0", d.Flags ?? [], d.Cluster!, d.Source!, []))];
+            }
+        }
+    }
+
+    private IReadOnlyList<IdentityRow> IdentityRows
+    {
+        get
+        {
+            lock (_telling)
+            {
+                return [.. _identities.Values.Select(d => new IdentityRow(d.Id, "cluster", d.Labels))];
+            }
+        }
+    }
+
     /// <summary>The backends of a service: "10.0.1.14:80 east/10.1.1.2:80".</summary>
     public string Backends(string service, string own) => string.Join(' ',
         (Document.Services!.FirstOrDefault(s => s.Name == service)?.Backends ?? []).Select(b => $"{(b.Cluster == own ? "" : b.Cluster + "/")}{b.Address}:{b.Port}"));
@@ -71,6 +106,22 @@ internal sealed class TestForwarder : IAsyncDisposable
             if (request.Config.Services?.Select((s, i) => (s, i)).FirstOrDefault(s => s.s.Name == RefusedService) is { s: not null } refused)
             {
                 throw new ControlException(ErrorCode.InvalidConfiguration, $"config.services[{refused.i}].frontends[0].port: refused by the test");
+            }
+
+            foreach (IpcacheDocument entry in request.Config.Ipcache ?? [])
+            {
+                _ipcache[entry.Prefix] = entry;
+                IpcacheToldCount++;
+            }
+
+            foreach (IdentityDocument identity in request.Config.Identities ?? [])
+            {
+                _identities[identity.Id] = identity;
+            }
+
+            if (request.Config is { Nodes: null, Services: null, Masquerade: null })
+            {
+                return new ChangeResult(++_version, 1);
             }
 
             Modes.Add(request.Mode);
@@ -105,7 +156,14 @@ internal sealed class TestForwarder : IAsyncDisposable
         {
             foreach (string name in request.Names)
             {
-                Assert.True(request.Kind == "node" ? _nodes.Remove(name) : _services.Remove(name), $"{request.Kind} {name} is not there");
+                bool wasThere = request.Kind switch
+                {
+                    "node" => _nodes.Remove(name),
+                    "ipcache" => _ipcache.Remove(name),
+                    "identity" => _identities.Remove(int.Parse(name)),
+                    _ => _services.Remove(name),
+                };
+                Assert.True(wasThere, $"{request.Kind} {name} is not there");
             }
 
             return new ChangeResult(++_version, request.Names.Count);

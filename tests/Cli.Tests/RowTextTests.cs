@@ -11,6 +11,11 @@ public sealed class RowTextTests
         new ServiceBackendRow(1, 11, "10.0.1.14:80/TCP", "active", "west", false),
     ]);
 
+    private static readonly IpcacheRow s_curl =
+        new("10.0.1.105/32", 68211, 0, "172.18.0.2", [], "west", "kvstore", ["k8s:app=curl", "k8s:io.cilium.k8s.policy.serviceaccount=default"]);
+
+    private static readonly IpcacheRow s_world = new("10.1.0.0/16", 2, 3, "0.0.0.0", ["skiptunnel", "hastunnel"], "west", "local", ["reserved:world"]);
+
     [Fact]
     public void Services_are_printed_as_cilium_does() => Same(
         """
@@ -30,6 +35,38 @@ public sealed class RowTextTests
     [Fact]
     public void Preferred_is_shown_only_when_asked_for() =>
         Assert.DoesNotContain(RowTexts.Service(affinity: false).Format([s_webpod]), line => line.Contains("preferred"));
+
+    [Fact]
+    public void The_ipcache_is_printed_as_cilium_does() => Same(
+        """
+        IP PREFIX/ADDRESS   IDENTITY
+        10.0.1.105/32       identity=68211 encryptkey=0 tunnelendpoint=172.18.0.2 flags=<none>
+        10.1.0.0/16         identity=2 encryptkey=3 tunnelendpoint=0.0.0.0 flags=skiptunnel,hastunnel
+        """,
+        RowTexts.Ipcache.Format([s_world, s_curl]));
+
+    [Fact]
+    public void Addresses_are_printed_as_cilium_does()
+    {
+        Assert.Equal(
+        [
+            "IP              IDENTITY                                          SOURCE",
+            "10.0.1.105/32   k8s:app=curl                                      kvstore",
+            "                k8s:io.cilium.k8s.policy.serviceaccount=default",
+            "10.1.0.0/16     reserved:world                                    local",
+        ], RowTexts.Ip(numeric: false).Format([s_world, s_curl]).Select(line => line.TrimEnd()));
+        Assert.Equal(["IP              IDENTITY   SOURCE", "10.0.1.105/32   68211      kvstore"], RowTexts.Ip(numeric: true).Format([s_curl]));
+    }
+
+    [Fact]
+    public void Identities_are_printed_as_cilium_does() => Same(
+        """
+        ID      LABELS
+        1       reserved:host
+        68211   k8s:app=curl
+                k8s:io.cilium.k8s.policy.serviceaccount=default
+        """,
+        RowTexts.Identity.Format([new IdentityRow(68211, "cluster", s_curl.Labels), new IdentityRow(1, "reserved", ["reserved:host"])]));
 
     [Fact]
     public void Exemptions_are_printed_as_cilium_does() => Same(
@@ -61,6 +98,13 @@ public sealed class RowTextTests
         TCP IN 172.18.0.100:80 -> 172.18.0.5:40000 XLATE_DST 10.0.1.105:40000 Created=12sec ago NeedsCT=0
         """,
         RowTexts.Snat.Format([new SnatRow("TCP", "10.0.1.105:40000", "172.18.0.100:80", "172.18.0.5:40000", 12)]));
+
+    [Fact]
+    public void An_answer_of_direct_server_return_is_a_single_entry() => Same(
+        """
+        TCP OUT 10.0.1.14:80 -> 203.0.113.9:40001 XLATE_SRC 192.0.2.10:80 Created=3sec ago NeedsCT=0
+        """,
+        RowTexts.Snat.Format([new SnatRow("TCP", "10.0.1.14:80", "203.0.113.9:40001", "192.0.2.10:80", 3, IsReturn: true)]));
 
     [Fact]
     public void Routes_are_sorted_by_number_and_an_empty_cell_is_a_dash() => Same(

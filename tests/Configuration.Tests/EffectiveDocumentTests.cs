@@ -11,10 +11,12 @@ public sealed class EffectiveDocumentTests
         node: {name: n, cluster: c, labels: {b: '1', a: x}, addresses: [172.18.0.5/16, 'fd18::5/64'], podCIDRs: [10.0.1.0/24, 10.0.2.0/24, 'fd00:1::/64']}
         uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1'], offloads: off}
         masquerade: {enabled: false, masqLinkLocal: true, masqLinkLocalIPv6: true, nonMasqueradeCIDRs: ['::/0', 0.0.0.0/0]}
-        loadBalancer: {algorithm: maglev, maglevTableSize: 251, maglevHashSeed: AAECAwQFBgcICQoL, externalClusterIP: true, sourceRangeAllTypes: true, serviceTopology: true, serviceLoopbackIPv4: 169.254.9.9}
+        loadBalancer: {algorithm: maglev, mode: hybrid, maglevTableSize: 251, maglevHashSeed: AAECAwQFBgcICQoL, externalClusterIP: true, sourceRangeAllTypes: true, serviceTopology: true, serviceLoopbackIPv4: 169.254.9.9}
         tables: {affinityEntries: 2048}
         endpoints: [{name: '1', namespace: 'true', interface: 'null', addresses: ['fd00:1::9'], offloads: 'tso4, checksum'}]
         services: [{name: all, protocol: ANY, annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: Local, other: ''}, sessionAffinity: ClientIP, sessionAffinityTimeoutSeconds: 9, externalTrafficPolicy: Local, internalTrafficPolicy: Local, loadBalancerSourceRanges: [10.0.0.1/8, '::/0'], trafficDistribution: PreferClose, frontends: [{type: LoadBalancer, address: 192.0.2.1, port: 1}, {type: ExternalIPs, address: 192.0.2.2, port: 1}, {type: HostPort, port: 2}, {type: HostPort, address: 10.0.9.9, port: 3}], backends: [{address: 10.9.0.1, port: 1, state: terminating-not-serving, weight: 7, forZones: [a, b]}]}, {name: yes, protocol: SCTP, frontends: [{type: NodePort, port: 30000}]}, {name: none, headless: true, backends: [{address: 10.9.0.1, port: 1}]}]
+        ipcache: [{prefix: 10.9.0.1, identity: 7}, {prefix: 'fd00:9::/48', identity: 131372, tunnelEndpoint: 172.18.0.2, encryptKey: 3, flags: [hastunnel, remotecluster], cluster: east, source: kvstore}]
+        identities: [{id: 131372, labels: ['k8s:b=', 'k8s:a=1']}]
         """;
 
     [Theory]
@@ -62,6 +64,7 @@ public sealed class EffectiveDocumentTests
               autoDirectNodeRoutes: true
             loadBalancer:
               algorithm: random
+              mode: snat
               maglevTableSize: 16381
               maglevHashSeed: JLfvgnHc2kaSUFaI
               externalClusterIP: false
@@ -112,5 +115,7 @@ public sealed class EffectiveDocumentTests
             Nodes = [.. (file.Initial.Nodes ?? []).Select(n => n with { Source = "" })],
             Routes = [.. (file.Initial.Routes ?? []).Select(r => r with { Source = "" })],
             Services = [.. (file.Initial.Services ?? []).Select(s => s with { Source = "" })],
+            Ipcache = [.. (file.Initial.Ipcache ?? []).Select(i => i with { Source = "" })],
+            Identities = [.. (file.Initial.Identities ?? []).Select(i => i with { Source = "" })],
         });
 }

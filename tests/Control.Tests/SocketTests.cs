@@ -34,7 +34,7 @@ public sealed class SocketTests
         await using TestServer server = new TestServer().Start();
         ControlServer second = new(server.SocketPath);
         ControlConnectionException refused = Assert.Throws<ControlConnectionException>(second.Start);
-        Assert.Equal($"another forwarder answers on {server.SocketPath}; stop it or give another socket", refused.Message);
+        Assert.Equal($"another process answers on {server.SocketPath}; stop it or give another socket", refused.Message);
         await second.DisposeAsync();
         await using ControlClient client = await ControlClient.ConnectAsync(server.SocketPath);
         Assert.Empty(await client.ListAsync(ControlKinds.Masquerade).ToListAsync());

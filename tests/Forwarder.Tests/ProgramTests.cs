@@ -39,7 +39,7 @@ public sealed class ProgramTests
         using World world = new();
         using ForwarderProcess first = await ForwarderProcess.StartAsync(world);
         (int code, string output, string errors) = await ForwarderProcess.RunAsync(world, $"--config {world.NodeFile()}");
-        Assert.Equal((1, "", $"cmesh-forwarder: another forwarder answers on {world.SocketPath}; stop it or give another socket\n"), (code, output, errors));
+        Assert.Equal((1, "", $"cmesh-forwarder: another process answers on {world.SocketPath}; stop it or give another socket\n"), (code, output, errors));
         await using Control.ControlClient client = await ForwarderProcess.ConnectAsync(world);
         Assert.Equal("west-worker", (await client.GetStatusAsync()).Node);
         Assert.True(world.Ping("a", "10.0.1.12"));

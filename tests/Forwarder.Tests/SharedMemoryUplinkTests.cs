@@ -81,7 +81,7 @@ public sealed class SharedMemoryUplinkTests
         Assert.Equal(3ul, await SentAsync(world, "west", before + 3) - before);
     }
 
-    private static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, string? directory, string engine)
+    internal static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, string? directory, string engine)
     {
         string path = Path.Combine(world.RunDirectory, cluster + ".yaml");
         File.WriteAllText(path, $"""
@@ -103,9 +103,9 @@ public sealed class SharedMemoryUplinkTests
         return ForwarderProcess.StartAsync(world, $"--config {path} --engine {engine}", SocketOf(world, cluster));
     }
 
-    private static string SocketOf(World world, string cluster) => Path.Combine(world.RunDirectory, cluster + ".sock");
+    internal static string SocketOf(World world, string cluster) => Path.Combine(world.RunDirectory, cluster + ".sock");
 
-    private static Task LinkedAsync(World world, string cluster, string peer) => UntilAsync(world, cluster, links => links.Contains(peer));
+    internal static Task LinkedAsync(World world, string cluster, string peer) => UntilAsync(world, cluster, links => links.Contains(peer));
 
     private static Task UnlinkedAsync(World world, string cluster) => UntilAsync(world, cluster, links => links.Count == 0);
 

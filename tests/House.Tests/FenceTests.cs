@@ -30,8 +30,11 @@ public sealed class FenceTests
     /// <summary>Methods of the worker and its engines that run for each frame or burst.</summary>
     private static readonly Dictionary<string, string[]> s_hotIo = new()
     {
-        ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox", "ExchangeNews"],
+        ["src/Io/Worker.cs"] = ["Forward", "FlushOutbox", "ExchangeNews", "Note", "Capture"],
+        ["src/Io/CaptureRing.cs"] = ["TryReserve"],
         ["src/Io/WorkerLinks.cs"] = ["HandOver", "Tell", "TryTakeNews", "Exchange", "GiveBack", "FallAsleep", "Notify", "CopyOf", "CountDrop"],
+        ["src/Io/FlowRing.cs"] = ["Append"],
+        ["src/Io/FlowTap.cs"] = ["Publish"],
         ["src/Io/HandoverQueue.cs"] = ["TryAdd", "TryTake"],
         ["src/Io/MemoryPaths.cs"] = ["Exchange", "WakeUp", "Release"],
         ["src/Io/PortEngine.cs"] = ["Receive", "ReceiveSpinning", "Complete", "Transmit", "SendSegments", "FrameOf", "CountSent"],
@@ -100,7 +103,7 @@ public sealed class FenceTests
                 select $"{hot.Key} has no {name} any more: mend the list of {nameof(FenceTests)}."));
 
     private static IEnumerable<SourceFile> HotFiles() => Tree.Sources("src/Pipeline")
-        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Answers/|Offloads/|Shortcut/|Steering/|PacketPipeline\.cs|FlowIndex\.cs|Prefetch\.cs)") && !s_writers.ContainsKey(f.Path))
+        .Where(f => Regex.IsMatch(f.Path, @"^src/Pipeline/(\d\d-|Answers/|Events/FlowEvents\.cs|Offloads/|Shortcut/|Steering/|PacketPipeline\.cs|FlowIndex\.cs|Prefetch\.cs)") && !s_writers.ContainsKey(f.Path))
         .Concat(s_hotIo.Keys.Select(path => new SourceFile(path, Tree.Read(path))));
 
     /// <summary>Constructors and initializers run at start; of the worker and its engines only the per-frame methods count.</summary>

@@ -14,12 +14,13 @@ public sealed class GraphTests
         ["State"] = (["Pipeline"], []),
         ["Control"] = ([], []),
         ["Configuration"] = (["Control", "State"], ["YamlDotNet"]),
-        ["Forwarder"] = (["Configuration", "Control", "Io", "State"], []),
+        ["Trace"] = (["Control", "State"], []),
+        ["Forwarder"] = (["Configuration", "Control", "Io", "State", "Trace"], []),
         ["Mesh"] = (["Wire"], ["YamlDotNet", "dotnet-etcd"]), // etcd client files, etcd
-        ["Agent"] = (["Configuration", "Control", "Mesh"], []),
+        ["Agent"] = (["Configuration", "Control", "Io", "Mesh", "Observe"], []),
         ["Replay"] = (["Configuration", "State"], ["SharpPcap"]), // capture files
         ["Observe"] = (["Pipeline"], ["Grpc.AspNetCore", "Microsoft.AspNetCore.App"]), // Hubble's API, the agent's REST, metrics
-        ["Cli"] = (["Configuration", "Control", "Replay"], ["Spectre.Console", "System.CommandLine"]),
+        ["Cli"] = (["Configuration", "Control", "Io", "Observe", "Replay"], ["Spectre.Console", "System.CommandLine"]),
     };
 
     [Fact]

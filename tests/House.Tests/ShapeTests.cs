@@ -12,6 +12,7 @@ public sealed class ShapeTests
     private static readonly Dictionary<string, string> s_interfaces = new()
     {
         ["IClusterStore"] = "the agent's own file store for one node, etcd for a cluster",
+        ["IStageWitness"] = "nobody where packets are forwarded, one who writes down where they are traced",
     };
 
     /// <summary>Waits by the clock in tests. A wait hides a race; each of these polls what gives no event.</summary>
@@ -21,6 +22,7 @@ public sealed class ShapeTests
         ["tests/Cli.Tests/WatchTests.cs"] = "polls what another task has printed, under a limit",
         ["tests/Mesh.Tests/Eventually.cs"] = "polls what the answer of another process changes, under a limit",
         ["tests/Mesh.Tests/EtcdServer.cs"] = "etcd tells nobody when it begins to serve; each try is a connection",
+        ["tests/Benchmarks/EventBenchmark.cs"] = "rests between two looks as the agent's collector does",
         ["tests/Io.Tests/WorkerTests.cs"] = "no event tells that another thread's request lies in the queue",
         ["tests/Io.Tests/TapDeviceTests.cs"] = "the kernel tells nobody when the last copy of a descriptor is closed",
     };

@@ -48,7 +48,7 @@ public sealed class WorkerTests
     {
         PrefixMap none = new PrefixTable().Publish();
         var masquerade = new MasqueradeRules(false, default, default, none, none, none, 32768, 65535);
-        return new Snapshot(1, new Port[2], -1, new RouteTable(none, []), ServiceTable.Empty, masquerade);
+        return new Snapshot(1, new Port[2], -1, new RouteTable(none, []), ServiceTable.Empty, masquerade, new IpcacheTable(none, [], isDualStack: false));
     }
 
     private sealed class Asker

@@ -16,7 +16,8 @@ public sealed class FlowRecordTests
         ("TraceId", 72, 8), ("SourceIdentity", 80, 4), ("DestinationIdentity", 84, 4), ("Interface", 88, 4), ("PacketLength", 92, 4), ("PacketCount", 96, 2),
         ("EtherType", 98, 2), ("SourceEndpoint", 100, 2), ("DestinationEndpoint", 102, 2), ("SourcePort", 104, 2), ("DestinationPort", 106, 2),
         ("Protocol", 108, 1), ("TcpFlags", 109, 1), ("IcmpType", 110, 1), ("IcmpCode", 111, 1), ("Version", 112, 1), ("Kind", 113, 1), ("Verdict", 114, 1),
-        ("DropReason", 115, 1), ("ObservationPoint", 116, 1), ("Direction", 117, 1), ("Reply", 118, 1), ("PolicyMatch", 119, 1), ("TraceReason", 120, 1),
+        ("DropReason", 115, 1), ("ObservationPoint", 116, 1), ("Direction", 117, 1), ("Reply", 118, 1), ("PolicyMatch", 119, 1), ("TraceReason", 120, 1), ("Worker", 121, 1), ("Detail", 122, 1),
+        ("ReasonDetail", 123, 1),
     ];
 
     [Fact]
@@ -25,7 +26,7 @@ public sealed class FlowRecordTests
         Assert.Equal(128, FlowRecord.Length);
         Assert.Equal(FlowRecord.Length, Unsafe.SizeOf<FlowRecord>());
         Assert.False(RuntimeHelpers.IsReferenceOrContainsReferences<FlowRecord>());
-        Assert.Equal(1, FlowRecord.CurrentVersion);
+        Assert.Equal(2, FlowRecord.CurrentVersion);
     }
 
     [Fact]
@@ -58,7 +59,7 @@ public sealed class FlowRecordTests
         Assert.Equal(record, MemoryMarshal.Read<FlowRecord>(bytes));
         Assert.Equal(record.Time, BitConverter.ToInt64(bytes, 48));
         Assert.Equal(0x1234, BitConverter.ToUInt16(bytes, 104));
-        Assert.Equal([1, 0, 0, 158], bytes[112..116]);
+        Assert.Equal([2, 0, 0, 158], bytes[112..116]);
         Assert.Equal([4, 0, 0, 0, 0, 0, 0, 0], bytes[120..]);
     }
 

@@ -57,6 +57,14 @@ public sealed class ScaleTests(ITestOutputHelper output)
         Assert.InRange(amongMany, 0, alone + 64 * 1024);
     }
 
+    /// <summary>A mesh has hundreds of thousands of pods, and each that comes or goes is told by itself.</summary>
+    [Fact]
+    public void One_pod_more_costs_the_same_among_300_000()
+    {
+        long alone = OnePodAmong(0);
+        Assert.InRange(OnePodAmong(300_000), 0, alone + 64 * 1024);
+    }
+
     private static ServiceSpec Numbered(int number, int change) => new(
         $"default/service-{number}", IpProtocol.Tcp, [new FrontendSpec(ServiceType.ClusterIP, IpAddress.FromIpv4(0x0A40_0000u + (uint)number), 80)],
         [.. Enumerable.Range(0, 10).Select(b => new BackendSpec(IpAddress.FromIpv4(0x0B00_0000u + (uint)(number * 10 + b)), (ushort)(80 + (b == 9 ? change : 0)), "west", ""))], "many");
@@ -77,6 +85,28 @@ public sealed class ScaleTests(ITestOutputHelper output)
         Report($"deleting one route among {count:n0}", () => writer.Delete(ObjectKind.Route, "20.1.1.0/24"));
         Assert.Equal(count, writer.Desired.Routes.Count);
         return bytes;
+    }
+
+    private long OnePodAmong(int count)
+    {
+        StateWriter writer = Wanted.Writer();
+        IpcacheSpec[] pods = [.. Enumerable.Range(0, count).Select(i => new IpcacheSpec(
+            IpPrefix.Host(IpAddress.FromIpv4(0x0B00_0000u + (uint)i)), 131_072u + (uint)(i % 10_000), IpAddress.FromIpv4(0xAC12_0000u + (uint)(i % 3_000)), 0,
+            IpcacheFlags.None, "east", "kvstore", "many"))];
+        Report($"{count:n0} pods", () => writer.Apply(new DesiredChange { Ipcache = pods }));
+        Assert.Equal(count, writer.Desired.Ipcache.Count);
+        for (int i = 0; i < 20; i++)
+        {
+            TogglePod(writer, i);
+        }
+
+        return Report($"one pod among {count:n0}", () => TogglePod(writer, 0));
+    }
+
+    private static void TogglePod(StateWriter writer, int i)
+    {
+        writer.Apply(new DesiredChange { Ipcache = [IpcacheTests.Entry("11.77.0.1/32", (uint)(131_072 + (i % 2)), "172.18.0.2", "east")] });
+        writer.Reclaim(writer.Current);
     }
 
     private static void Toggle(StateWriter writer, int i)

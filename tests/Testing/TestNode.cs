@@ -70,6 +70,11 @@ public sealed class TestNode
     /// <summary>The tables of all workers.</summary>
     public IReadOnlyList<LiveTables> AllLive => _workers.Live;
 
+    /// <summary>Null where there is one worker.</summary>
+    public FlowHomes? Homes => _workers.Homes;
+
+    public KnownBackends Backends => _workers.Backends;
+
     /// <summary>Entries of all workers' tables.</summary>
     public int ConntrackCount => AllLive.Sum(live => live.Conntrack.Count);
 
@@ -286,11 +291,11 @@ public sealed class TestNode
     private Span<byte> Around(int buffer, int frameLength) =>
         _frames.RoomOf(buffer)[..(PacketContext.Headroom + frameLength + Tailroom)];
 
-    /// <summary>No stage may write before the frame; behind it only an answer that is longer than its question may lie.</summary>
+    /// <summary>No stage may write before the frame, received or left; behind it only an answer that is longer than its question may lie.</summary>
     private static void CheckCanaries(ReadOnlySpan<byte> buffer, in BurstFrame got, int receivedLength)
     {
-        int end = PacketContext.Headroom + Math.Max(receivedLength, got.Length);
-        if (buffer[..PacketContext.Headroom].ContainsAnyExcept(Dirt))
+        int end = Math.Max(PacketContext.Headroom + receivedLength, got.Start + got.Length);
+        if (buffer[..Math.Min(PacketContext.Headroom, got.Start)].ContainsAnyExcept(Dirt))
         {
             throw new InvalidOperationException("a stage wrote before the frame");
         }

@@ -22,6 +22,7 @@ internal sealed class TestWorkers
     public TestWorkers(int count, IReadOnlyList<IpPrefix> pods, ushort firstSharedPort, Func<FlowHomes?, int, LiveTables> tablesOf, ulong seed)
     {
         FlowHomes? homes = count > 1 ? new FlowHomes(count, pods, firstSharedPort, ~seed) : null;
+        Homes = homes;
         _queues = new FlowRandom(seed + 77);
         Live = [.. Enumerable.Range(0, count).Select(i => tablesOf(homes, i))];
         _pipelines = [.. Live.Select((live, i) => new PacketPipeline(live, homes is null ? null : Steering(i, homes, live)))];
@@ -29,6 +30,11 @@ internal sealed class TestWorkers
     }
 
     public LiveTables[] Live { get; }
+
+    /// <summary>Null where there is one worker.</summary>
+    public FlowHomes? Homes { get; }
+
+    public KnownBackends Backends => _backends;
 
     /// <summary>Who took the last frame through the stages.</summary>
     public int Last { get; private set; }

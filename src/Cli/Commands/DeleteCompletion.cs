@@ -6,7 +6,7 @@ using ClusterMesh.Datapath.Control.Documents;
 namespace ClusterMesh.Datapath.Cli.Commands;
 
 /// <summary>What can stand next in a cmesh delete: a kind, then names of that kind as the forwarder has them.</summary>
-internal sealed class DeleteCompletion(NodeChoice choice, Argument<string> kind)
+internal sealed class DeleteCompletion(NodeChoice choice, Argument<string?> kind)
 {
     /// <summary>A person waits with a finger on the key; offering nothing is better than a shell that hangs.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);

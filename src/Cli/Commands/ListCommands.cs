@@ -16,6 +16,9 @@ internal static class ListCommands
             "service", "Frontends and their backends.", ServiceList(screen, choice), ServiceCommands.Maglev(screen, choice), ServiceCommands.Select(screen, choice));
         yield return Group("backend", "Backends and the services that use them.", List(screen, choice, ControlKinds.Backend, RowTexts.Backend));
         yield return Group("ipmasq", "Prefixes exempt from masquerading.", List(screen, choice, ControlKinds.Masquerade, RowTexts.Masquerade));
+        yield return Group("ipcache", "Who is behind an address, as packets find it.", List(screen, choice, ControlKinds.Ipcache, RowTexts.Ipcache));
+        yield return Group("ip", "Who is behind an address, with labels.", IpList(screen, choice));
+        yield return Group("identity", "Identities and their labels.", List(screen, choice, ControlKinds.Identity, RowTexts.Identity));
         yield return Group("ct", "Connections that are tracked.", List(screen, choice, ControlKinds.Conntrack, RowTexts.Conntrack));
         yield return Group("nat", "Masqueraded flows.", List(screen, choice, ControlKinds.Snat, RowTexts.Snat));
         yield return Group("neighbor", "Neighbours on the node network.", List(screen, choice, ControlKinds.Neighbor, RowTexts.Neighbor));
@@ -39,6 +42,14 @@ internal static class ListCommands
         Option<bool> affinity = new("--clustermesh-affinity") { Description = "Mark backends with (preferred) that service affinity prefers." };
         Command command = Build(screen, choice, ControlKinds.Service, parsed => RowTexts.Service(parsed.GetValue(affinity)), "list", "List them.");
         command.Add(affinity);
+        return command;
+    }
+
+    private static Command IpList(Screen screen, NodeChoice choice)
+    {
+        Option<bool> numeric = new("--numeric", "-n") { Description = "The identity's number instead of its labels." };
+        Command command = Build(screen, choice, ControlKinds.Ipcache, parsed => RowTexts.Ip(parsed.GetValue(numeric)), "list", "List them.");
+        command.Add(numeric);
         return command;
     }
 

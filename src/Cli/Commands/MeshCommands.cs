@@ -10,7 +10,7 @@ namespace ClusterMesh.Datapath.Cli.Commands;
 /// <summary>cmesh clustermesh …, annotate and scale: what agents are asked.</summary>
 internal static class MeshCommands
 {
-    private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
 
     public static IEnumerable<Command> Build(Screen screen, AgentChoice choice)
     {
@@ -27,6 +27,21 @@ internal static class MeshCommands
         Print(screen, result.Objects);
     }
 
+    /// <summary>Deletes what manifests name, or objects of a kind.</summary>
+    public static async Task DeleteAsync(Screen screen, string socket, IReadOnlyList<ManifestFile> files, CancellationToken cancellation)
+    {
+        ManifestResult result = await AskAsync(socket, "deleteFiles", new ManifestRequest(files), AgentJson.Default.ManifestRequest, AgentJson.Tolerant.ManifestResult, cancellation);
+        Print(screen, result.Objects);
+    }
+
+    /// <param name="kind">The plural.</param>
+    public static async Task DeleteAsync(Screen screen, string socket, string kind, IEnumerable<string> names, CancellationToken cancellation)
+    {
+        ObjectRequest request = new(kind, [.. names.Select(n => ObjectKinds.HasNamespace(kind) ? InNamespace(n) : n)]);
+        ManifestResult result = await AskAsync(socket, "delete", request, AgentJson.Default.ObjectRequest, AgentJson.Tolerant.ManifestResult, cancellation);
+        Print(screen, result.Objects);
+    }
+
     private static Command Status(Screen screen, AgentChoice choice)
     {
         Option<bool> wait = new("--wait") { Description = "Wait until all nodes are connected to all clusters." };
@@ -37,9 +52,16 @@ internal static class MeshCommands
             IReadOnlyList<string> sockets = choice.Find(parsed.GetValue(choice.Context));
             System.Diagnostics.Stopwatch waited = System.Diagnostics.Stopwatch.StartNew();
             AgentStatus[] agents = await AskAllAsync(sockets, cancellation);
+            string? said = null;
             while (parsed.GetValue(wait) && !MeshText.IsConnected(agents) && waited.Elapsed.TotalSeconds < parsed.GetValue(limit))
             {
-                screen.Error.WriteLine($"⌛ Waiting ({waited.Elapsed.TotalSeconds:0}s) for clusters to be connected: {agents.Count(a => a.Clusters.Any(c => !c.Ready))} nodes are not ready");
+                string awaited = MeshText.Awaited(agents);
+                if (awaited != said)
+                {
+                    screen.Error.WriteLine($"⌛ Waiting ({waited.Elapsed.TotalSeconds:0}s) {awaited}");
+                    said = awaited;
+                }
+
                 await Task.Delay(s_poll, cancellation);
                 agents = await AskAllAsync(sockets, cancellation);
             }
@@ -82,7 +104,7 @@ internal static class MeshCommands
                 EnableResult result = await EnableAsync(socket, request, cancellation);
                 first ??= result;
                 request = new EnableRequest(first.CaCertificate, first.CaKey);
-                screen.Output.WriteLine($"{ControlPaths.NodeOf(socket)}:");
+                screen.Output.WriteLine($"{NodeOf(socket, parsed.GetValue(choice.Context))}:");
                 Print(screen, result.Lines.Select(l => $"  {l}"));
             }
         });
@@ -147,7 +169,7 @@ internal static class MeshCommands
             {
                 TextResult result = await AskAsync(
                     socket, "troubleshoot", new ClusterRequest(parsed.GetValue(cluster)), AgentJson.Default.ClusterRequest, AgentJson.Tolerant.TextResult, cancellation);
-                screen.WriteHeader($"{ControlPaths.NodeOf(socket)}:");
+                screen.WriteHeader($"{NodeOf(socket, parsed.GetValue(choice.Context))}:");
                 Print(screen, result.Lines);
                 well &= !result.Lines.Any(l => l.Contains('❌', StringComparison.Ordinal));
             }
@@ -181,7 +203,7 @@ internal static class MeshCommands
 
             AnnotateRequest request = new(InNamespace(parsed.GetRequiredValue(name)), annotations, parsed.GetValue(overwrite));
             ManifestResult result = await AskAsync(
-                choice.Find(parsed.GetValue(choice.Context))[0], "annotate", request, AgentJson.Default.AnnotateRequest, AgentJson.Tolerant.ManifestResult, cancellation);
+                await choice.FindOneAsync(parsed.GetValue(choice.Context), cancellation), "annotate", request, AgentJson.Default.AnnotateRequest, AgentJson.Tolerant.ManifestResult, cancellation);
             Print(screen, result.Objects);
         });
         return command;
@@ -198,7 +220,7 @@ internal static class MeshCommands
         {
             ScaleRequest request = new(InNamespace(parsed.GetRequiredValue(name)), parsed.GetRequiredValue(replicas));
             ManifestResult result = await AskAsync(
-                choice.Find(parsed.GetValue(choice.Context))[0], "scale", request, AgentJson.Default.ScaleRequest, AgentJson.Tolerant.ManifestResult, cancellation);
+                await choice.FindOneAsync(parsed.GetValue(choice.Context), cancellation), "scale", request, AgentJson.Default.ScaleRequest, AgentJson.Tolerant.ManifestResult, cancellation);
             Print(screen, result.Objects);
         });
         return command;
@@ -207,6 +229,9 @@ internal static class MeshCommands
     private static Option<string> Destination() => new("--destination-context") { Description = "The other cluster.", HelpName = "CLUSTER", Required = true };
 
     private static string Needed(string? context) => context ?? throw new UsageException("name the cluster with --context");
+
+    /// <summary>Without the cluster in front where that has been said.</summary>
+    private static string NodeOf(string socket, string? cluster) => ControlPaths.NodeOf(socket)[(cluster is null ? 0 : cluster.Length + 1)..];
 
     private static string InNamespace(string name) => name.Contains('/', StringComparison.Ordinal) ? name : $"default/{name}";
 

@@ -33,8 +33,13 @@ internal static class MeshText
         }
     }
 
-    /// <summary>True when every agent is connected to all its clusters.</summary>
-    public static bool IsConnected(IReadOnlyList<AgentStatus> agents) => agents.All(a => a.Clusters.All(c => c.Ready)) && agents.All(a => a.StoreConnected);
+    /// <summary>True when every agent is connected to all its clusters, and others can connect to this one.</summary>
+    public static bool IsConnected(IReadOnlyList<AgentStatus> agents) => agents.All(a => a.Clusters.All(c => c.Ready)) && StoreProblem(agents) is null;
+
+    /// <summary>What is not there yet, in a word.</summary>
+    public static string Awaited(IReadOnlyList<AgentStatus> agents) => StoreProblem(agents) is string problem
+        ? $"for deployment clustermesh-apiserver to become ready: {problem}"
+        : $"for clusters to be connected: {agents.Count(a => a.Clusters.Any(c => !c.Ready))} nodes are not ready";
 
     /// <param name="endpoint">Address and port for other clusters: 172.18.0.4:32379; null when the cluster is not enabled.</param>
     /// <param name="problem">Why there is no endpoint.</param>
@@ -51,15 +56,19 @@ internal static class MeshText
             yield return $"❌ Cluster access information is not available: {problem}";
         }
 
-        yield return agents.All(a => a.StoreConnected)
-            ? "✅ Deployment clustermesh-apiserver is ready"
-            : $"❌ Deployment clustermesh-apiserver is not ready: {agents.First(a => !a.StoreConnected).Store}";
+        yield return StoreProblem(agents) is string down
+            ? $"❌ Deployment clustermesh-apiserver is not ready: {down}"
+            : "✅ Deployment clustermesh-apiserver is ready";
         yield return $"ℹ️  KVStoreMesh is {(agents.Any(a => a.Kvstoremesh) ? "enabled" : "disabled")}";
-        yield return "";
         int[] ready = [.. agents.Select(a => a.Clusters.Count(c => c.Ready))];
         string spread = Spread(ready);
         int behind = agents.Count(a => a.Clusters.Any(c => !c.Ready));
         string[] names = [.. agents.SelectMany(a => a.Clusters).Select(c => c.Name).Distinct().Order(StringComparer.Ordinal)];
+        if (names.Length > 0)
+        {
+            yield return "";
+        }
+
         if (behind > 0)
         {
             yield return $"⚠️  {behind}/{agents.Count} nodes are not connected to all clusters [{spread}]";
@@ -91,6 +100,13 @@ internal static class MeshText
             }
         }
     }
+
+    /// <summary>Why the etcd that other clusters read is not kept up to date; null when it is. Where it is an etcd of its own, the agent that leads knows.</summary>
+    private static string? StoreProblem(IReadOnlyList<AgentStatus> agents) =>
+        agents.FirstOrDefault(a => !a.StoreConnected) is AgentStatus lost ? lost.Store
+        : agents.All(a => a.MeshStore is null) ? null
+        : agents.FirstOrDefault(a => a.IsLeader) is not AgentStatus leader ? "no agent of the cluster leads yet"
+        : leader.MeshStoreConnected ? null : leader.MeshStore;
 
     private static string Waiting(RemoteClusterRow row)
     {

@@ -38,6 +38,27 @@ internal static class RowTexts
         row => [[row.Scope, row.Name, row.Counter, $"{row.Value}"]],
         row => $"{row.Scope}\0{row.Name}\0{row.Counter}");
 
+    /// <summary>cilium-dbg bpf ipcache list.</summary>
+    public static RowText<IpcacheRow> Ipcache { get; } = new(
+        ["IP PREFIX/ADDRESS", "IDENTITY"],
+        row => [[row.Prefix, $"identity={row.Identity} encryptkey={row.EncryptKey} tunnelendpoint={row.TunnelEndpoint} flags={(row.Flags.Count == 0 ? "<none>" : string.Join(',', row.Flags))}"]],
+        row => row.Prefix);
+
+    /// <summary>cilium-dbg ip list: further labels on lines of their own.</summary>
+    /// <param name="numeric">The identity's number instead of its labels.</param>
+    public static RowText<IpcacheRow> Ip(bool numeric) => new(
+        ["IP", "IDENTITY", "SOURCE"],
+        row => numeric || row.Labels.Count == 0
+            ? [[row.Prefix, $"{row.Identity}", row.Source]]
+            : row.Labels.Select((label, i) => i == 0 ? (string[])[row.Prefix, label, row.Source] : ["", label, ""]),
+        row => row.Prefix);
+
+    /// <summary>cilium-dbg identity list: further labels on lines of their own.</summary>
+    public static RowText<IdentityRow> Identity { get; } = new(
+        ["ID", "LABELS"],
+        row => row.Labels.DefaultIfEmpty("").Select((label, i) => (string[])[i == 0 ? $"{row.Id}" : "", label]),
+        row => $"{row.Id}");
+
     public static RowText<PortRow> Port { get; } = new(
         ["ID", "NAME", "KIND", "NAMESPACE", "INTERFACE", "MAC", "MTU", "STATE"],
         row => [[$"{row.Id}", row.Name, row.Kind, Or(row.Namespace), row.Interface, row.Mac, $"{row.Mtu}", row.State]],
@@ -81,7 +102,10 @@ internal static class RowTexts
     {
         string tail = $"Created={row.CreatedSecondsAgo}sec ago NeedsCT=0";
         yield return [$"{row.Protocol} OUT {row.Source} -> {row.Destination} XLATE_SRC {row.Translated} {tail}"];
-        yield return [$"{row.Protocol} IN {row.Destination} -> {row.Translated} XLATE_DST {row.Source} {tail}"];
+        if (!row.IsReturn)
+        {
+            yield return [$"{row.Protocol} IN {row.Destination} -> {row.Translated} XLATE_DST {row.Source} {tail}"];
+        }
     }
 
     private static string Join(IReadOnlyList<string> values) => Or(string.Join(",", values));

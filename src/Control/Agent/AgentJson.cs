@@ -23,6 +23,7 @@ namespace ClusterMesh.Datapath.Control.Agent;
 [JsonSerializable(typeof(AccessDocument))]
 [JsonSerializable(typeof(ClusterRequest))]
 [JsonSerializable(typeof(TextResult))]
+[JsonSerializable(typeof(EndpointsDocument))]
 public sealed partial class AgentJson : JsonSerializerContext
 {
     /// <summary>For reading answers of a newer agent.</summary>

@@ -15,4 +15,8 @@ public sealed record ChangeDocument
     public IReadOnlyList<RouteDocument>? Routes { get; set; }
 
     public IReadOnlyList<ServiceDocument>? Services { get; set; }
+
+    public IReadOnlyList<IpcacheDocument>? Ipcache { get; set; }
+
+    public IReadOnlyList<IdentityDocument>? Identities { get; set; }
 }

@@ -8,6 +8,9 @@ public sealed record LoadBalancerSection
     /// <summary>random or maglev, for services whose annotations do not say.</summary>
     public string Algorithm { get; set; } = "random";
 
+    /// <summary>snat, dsr or hybrid: how flows from the node network reach backends on other nodes, where annotations do not say.</summary>
+    public string Mode { get; set; } = "snat";
+
     /// <summary>Entries of a Maglev table: one of Cilium's primes.</summary>
     public int MaglevTableSize { get; set; } = 16381;
 

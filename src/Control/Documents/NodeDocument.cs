@@ -35,4 +35,10 @@ public sealed record NodeDocument
     public IReadOnlyList<RouteDocument>? Routes { get; set; }
 
     public IReadOnlyList<ServiceDocument>? Services { get; set; }
+
+    /// <summary>Who is behind which address; not in the answer of <c>config</c>, since <c>list</c> gives it page by page.</summary>
+    public IReadOnlyList<IpcacheDocument>? Ipcache { get; set; }
+
+    /// <summary>The labels of identities; as <see cref="Ipcache"/>.</summary>
+    public IReadOnlyList<IdentityDocument>? Identities { get; set; }
 }

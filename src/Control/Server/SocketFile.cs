@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace ClusterMesh.Datapath.Control.Server;
 
 /// <summary>Puts a listening socket at a path, or says why not.</summary>
-internal static class SocketFile
+public static class SocketFile
 {
     private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
@@ -76,7 +76,7 @@ internal static class SocketFile
             throw new ControlConnectionException($"{path}: what is there cannot be examined ({fault.Message}); remove it or give another socket", fault);
         }
 
-        throw new ControlConnectionException($"another forwarder answers on {path}; stop it or give another socket");
+        throw new ControlConnectionException($"another process answers on {path}; stop it or give another socket");
     }
 
     /// <summary>Opening a socket file fails (ENXIO), opening a regular file of ours does not.</summary>

@@ -30,7 +30,7 @@ internal sealed class LiveRows(NodeRuntime node)
         MonoTime now = Now();
         return Collect(
             cursor, limit, l => (l.Snat.Count, l.Snat.Capacity), (l, i) => l.Snat[i],
-            (l, e) => e.IsUsed != 0 && l.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
+            (l, e) => e.IsUsed && l.Conntrack.Find(ConntrackTable.Ordered(e.Forward, out _), now) >= 0, e => Row(e, Now().Seconds));
     }
 
     public ListResult<NeighborRow> Neighbors(string? cursor, int limit)
@@ -88,14 +88,19 @@ internal sealed class LiveRows(NodeRuntime node)
     }
 
     /// <summary>As Cilium's ct list prints it.</summary>
-    private static string NameOf(ConntrackFlags flag) => flag == ConntrackFlags.LoopbackHairpin ? "LBLoopback" : flag.ToString();
+    private static string NameOf(ConntrackFlags flag) => flag switch
+    {
+        ConntrackFlags.LoopbackHairpin => "LBLoopback",
+        ConntrackFlags.DsrInternal => "DSRInternal",
+        _ => flag.ToString(),
+    };
 
     private static SnatRow Row(SnatEntry entry, uint now)
     {
         FlowKey translated = entry.Translated;
         return new SnatRow(
             FlowKey.ProtocolName(translated.Protocol), FlowKey.Endpoint(entry.Forward.Source, PortOf(entry.Forward)),
-            FlowKey.Endpoint(entry.Forward.Destination, entry.Forward.DestinationPort), FlowKey.Endpoint(translated.Source, PortOf(translated)), now - entry.Created);
+            FlowKey.Endpoint(entry.Forward.Destination, entry.Forward.DestinationPort), FlowKey.Endpoint(translated.Source, PortOf(translated)), now - entry.Created, entry.IsReturn);
     }
 
     /// <summary>An echo request's id stands in for its source port.</summary>

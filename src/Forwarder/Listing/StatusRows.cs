@@ -101,6 +101,11 @@ internal static class StatusRows
             yield return row;
         }
 
+        foreach (CounterRow row in ObservationRows.Of(node))
+        {
+            yield return row;
+        }
+
         yield return new CounterRow("table", "conntrack", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Conntrack.Count));
         yield return new CounterRow("table", "snat", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Snat.Count));
         yield return new CounterRow("table", "affinity", "entries", (ulong)node.Workers.Workers.Sum(w => (long)w.Live.Affinities.Count));

@@ -25,6 +25,10 @@ internal sealed unsafe class MappedMemory : IDisposable
     public static MappedMemory OfFile(SafeHandle file, ulong offset, long length) =>
         new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, (int)file.DangerousGetHandle(), (long)offset), length);
 
+    /// <summary>For reading only: writing to it would end the process.</summary>
+    public static MappedMemory OfReadableFile(FileDescriptor file, long length) =>
+        new(Map(null, length, LibC.PROT_READ, LibC.MAP_SHARED, file.Number, 0), length);
+
     /// <summary>Addresses with nothing behind them, for <see cref="Place"/>.</summary>
     public static MappedMemory Reserve(long length) =>
         new(Map(null, length, LibC.PROT_NONE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | MapNoReserve, -1, 0), length);

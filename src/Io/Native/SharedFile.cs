@@ -39,6 +39,13 @@ internal static unsafe class SharedFile
         }
     }
 
+    /// <summary>The same memory once more, for somebody who may only read it.</summary>
+    public static FileDescriptor OpenReadable(FileDescriptor file)
+    {
+        int result = SystemCalls.Open($"/proc/self/fd/{file.Number}", LibC.O_RDONLY, out FileDescriptor? readable);
+        return readable ?? throw new DeviceException($"shared memory, to be read: {new KernelError(-result)}");
+    }
+
     /// <summary>Whether a file that another process gave is such memory and at least so long.</summary>
     public static bool IsSealed(FileDescriptor file, long length)
     {

@@ -19,6 +19,9 @@ public static class MeshCertificates
     /// <summary>User name of other clusters' agents in a cluster's etcd, with the authentication mode <c>legacy</c>.</summary>
     public const string RemoteUser = "remote";
 
+    /// <summary>User name of who publishes.</summary>
+    public const string AdminUser = "root";
+
     /// <summary>A new CA with its key. Dispose it.</summary>
     public static X509Certificate2 CreateCa(DateTimeOffset now)
     {

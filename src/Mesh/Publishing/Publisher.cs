@@ -12,7 +12,6 @@ namespace ClusterMesh.Datapath.Mesh.Publishing;
 /// </summary>
 public sealed class Publisher
 {
-    private static readonly TimeSpan s_leaseTime = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan s_heartbeat = TimeSpan.FromMinutes(1);
 
     /// <summary>Everything is compared again so often, whether or not a change was seen.</summary>
@@ -37,6 +36,9 @@ public sealed class Publisher
     public Publisher(IClusterStore store, PublishedPlace place, TimeProvider time, Action<string> log) =>
         (_store, _place, _time, _log) = (store, place, time, log);
 
+    /// <summary>How long the keys outlive whoever keeps them; Cilium's.</summary>
+    public TimeSpan LeaseTime { get; init; } = TimeSpan.FromMinutes(15);
+
     /// <summary>Keys that were found other than they were written, since the start.</summary>
     public long RepairCount => Interlocked.Read(ref _repairCount);
 
@@ -57,7 +59,7 @@ public sealed class Publisher
         }
 
         using CancellationTokenSource term = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        LeasePool leases = new(_store, _time, s_leaseTime);
+        LeasePool leases = new(_store, _time, LeaseTime);
         string[] prefixes = [.. _place.Prefixes, _place.CanaryPrefix, _place.ConfigKey];
         PrefixReader[] readers = [.. prefixes.Select(prefix => new PrefixReader(_time, changes => See(prefix, changes)))];
         List<Task> running = [.. readers.Zip(prefixes, (reader, prefix) => reader.RunAsync(_store, prefix, term.Token))];
@@ -214,7 +216,7 @@ public sealed class Publisher
             {
                 if (lease == 0 || !await _store.KeepLeaseAliveAsync(lease, cancellation))
                 {
-                    lease = await _store.GrantLeaseAsync(s_leaseTime, cancellation);
+                    lease = await _store.GrantLeaseAsync(LeaseTime, cancellation);
                 }
 
                 await _store.CommitAsync([new StoreWrite(MeshKeys.Heartbeat, Now(), lease)], cancellation);
@@ -226,7 +228,7 @@ public sealed class Publisher
                 continue;
             }
 
-            await Task.Delay(s_heartbeat, _time, cancellation);
+            await Task.Delay(LeaseTime < 2 * s_heartbeat ? LeaseTime / 3 : s_heartbeat, _time, cancellation);
         }
     }
 

@@ -1,3 +1,5 @@
+using ClusterMesh.Datapath.Mesh.Schema;
+
 namespace ClusterMesh.Datapath.Mesh.Remote;
 
 /// <summary>Holds the current <see cref="MeshView"/>: each remote cluster changes its own part, and readers are told that there is a newer one.</summary>
@@ -5,6 +7,7 @@ public sealed class MeshState
 {
     private readonly Lock _writing = new();
     private MeshView _current = MeshView.Empty;
+    private MeshChange _last = new("", null, []);
     private TaskCompletionSource _change = NewSignal();
 
     public MeshView Current => Volatile.Read(ref _current);
@@ -12,8 +15,13 @@ public sealed class MeshState
     /// <summary>Completes with the next change. Take it before <see cref="Current"/>, so that no change falls between.</summary>
     public Task NextChange => Volatile.Read(ref _change).Task;
 
+    /// <summary>The last change there was. Take it before <see cref="Current"/>: what comes behind it may be in the view already, and nothing is left out.</summary>
+    public MeshChange LastChange => Volatile.Read(ref _last);
+
     /// <summary>Changes one cluster's part; a cluster that is not there yet begins empty.</summary>
-    public void Update(string cluster, uint clusterId, Func<ClusterView, ClusterView> change)
+    /// <param name="kind">What is changed; null for several kinds.</param>
+    /// <param name="keys">Of the records that are changed.</param>
+    public void Update(string cluster, uint clusterId, Func<ClusterView, ClusterView> change, MeshRecordKind? kind = null, IReadOnlyList<string>? keys = null)
     {
         lock (_writing)
         {
@@ -21,7 +29,7 @@ public sealed class MeshState
             ClusterView after = change(before with { ClusterId = clusterId });
             if (after != before)
             {
-                Publish(new MeshView(_current.Version + 1, _current.Clusters.SetItem(cluster, after)));
+                Publish(new MeshView(_current.Version + 1, _current.Clusters.SetItem(cluster, after)), new MeshChange(cluster, kind, keys ?? []));
             }
         }
     }
@@ -33,16 +41,18 @@ public sealed class MeshState
         {
             if (_current.Clusters.ContainsKey(cluster))
             {
-                Publish(new MeshView(_current.Version + 1, _current.Clusters.Remove(cluster)));
+                Publish(new MeshView(_current.Version + 1, _current.Clusters.Remove(cluster)), new MeshChange(cluster, null, []));
             }
         }
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private void Publish(MeshView view)
+    private void Publish(MeshView view, MeshChange change)
     {
         Volatile.Write(ref _current, view);
+        _last.Follow(change);
+        Volatile.Write(ref _last, change);
         Interlocked.Exchange(ref _change, NewSignal()).SetResult();
     }
 }

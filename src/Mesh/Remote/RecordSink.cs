@@ -30,7 +30,7 @@ internal sealed class RecordSink(string cluster, MeshState state, Action<string>
             MeshRecordKind.Service => view with { Services = Merge(kind, view.Services, changes, refused, k => k, ReadService) },
             MeshRecordKind.Ip => view with { Ips = Merge(kind, view.Ips, changes, refused, k => k, ReadIp) },
             _ => view with { Identities = Merge(kind, view.Identities, changes, refused, ToNumber, ReadIdentity) },
-        });
+        }, kind, [.. changes.Select(c => c.Key)]);
         return refused;
     }
 

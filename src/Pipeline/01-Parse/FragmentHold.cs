@@ -112,7 +112,7 @@ public sealed class FragmentHold
         {
             if (_slots[i].State == SlotState.Waiting && _slots[i].Until.Nanoseconds <= now.Nanoseconds)
             {
-                counters.CountDrop(DropReason.FirstFragmentMissing, _slots[i].Length);
+                counters.CountDrop(DropReason.FirstFragmentMissing, _slots[i].Length, BufferOf(i).Slice(PacketContext.Headroom, _slots[i].Length), _slots[i].Port);
                 _slots[i] = default;
                 WaitingCount--;
             }

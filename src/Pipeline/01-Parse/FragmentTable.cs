@@ -26,6 +26,8 @@ public sealed class FragmentTable
         _seed = seed;
     }
 
+    public FragmentMode Mode => Hold is not null ? FragmentMode.Hold : IsTracking ? FragmentMode.Follow : FragmentMode.Drop;
+
     /// <summary>False: no fragment passes.</summary>
     public bool IsTracking { get; }
 
@@ -104,6 +106,23 @@ public sealed class FragmentTable
                 _entries[i] = default;
             }
         }
+    }
+
+    /// <summary>As <see cref="TryGetPorts"/>, for those who only look.</summary>
+    public bool TryPeek(in FlowKey key, uint id, MonoTime now, out FlowKey withPorts)
+    {
+        int set = SetOf(key, id);
+        for (int i = set; i < set + Ways; i++)
+        {
+            if (_entries[i].Id == id && _entries[i].Expires > now.Seconds && Bare(_entries[i].Key) == key)
+            {
+                withPorts = _entries[i].Key;
+                return true;
+            }
+        }
+
+        withPorts = default;
+        return false;
     }
 
     private static FlowKey Bare(in FlowKey key) => key with { SourcePort = 0, DestinationPort = 0 };

@@ -78,6 +78,9 @@ public sealed class AffinityTable
     public bool TryPeek(Frontend frontend, IpAddress client, MonoTime now, out Backend backend) =>
         Holds(Find(SetOf(frontend.Id, client), frontend.Id, client), frontend, now, out backend);
 
+    /// <summary>Number of the client's entry at a frontend, over or not, or -1.</summary>
+    public int IndexOf(uint frontend, IpAddress client) => Find(SetOf(frontend, client), frontend, client);
+
     /// <summary>A packet of the client went to the backend.</summary>
     /// <param name="generation">Of the entry; see <see cref="TryUseAgain"/>.</param>
     /// <returns>Number of the entry.</returns>

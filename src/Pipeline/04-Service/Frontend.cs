@@ -25,6 +25,12 @@ public sealed record Frontend(uint Id, IpAddress Address, ushort Port, IpProtoco
     /// <summary>Only this node's backends are in the set, by a traffic policy: who finds none is told nothing.</summary>
     public bool IsLocalOnly { get; init; }
 
+    /// <summary>How flows from the node network reach backends on other nodes.</summary>
+    public ForwardingMode Forwarding { get; init; }
+
     /// <summary>In slot order, those in maintenance last.</summary>
     public Backend[] Backends => Set.Backends;
+
+    /// <summary>Backends on other nodes answer the client directly.</summary>
+    public bool IsDirectReturn(IpProtocol protocol) => Forwarding == ForwardingMode.Dsr || (Forwarding == ForwardingMode.Hybrid && protocol == IpProtocol.Tcp);
 }

@@ -11,5 +11,8 @@ public sealed record ServiceOptions(IpAddress LoopbackIpv4, IpAddress LoopbackIp
     public static ServiceOptions Default { get; } =
         new(IpAddress.FromIpv4(0xA9FE_2A01), new IpAddress(0xFE80_0000_0000_0000, 1), HasAnyProtocol: false);
 
+    /// <summary>Other nodes may send packets of direct server return, as this one does for some frontend.</summary>
+    public bool HasDirectReturn { get; init; }
+
     public IpAddress LoopbackFor(bool isIpv4) => isIpv4 ? LoopbackIpv4 : LoopbackIpv6;
 }

@@ -18,10 +18,7 @@ public static class ServiceStage
 
         if (!services.TryFind(p.Key.Destination, p.Key.DestinationPort, p.Key.Protocol, out Frontend? found))
         {
-            // From the node network, an address of services is nothing but its ports.
-            return p.IngressKind == PortKind.Uplink && !p.IsIcmpError && services.HasWildcard(p.Key.Destination)
-                ? p.Drop(DropReason.NoBackend, NoBackendDetail.NoPort)
-                : Verdict.Continue;
+            return p.IngressKind == PortKind.Uplink && !p.IsIcmpError ? IsNoService(ref p, services) : Verdict.Continue;
         }
 
         Frontend frontend = p.IngressKind != PortKind.Uplink && found!.Internal is { } inner ? inner : found!;
@@ -51,6 +48,10 @@ public static class ServiceStage
                 return p.Drop(DropReason.ConntrackFull);
             conntrack[index].RevNat = frontend.Id;
             conntrack[index].BackendId = backend.Id;
+            if (p.IngressKind == PortKind.Uplink && frontend.IsDirectReturn(p.Key.Protocol))
+            {
+                conntrack[index].Flags |= ConntrackFlags.DirectReturn;
+            }
         }
 
         if (!p.IsIcmpError)
@@ -64,7 +65,22 @@ public static class ServiceStage
         }
 
         p.ChoiceIndex = index;
+        p.DirectReturn = (conntrack[index].Flags & ConntrackFlags.DirectReturn) != 0 ? DirectReturnRole.Wanted : DirectReturnRole.None;
         return Translate(ref p, services.Options, frontend, backend);
+    }
+
+    /// <summary>A packet from the node network for no frontend. An address of services is nothing but its ports; a pod's may be a backend of another node's.</summary>
+    private static Verdict IsNoService(ref PacketContext p, ServiceTable services)
+    {
+        if (services.HasWildcard(p.Key.Destination))
+            return p.Drop(DropReason.NoBackend, NoBackendDetail.NoPort);
+
+        if (services.Options.HasDirectReturn)
+        {
+            DirectReturn.Read(ref p);
+        }
+
+        return Verdict.Continue;
     }
 
     private static Verdict Translate(ref PacketContext p, ServiceOptions options, Frontend frontend, in Backend backend)

@@ -15,12 +15,13 @@ public sealed class ServiceTableWriter
     private readonly HashSet<int> _ownIndexPages = [];
     private readonly HashSet<int> _ownSlotPages = [];
     private readonly ulong _seed;
-    private ServiceOptions _options;
+    private readonly ServiceOptions _options;
     private ServiceIndexEntry[][] _index = [s_emptyIndex];
     private Frontend?[][] _bySlot = [s_emptySlots];
     private ServiceTable? _published;
     private int _count;
     private int _anyCount;
+    private int _directCount;
 
     public ServiceTableWriter(ServiceOptions options, ulong seed)
     {
@@ -33,8 +34,8 @@ public sealed class ServiceTableWriter
     {
         if (_published is null)
         {
-            _options = _options with { HasAnyProtocol = _anyCount > 0 };
-            _published = new ServiceTable(_index, _bySlot, _options, _seed);
+            _published = new ServiceTable(
+                _index, _bySlot, _options with { HasAnyProtocol = _anyCount > 0, HasDirectReturn = _options.HasDirectReturn || _directCount > 0 }, _seed);
             _ownIndexPages.Clear();
             _ownSlotPages.Clear();
         }
@@ -51,6 +52,7 @@ public sealed class ServiceTableWriter
         if (_index[place >> ServiceTable.PageBits][place & ServiceTable.PageMask].Frontend is { } old)
         {
             ClearSlots(old);
+            _directCount -= IsDirect(old) ? 1 : 0;
         }
         else
         {
@@ -64,6 +66,7 @@ public sealed class ServiceTableWriter
             _anyCount += IsAny(frontend) ? 1 : 0;
         }
 
+        _directCount += IsDirect(frontend) ? 1 : 0;
         Place(place, new ServiceIndexEntry(ServiceTable.TagOf(frontend.Address, frontend.Port, frontend.Protocol, _seed), frontend));
         SetSlot(frontend.Id, frontend);
         if (frontend.Internal is { } inner)
@@ -81,6 +84,7 @@ public sealed class ServiceTableWriter
         ClearSlots(old);
         _count--;
         _anyCount -= IsAny(old) ? 1 : 0;
+        _directCount -= IsDirect(old) ? 1 : 0;
 
         // Closes the gap (Knuth 6.4, algorithm R).
         int mask = (_index.Length * ServiceTable.PageLength) - 1;
@@ -97,6 +101,8 @@ public sealed class ServiceTableWriter
 
         Place(hole, default);
     }
+
+    private static bool IsDirect(Frontend frontend) => frontend.Forwarding != ForwardingMode.Snat;
 
     private static bool IsAny(Frontend frontend) => frontend.Protocol == ServiceTable.AnyProtocol && frontend.Port != 0;
 

@@ -15,6 +15,9 @@ public enum ConntrackFlags : ushort
     SeenNonSyn = 0x0010,
     NodePort = 0x0020,
 
+    /// <summary>The backend answers in the name of a service that another node balances.</summary>
+    DsrInternal = 0x0080,
+
     /// <summary>What <c>ct list</c> shows.</summary>
     Visible = 0x00FF,
 
@@ -27,8 +30,14 @@ public enum ConntrackFlags : ushort
     /// <summary>The client is the destination of the ordered key, not its source.</summary>
     ClientIsSecond = 0x0400,
 
+    /// <summary>Of a choice: if its backend is on another node, that one answers the client directly.</summary>
+    DirectReturn = 0x0800,
+
     /// <summary>The entry is in use.</summary>
     Used = 0x8000,
 
     Closing = RxClosing | TxClosing,
+
+    /// <summary>The flow has a mapping.</summary>
+    Mapped = Snat | DsrInternal,
 }

@@ -38,8 +38,14 @@ public static class ConntrackStage
         p.RevNat = entry.RevNat;
         p.IsHairpin = (entry.Flags & ConntrackFlags.LoopbackHairpin) != 0;
         p.IsNodePort = (entry.Flags & ConntrackFlags.NodePort) != 0;
+        if ((entry.Flags & ConntrackFlags.DsrInternal) != 0)
+        {
+            p.DirectReturn = DirectReturnRole.Backend;
+        }
+
         if (!p.IsIcmpError)
         {
+            p.IsFirstReply = isReply && entry.LastRx == 0;
             ConntrackState.Update(ref entry, p.Key.Protocol, p.TcpFlags, isReply, p.FrameLength, now);
         }
 
@@ -54,6 +60,12 @@ public static class ConntrackStage
             return Verdict.Continue;
         }
 
+        if (p.DirectReturn == DirectReturnRole.Balancer)
+        {
+            ConfirmChoice(ref p, conntrack);
+            return Verdict.Continue;
+        }
+
         FlowKey key = ConntrackTable.Ordered(p.FlowKey, out bool swapped);
         int index = conntrack.Create(key);
         if (index < 0)
@@ -62,21 +74,40 @@ public static class ConntrackStage
         ref ConntrackEntry entry = ref conntrack[index];
         entry.RevNat = p.RevNat;
         entry.BackendId = p.BackendId;
+        entry.SourceIdentity = p.SourceIdentity;
+        entry.DestinationIdentity = p.DestinationIdentity;
         entry.Flags |= (swapped ? ConntrackFlags.ClientIsSecond : 0)
             | (p.IngressKind == PortKind.Uplink ? ConntrackFlags.Inbound : 0)
             | (p.IsHairpin ? ConntrackFlags.LoopbackHairpin : 0)
             | (p.IsNodePort ? ConntrackFlags.NodePort : 0)
-            | (p.IsSnat ? ConntrackFlags.Snat : 0);
+            | (p.IsSnat ? ConntrackFlags.Snat : 0)
+            | (p.DirectReturn == DirectReturnRole.Backend ? ConntrackFlags.DsrInternal : 0);
         ConntrackState.Update(ref entry, key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
         p.FlowIndex = index;
         return Verdict.Continue;
     }
 
-    /// <summary>A SYN on a closed flow begins another one; so does a translated packet on a flow that was not translated.</summary>
+    /// <summary>A flow whose answers do not come this way has no entry, as with Cilium: the client's choice is all that is known of it.</summary>
+    private static void ConfirmChoice(ref PacketContext p, ConntrackTable conntrack)
+    {
+        p.FlowIndex = p.ChoiceIndex;
+        if (conntrack[p.ChoiceIndex].Packets > 1)
+        {
+            conntrack.FoundCount++;
+            p.Status = ConntrackStatus.Established;
+        }
+    }
+
+    /// <summary>
+    /// A SYN on a closed flow begins another one; so does a translated packet on a flow that was not translated, and one of direct server return on a flow
+    /// that was not, or the other way round.
+    /// </summary>
     private static bool IsNewFlow(in PacketContext p, in ConntrackEntry entry, bool isReply)
     {
+        bool wasReturned = (entry.Flags & ConntrackFlags.DsrInternal) != 0;
         bool opens = p.Key.Protocol == IpProtocol.Tcp && (p.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack)) == TcpFlags.Syn;
         return (opens && (entry.Flags & ConntrackFlags.Closing) == ConntrackFlags.Closing)
-            || (!isReply && p.RevNat != 0 && p.RevNat != entry.RevNat);
+            || (!isReply && p.RevNat != 0 && p.RevNat != entry.RevNat)
+            || (!isReply && (p.ServicePort != 0 ? !wasReturned : opens && wasReturned));
     }
 }

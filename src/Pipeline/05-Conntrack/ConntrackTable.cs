@@ -24,6 +24,22 @@ public sealed class ConntrackTable
         _seed = seed;
     }
 
+    /// <summary>A table with some of another's entries, for one who wants to see what would become of them. Another's thread may go on with its own.</summary>
+    /// <param name="entries">Copies, each key once; the dead among them are as dead here.</param>
+    /// <param name="freeCount">Entries beside them.</param>
+    public ConntrackTable(ConntrackTable original, IReadOnlyCollection<ConntrackEntry> entries, int freeCount)
+        : this(entries.Count + freeCount, original._seed)
+    {
+        _generation = original._generation;
+        foreach (ConntrackEntry entry in entries)
+        {
+            int index = TakeFree();
+            Write(index, entry);
+            _index.Add(entry.Key.Hash(_seed), index);
+            Count++;
+        }
+    }
+
     public int Count { get; private set; }
 
     /// <summary>Counts up when generations begin anew, after four thousand million entries.</summary>
@@ -57,6 +73,20 @@ public sealed class ConntrackTable
     {
         swapped = key.Source > key.Destination || (key.Source == key.Destination && key.SourcePort > key.DestinationPort);
         return swapped ? key.Reversed : key;
+    }
+
+    /// <summary>Number of the entry with exactly this key, dead or alive, or -1. For those who copy.</summary>
+    public int IndexOf(in FlowKey key)
+    {
+        ulong hash = key.Hash(_seed);
+        int slot = _index.FirstSlot(hash);
+        int entry = _index.NextCandidate(hash, ref slot);
+        while (entry >= 0 && _entries[entry].Key != key)
+        {
+            entry = _index.NextCandidate(hash, ref slot);
+        }
+
+        return entry;
     }
 
     /// <summary>Number of the live entry with exactly this key, or -1.</summary>

@@ -18,7 +18,10 @@ public record struct SnatEntry
     /// <summary>Source port, or id of an ICMP echo, that the world sees.</summary>
     public ushort NatPort;
 
-    public ushort IsUsed;
+    public bool IsUsed;
+
+    /// <summary>Of direct server return: an answer as the backend sends it, and the service that the client knows. No packet comes back to that.</summary>
+    public bool IsReturn;
 
     /// <summary>The flow as the world sees it. An echo request's id is its destination port, also when the client's id is 0.</summary>
     public readonly FlowKey Translated => Forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6 && Forward.SourcePort == 0

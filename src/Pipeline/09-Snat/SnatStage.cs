@@ -26,8 +26,18 @@ public static class SnatStage
 
     public static Verdict Run(ref PacketContext p, MasqueradeRules rules, Port[] ports, SnatTable snat, ConntrackTable conntrack, FlowRandom random, MonoTime now)
     {
-        if (p.IsReply || ports[p.EgressPort].Kind != PortKind.Uplink)
+        bool isUplink = ports[p.EgressPort].Kind == PortKind.Uplink;
+        if (p.ServicePort != 0 && !p.IsReply && !isUplink)
+            return DirectReturn.Record(ref p, snat, conntrack, now);
+
+        if (p.IsReply || !isUplink)
         {
+            return Verdict.Continue;
+        }
+
+        if (p.DirectReturn == DirectReturnRole.Wanted && !p.IsSnat)
+        {
+            p.DirectReturn = DirectReturnRole.Balancer; // Not a flow that was masqueraded before its frontend became one of direct return.
             return Verdict.Continue;
         }
 

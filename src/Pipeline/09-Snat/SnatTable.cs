@@ -47,6 +47,18 @@ public sealed class SnatTable
         _seed = seed;
     }
 
+    /// <summary>A table with some of another's mappings, for one who wants to see what would become of them. Gives away the same ports.</summary>
+    /// <param name="freeCount">Mappings that fit beside them.</param>
+    public SnatTable(SnatTable original, IReadOnlyCollection<SnatEntry> entries, int freeCount)
+        : this(entries.Count + freeCount, original._seed, original._homes, original._worker)
+    {
+        original._exhaustedUntil.CopyTo(_exhaustedUntil, 0);
+        foreach (SnatEntry entry in entries)
+        {
+            Insert(entry);
+        }
+    }
+
     public int Count { get; private set; }
 
     /// <summary>Ports ran short since this was last asked: mappings of flows that are over should be swept.</summary>
@@ -100,7 +112,7 @@ public sealed class SnatTable
     public int FlowOf(int index, ConntrackTable conntrack, MonoTime now)
     {
         int flow = conntrack.Find(ConntrackTable.Ordered(_entries[index].Forward, out _), now);
-        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Snat) != 0 ? flow : -1;
+        return flow >= 0 && (conntrack[flow].Flags & ConntrackFlags.Mapped) != 0 ? flow : -1;
     }
 
     /// <summary>Maps a flow that has no mapping yet.</summary>
@@ -112,7 +124,7 @@ public sealed class SnatTable
         bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
-        var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = 1 };
+        var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = true };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
         for (int attempt = 0; HasFree && attempt < tries && IsOwn(port); attempt++)
@@ -138,6 +150,23 @@ public sealed class SnatTable
         if (tries == LongTries)
         {
             ExhaustedUntil(candidate) = now.Seconds + 1;
+        }
+
+        FailureCount++;
+        IsSweepWanted = true;
+        return -1;
+    }
+
+    /// <summary>
+    /// Keeps under whose name a backend answers, for direct server return. Several may have the same face: nothing that is sent to it comes here.
+    /// </summary>
+    /// <param name="answer">As the backend sends it.</param>
+    /// <returns>-1 when the table is full.</returns>
+    public int CreateReturn(in FlowKey answer, IpAddress service, ushort port, MonoTime now)
+    {
+        if (HasFree)
+        {
+            return Insert(new SnatEntry { Forward = answer, NatAddress = service, NatPort = port, Created = now.Seconds, IsUsed = true, IsReturn = true });
         }
 
         FailureCount++;
@@ -172,7 +201,7 @@ public sealed class SnatTable
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_sweepPosition < _entries.UsedCount && _entries[_sweepPosition].IsUsed != 0 && FlowOf(_sweepPosition, conntrack, now) < 0)
+            if (_sweepPosition < _entries.UsedCount && _entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -236,7 +265,11 @@ public sealed class SnatTable
     {
         SnatEntry entry = _entries[index];
         _forward.Remove(entry.Forward.Hash(_seed), index);
-        _reverse.Remove(entry.Translated.Hash(_seed), index);
+        if (!entry.IsReturn)
+        {
+            _reverse.Remove(entry.Translated.Hash(_seed), index);
+        }
+
         SetFree(index);
         Count--;
     }
@@ -263,14 +296,18 @@ public sealed class SnatTable
         TableRows<SnatEntry> rows = _entries;
         for (int i = rows.CountUsed() - 1; i >= 0; i--)
         {
-            if ((rows[i].IsUsed == 0 && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
+            if ((!rows[i].IsUsed && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
             {
                 SetFree(i);
                 continue;
             }
 
             _forward.Add(rows[i].Forward.Hash(_seed), i);
-            _reverse.Add(rows[i].Translated.Hash(_seed), i);
+            if (!rows[i].IsReturn)
+            {
+                _reverse.Add(rows[i].Translated.Hash(_seed), i);
+            }
+
             Count++;
         }
     }
@@ -279,7 +316,8 @@ public sealed class SnatTable
     {
         SnatEntry entry = _entries[index];
         FlowFate fate = recovery.Judge(entry);
-        bool isPaired = FlowOf(index, conntrack, recovery.Now) >= 0 && FindForward(entry.Forward) < 0 && FindTranslated(entry.Translated) < 0 && IsOwn(entry.NatPort);
+        bool isPaired = FlowOf(index, conntrack, recovery.Now) >= 0 && FindForward(entry.Forward) < 0
+            && (entry.IsReturn || (FindTranslated(entry.Translated) < 0 && IsOwn(entry.NatPort)));
         return fate == FlowFate.Kept && !isPaired ? FlowFate.Unpaired : fate;
     }
 
@@ -313,7 +351,11 @@ public sealed class SnatTable
 
         Write(index, entry);
         _forward.Add(entry.Forward.Hash(_seed), index);
-        _reverse.Add(entry.Translated.Hash(_seed), index);
+        if (!entry.IsReturn)
+        {
+            _reverse.Add(entry.Translated.Hash(_seed), index);
+        }
+
         Count++;
         InsertedCount++;
         return index;

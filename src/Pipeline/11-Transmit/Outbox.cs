@@ -17,13 +17,33 @@ public sealed class Outbox
     private const int SlotLength = VirtioNetHeader.Length + PacketContext.BufferLength;
     private readonly byte[] _buffers;
     private readonly Slot[] _slots;
+    private readonly int _heldLimit;
     private ulong _sequence;
 
     public Outbox(int slotCount)
     {
         _slots = new Slot[slotCount];
         _buffers = new byte[slotCount * SlotLength];
+        _heldLimit = slotCount - (slotCount / SolicitationShare);
     }
+
+    /// <summary>An outbox in which as much waits as in another, without the frames; takes as many more for each neighbour as that one would.</summary>
+    /// <param name="held">For whom frames wait there.</param>
+    /// <param name="freeCount">Slots for others.</param>
+    public Outbox(Outbox original, ReadOnlySpan<IpAddress> held, int freeCount)
+    {
+        _slots = new Slot[freeCount + held.Length];
+        _buffers = new byte[freeCount * SlotLength];
+        _heldLimit = original._heldLimit;
+        HeldCount = held.Length;
+        for (int i = 0; i < held.Length; i++)
+        {
+            _slots[freeCount + i] = new Slot(SlotState.Held, 0, 0, held[i], 0);
+        }
+    }
+
+    /// <summary>For how many frames there is room.</summary>
+    public int SlotCount => _slots.Length;
 
     private enum SlotState : byte
     {
@@ -47,7 +67,7 @@ public sealed class Outbox
             heldCount += slot.State == SlotState.Held && slot.Neighbor == neighbor ? 1 : 0;
         }
 
-        bool hasRoom = heldCount < MaxHeldPerNeighbor && HeldCount < _slots.Length - (_slots.Length / SolicitationShare);
+        bool hasRoom = heldCount < MaxHeldPerNeighbor && HeldCount < _heldLimit;
         int index = hasRoom ? FindFree() : -1;
         if (index < 0)
         {
@@ -60,6 +80,23 @@ public sealed class Outbox
         _slots[index] = new Slot(SlotState.Held, p.EgressPort, VirtioNetHeader.Length + p.FrameLength, neighbor, _sequence++);
         HeldCount++;
         return true;
+    }
+
+    /// <summary>For whom frames wait, one of these for each frame.</summary>
+    /// <param name="neighbors">Room for all slots.</param>
+    /// <returns>How many there are.</returns>
+    public int CopyHeld(Span<IpAddress> neighbors)
+    {
+        int count = 0;
+        foreach (ref readonly Slot slot in _slots.AsSpan())
+        {
+            if (slot.State == SlotState.Held)
+            {
+                neighbors[count++] = slot.Neighbor;
+            }
+        }
+
+        return count;
     }
 
     /// <summary>Whether a packet waits for the neighbour.</summary>
@@ -82,7 +119,12 @@ public sealed class Outbox
         for (int i = 0; HeldCount > 0 && i < _slots.Length; i++)
         {
             ref Slot slot = ref _slots[i];
-            if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
+            if (slot.State == SlotState.Held && slot.Neighbor == neighbor && slot.Length == 0)
+            {
+                slot = default; // Stands for a frame of another outbox.
+                HeldCount--;
+            }
+            else if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
             {
                 EthernetHeader ethernet = EthernetHeader.Of(BufferOf(i)[VirtioNetHeader.Length..]);
                 ethernet.Destination = mac;
@@ -96,11 +138,13 @@ public sealed class Outbox
     /// <summary>The neighbour does not answer: what waited for it is dropped and counted.</summary>
     public void Discard(IpAddress neighbor, DatapathCounters counters)
     {
-        foreach (ref Slot slot in _slots.AsSpan())
+        for (int i = 0; HeldCount > 0 && i < _slots.Length; i++)
         {
+            ref Slot slot = ref _slots[i];
             if (slot.State == SlotState.Held && slot.Neighbor == neighbor)
             {
-                counters.CountDrop(DropReason.NoRoute, slot.Length - VirtioNetHeader.Length);
+                Span<byte> frame = BufferOf(i)[VirtioNetHeader.Length..slot.Length];
+                counters.CountDrop(DropReason.NoRoute, frame.Length, frame, slot.Port, NoRouteDetail.NoNeighbor);
                 slot = default;
                 HeldCount--;
             }

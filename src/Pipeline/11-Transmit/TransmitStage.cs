@@ -5,6 +5,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// <summary>Last stage: takes a hop off, sees that the packet fits, and writes the MAC addresses of the next link.</summary>
 public static class TransmitStage
 {
+    /// <summary>IPv4's total length; what IPv6 could have more is not worth another rule.</summary>
+    private const int LongestDatagram = ushort.MaxValue;
+
     public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, Outbox outbox, MonoTime now)
     {
         Port port = ports[p.EgressPort];
@@ -12,14 +15,27 @@ public static class TransmitStage
         bool isHop = IsHop(p.IngressKind, port.Kind);
         if (isHop && ip.HopLimit <= 1)
             return p.Drop(DropReason.HopLimitExceeded);
-        if (DatagramLength(p) > port.Mtu)
+        int addedLength = DirectReturn.AddedLength(p);
+        bool isTooLong = DatagramLength(p) + addedLength > port.Mtu;
+        if (isTooLong && !Fragmenter.CanCut(ip, port.Mtu - addedLength))
+            return p.Drop(DropReason.FragmentationNeeded);
+        if (addedLength > 0 && !DirectReturn.HasRoom(p, addedLength))
+            return p.Drop(DropReason.TruncatedHeader);
+        if (addedLength > 0 && ip.TotalLength + addedLength > LongestDatagram)
+            return p.Drop(DropReason.FragmentationNeeded);
+
+        // Only now: an ICMP answer quotes the packet as it came.
+        if (addedLength > 0)
         {
-            if (!Fragmenter.CanCut(ip, port.Mtu))
-                return p.Drop(DropReason.FragmentationNeeded);
+            DirectReturn.AddOption(ref p, addedLength);
+            IpHeader.Parse(p.Datagram, quoted: false, out ip);
+        }
+
+        if (isTooLong)
+        {
             p.Offload = p.Offload.FragmentedTo(port.Mtu);
         }
 
-        // Only now: an ICMP answer quotes the packet as it came.
         if (isHop)
         {
             ip.DecrementHopLimit();

@@ -54,7 +54,7 @@ public static class IcmpAnswer
         IpHeader.Parse(datagram.Slice(headerLength, quotedLength), quoted: true, out IpHeader quoted);
         (byte type, byte code) = NumbersOf(kind, p.IsIpv4);
         int datagramLength = IcmpMessage.WriteError(
-            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? (uint)ports[p.EgressPort].Mtu : 0, quotedLength);
+            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? (uint)(ports[p.EgressPort].Mtu - DirectReturn.AddedLength(p)) : 0, quotedLength);
         default(VirtioNetHeader).WriteTo(buffer);
         EthernetHeader ethernet = EthernetHeader.Of(frame);
         ethernet.Destination = station;

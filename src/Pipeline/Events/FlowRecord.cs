@@ -5,7 +5,7 @@ namespace ClusterMesh.Datapath.Pipeline.Events;
 
 /// <summary>
 /// One flow event, as the forwarder hands it on and the agent keeps it: 128 bytes without references, in host order, so that a ring in
-/// shared memory can carry it as it stands. A field whose meaning is not known for a packet is 0. Bytes 121 to 127 are 0 and kept for later;
+/// shared memory can carry it as it stands. A field whose meaning is not known for a packet is 0. Bytes 124 to 127 are 0 and kept for later;
 /// whoever gives one of them a meaning, or changes any other, raises <see cref="CurrentVersion"/>. docs/observe.md has the table of offsets.
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = Length)]
@@ -14,7 +14,7 @@ public readonly record struct FlowRecord
     /// <summary>Size of a record in bytes: two lines of the cache.</summary>
     public const int Length = 128;
 
-    public const byte CurrentVersion = 1;
+    public const byte CurrentVersion = 2;
 
     public FlowRecord()
     {
@@ -53,7 +53,7 @@ public readonly record struct FlowRecord
     [field: FieldOffset(84)]
     public uint DestinationIdentity { get; init; }
 
-    /// <summary>Index of the port on which the packet was observed.</summary>
+    /// <summary>The port on which the packet was observed: its number in the forwarder and one more; 0 when there is none.</summary>
     [field: FieldOffset(88)]
     public uint Interface { get; init; }
 
@@ -125,4 +125,16 @@ public readonly record struct FlowRecord
     /// <summary>What conntrack knew of the packet.</summary>
     [field: FieldOffset(120)]
     public FlowTraceReason TraceReason { get; init; }
+
+    /// <summary>Of the workers of the forwarder, from 0.</summary>
+    [field: FieldOffset(121)]
+    public byte Worker { get; init; }
+
+    /// <summary>Who wants to hear of it.</summary>
+    [field: FieldOffset(122)]
+    public FlowDetail Detail { get; init; }
+
+    /// <summary>Second number of the drop reason, 0 when it has none.</summary>
+    [field: FieldOffset(123)]
+    public byte ReasonDetail { get; init; }
 }

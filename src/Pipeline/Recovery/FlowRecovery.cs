@@ -65,7 +65,7 @@ public sealed class FlowRecovery(Snapshot snapshot, IReadOnlyList<IpPrefix> pods
 
     public FlowFate Judge(in SnatEntry entry) =>
         !IsKey(entry.Forward) || entry.NatAddress.IsIpv4 != entry.Forward.Source.IsIpv4 || entry.Created > now.Seconds ? FlowFate.Broken
-        : !snapshot.Masquerade.IsOwn(entry.NatAddress) ? FlowFate.Orphaned : FlowFate.Kept;
+        : !entry.IsReturn && !snapshot.Masquerade.IsOwn(entry.NatAddress) ? FlowFate.Orphaned : FlowFate.Kept;
 
     public FlowFate Judge(in AffinityEntry entry)
     {

@@ -91,7 +91,7 @@ public sealed class EstablishedShortcut(LiveTables live)
 
         // The client's session is told like the stages would, and asked whether it is the one that was met, in one go: others may share the table.
         if (entry.AffinityIndex >= 0
-            && !live.Affinities.TryUseAgain(entry.AffinityIndex, entry.AffinityGeneration, live.Conntrack[entry.ChoiceIndex].BackendId, now))
+            && !live.Affinities.TryUseAgain(entry.AffinityIndex, entry.AffinityGeneration, live.Conntrack[entry.ChoiceIndex >= 0 ? entry.ChoiceIndex : entry.FlowIndex].BackendId, now))
         {
             return false;
         }
@@ -130,6 +130,14 @@ public sealed class EstablishedShortcut(LiveTables live)
             return; // The mapping then lives by another flow than the packet's.
         }
 
+        bool isBalanced = p.DirectReturn == DirectReturnRole.Balancer;
+        if (isBalanced && p.Key.Protocol != IpProtocol.Tcp)
+        {
+            return; // Each has the option.
+        }
+
+        int choice = isBalanced && p.ChoiceIndex == p.FlowIndex ? -1 : p.ChoiceIndex; // The choice is all the flow that there is: it counts once.
+
         FlowKey received = _packets[number].Key;
         bool mayBeAnswer = p.IngressKind == PortKind.Uplink && s.Masquerade.IsOwn(received.Destination) && !p.IsRevSnat;
         bool isTranslated = p.AddressDelta != default || p.PortDelta != default || (received with { Reserved = 0 }) != p.Key;
@@ -139,8 +147,8 @@ public sealed class EstablishedShortcut(LiveTables live)
             Key = received,
             FlowIndex = p.FlowIndex,
             FlowGeneration = live.Conntrack[p.FlowIndex].Generation,
-            ChoiceIndex = p.ChoiceIndex,
-            ChoiceGeneration = p.ChoiceIndex < 0 ? 0 : live.Conntrack[p.ChoiceIndex].Generation,
+            ChoiceIndex = choice,
+            ChoiceGeneration = choice < 0 ? 0 : live.Conntrack[choice].Generation,
             AffinityIndex = p.AffinityIndex,
             AffinityGeneration = p.AffinityGeneration,
             Target = p.RouteTarget,

@@ -21,11 +21,16 @@ public sealed class ShortcutTable
     {
         _entries = new ShortcutEntry[capacity];
         _index = new FlowIndex(capacity);
+        Enable(true);
         _seed = seed;
         Array.Fill(_entries, default); // Brings the memory in now, not while packets wait.
     }
 
-    public bool IsEnabled => _entries.Length > 0;
+    /// <summary>False where there are no shortcuts, and while every packet is told of: then all take the stages.</summary>
+    public bool IsEnabled { get; private set; }
+
+    /// <summary>Whether shortcuts are taken, where there are any.</summary>
+    public void Enable(bool isEnabled) => IsEnabled = isEnabled && _entries.Length > 0;
 
     /// <summary>Bytes held, all since construction.</summary>
     public long MemoryLength => ((long)_entries.Length * ShortcutEntry.Length) + _index.MemoryLength;

@@ -26,6 +26,9 @@ internal sealed class BackendIds
     /// <summary>All that are given, and those kept for backends that have not come again.</summary>
     public IEnumerable<KeyValuePair<BackendKey, uint>> Given => _uses.Select(u => KeyValuePair.Create(u.Key, u.Value.Id)).Concat(_kept);
 
+    /// <summary>So many more are about to be taken.</summary>
+    public void Reserve(int count) => Room.For(_uses, count);
+
     /// <summary>0 when no service has the backend.</summary>
     public uint Of(BackendSpec backend, IpProtocol protocol) =>
         _uses.TryGetValue(new BackendKey(backend.Address, backend.Port, protocol), out Use use) ? use.Id : 0;

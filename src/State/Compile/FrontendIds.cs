@@ -43,6 +43,9 @@ internal sealed class FrontendIds
     /// <summary>Those that went in this change and did not come again.</summary>
     public IEnumerable<FrontendKey> Freed => _freed.Keys;
 
+    /// <summary>So many more are about to be taken, at least.</summary>
+    public void Reserve(int count) => Room.For(_known, count);
+
     /// <summary>The service that has a frontend; null for none.</summary>
     public string? OwnerOf(FrontendKey key) => _known.TryGetValue(key, out (uint Id, string Owner) found) ? found.Owner : null;
 

@@ -26,7 +26,7 @@ internal sealed class ServiceCompiler
         _backendIds = new BackendIds(numbers.Backends);
         _local = local;
         _maglev = new MaglevTables(local.LoadBalancer);
-        _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4 }, seed);
+        _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4, HasDirectReturn = local.LoadBalancer.Forwarding != ForwardingMode.Snat }, seed);
     }
 
     /// <summary>What frontends and backends are called in flow tables now.</summary>
@@ -71,6 +71,8 @@ internal sealed class ServiceCompiler
             _frontendsOf.Remove(service.Name);
         }
 
+        Reserve(difference.Come);
+
         // Backends are taken up before those that left are given back, so that one that stays keeps its id.
         foreach (ServiceSpec service in difference.Come)
         {
@@ -107,12 +109,32 @@ internal sealed class ServiceCompiler
         return _table.Publish();
     }
 
+    private void Reserve(IReadOnlyList<ServiceSpec> come)
+    {
+        int backendCount = 0;
+        foreach (ServiceSpec service in come)
+        {
+            backendCount += service.Backends.Count;
+        }
+
+        _backendIds.Reserve(backendCount);
+        _ids.Reserve(come.Count);
+        Room.For(_wildcards, come.Count);
+        Room.For(_frontendsOf, come.Count);
+    }
+
     private static FrontendKey KeyOf(Frontend frontend, bool isInternal) => new(frontend.Address, frontend.Port, frontend.Protocol, isInternal);
 
     private Frontend[] Compile(ServiceSpec service)
     {
         var sets = new BackendSetCompiler(service, _local, _backendIds, _maglev);
-        return [.. service.InstalledOn(_local).Select(f => Compile(service, f.Spec, f.Address, sets))];
+        List<Frontend> frontends = new(service.Frontends.Count);
+        foreach ((FrontendSpec spec, IpAddress address) in service.InstalledOn(_local))
+        {
+            frontends.Add(Compile(service, spec, address, sets));
+        }
+
+        return [.. frontends];
     }
 
     private Frontend Compile(ServiceSpec service, FrontendSpec spec, IpAddress address, BackendSetCompiler sets)
@@ -127,6 +149,7 @@ internal sealed class ServiceCompiler
             AffinitySeconds = service.AffinitySeconds,
             IsRoutable = spec.Type != ServiceType.ClusterIP || _local.LoadBalancer.IsClusterIpExternal,
             IsLocalOnly = isLocalOnly,
+            Forwarding = service.Forwarding ?? _local.LoadBalancer.Forwarding,
             Sources = SourcesOf(service, spec.Type, address.IsIpv4),
         };
         if (!hasTwoScopes)

@@ -17,4 +17,8 @@ public sealed record DesiredChange
     public IReadOnlyList<RouteSpec>? Routes { get; init; }
 
     public IReadOnlyList<ServiceSpec>? Services { get; init; }
+
+    public IReadOnlyList<IpcacheSpec>? Ipcache { get; init; }
+
+    public IReadOnlyList<IdentitySpec>? Identities { get; init; }
 }

@@ -13,7 +13,12 @@ public sealed record DesiredDifference
 
     public KindDifference<ServiceSpec> Services { get; init; } = new();
 
+    public KindDifference<IpcacheSpec> Ipcache { get; init; } = new();
+
+    public KindDifference<IdentitySpec> Identities { get; init; } = new();
+
     /// <summary>Objects that were added, removed or are different now; the masquerade rules are one.</summary>
     public int ChangedCount =>
-        (IsMasqueradeChanged ? 1 : 0) + Endpoints.ChangedCount + Nodes.ChangedCount + Routes.ChangedCount + Services.ChangedCount;
+        (IsMasqueradeChanged ? 1 : 0) + Endpoints.ChangedCount + Nodes.ChangedCount + Routes.ChangedCount + Services.ChangedCount
+        + Ipcache.ChangedCount + Identities.ChangedCount;
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.State.Desired;
@@ -20,6 +21,11 @@ public sealed record DesiredState(
         ImmutableDictionary<IpPrefix, RouteSpec>.Empty,
         ImmutableDictionary<string, ServiceSpec>.Empty);
 
+    /// <summary>Who is behind which prefix, beside what follows from endpoints and nodes.</summary>
+    public ImmutableDictionary<IpPrefix, IpcacheSpec> Ipcache { get; init; } = ImmutableDictionary<IpPrefix, IpcacheSpec>.Empty;
+
+    public ImmutableDictionary<uint, IdentitySpec> Identities { get; init; } = ImmutableDictionary<uint, IdentitySpec>.Empty;
+
     /// <summary>Name of a node among those of all clusters.</summary>
     public static string NodeKey(string cluster, string name) => $"{cluster}/{name}";
 
@@ -34,8 +40,19 @@ public sealed record DesiredState(
             Nodes = Merge(Nodes, change.Nodes, n => NodeKey(n.Cluster, n.Name), SpecEquality.Same, change.Replace, out KindDifference<NodeSpec> nodes),
             Routes = Merge(Routes, change.Routes, r => r.Prefix, SpecEquality.Same, change.Replace, out KindDifference<RouteSpec> routes),
             Services = Merge(Services, change.Services, s => s.Name, SpecEquality.Same, change.Replace, out KindDifference<ServiceSpec> services),
+            Ipcache = Merge(Ipcache, change.Ipcache, i => i.Prefix, SpecEquality.Same, change.Replace, out KindDifference<IpcacheSpec> ipcache),
+            Identities = Merge(Identities, change.Identities, i => i.Id, SpecEquality.Same, change.Replace, out KindDifference<IdentitySpec> identities),
         };
-        difference = new DesiredDifference { IsMasqueradeChanged = masquerades, Endpoints = endpoints, Nodes = nodes, Routes = routes, Services = services };
+        difference = new DesiredDifference
+        {
+            IsMasqueradeChanged = masquerades,
+            Endpoints = endpoints,
+            Nodes = nodes,
+            Routes = routes,
+            Services = services,
+            Ipcache = ipcache,
+            Identities = identities,
+        };
         return next;
     }
 
@@ -61,10 +78,21 @@ public sealed record DesiredState(
                 next = this with { Services = Remove(Services, names, kind, n => n, out KindDifference<ServiceSpec> services) };
                 difference = new DesiredDifference { Services = services };
                 return next;
+            case ObjectKind.Ipcache:
+                next = this with { Ipcache = Remove(Ipcache, names, kind, n => PrefixOf(n), out KindDifference<IpcacheSpec> ipcache) };
+                difference = new DesiredDifference { Ipcache = ipcache };
+                return next;
+            case ObjectKind.Identity:
+                next = this with { Identities = Remove(Identities, names, kind, n => NumberOf(n), out KindDifference<IdentitySpec> identities) };
+                difference = new DesiredDifference { Identities = identities };
+                return next;
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind));
         }
     }
+
+    /// <summary>Null for what is no number.</summary>
+    private static uint? NumberOf(string name) => uint.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) ? number : null;
 
     /// <summary>Null for what is no prefix: no route has that name.</summary>
     private static IpPrefix? PrefixOf(string name) => IpPrefix.TryParse(name, out IpPrefix prefix) ? prefix : null;
@@ -147,7 +175,7 @@ public sealed record DesiredState(
         return next.ToImmutable();
     }
 
-    private static string Noun(ObjectKind kind) => kind == ObjectKind.Route ? "route of your own" : kind.ToString().ToLowerInvariant();
+    private static string Noun(ObjectKind kind) => kind == ObjectKind.Route ? "route of your own" : kind == ObjectKind.Ipcache ? "ipcache entry" : kind.ToString().ToLowerInvariant();
 
     private static string Hint(ObjectKind kind, string name) => kind switch
     {

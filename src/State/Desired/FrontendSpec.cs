@@ -7,16 +7,11 @@ namespace ClusterMesh.Datapath.State.Desired;
 public sealed record FrontendSpec(ServiceType Type, IpAddress? Address, ushort Port)
 {
     /// <summary>
-    /// All addresses it stands on. Without one of its own these are the node's and, for each of their families, the unspecified one, which no
+    /// Where one without an address of its own stands: on the node's addresses and, for each of their families, on the unspecified one, which no
     /// packet asks for and which Cilium lists too.
     /// </summary>
-    internal IEnumerable<IpAddress> AddressesOn(LocalNodeSpec local)
+    internal static IEnumerable<IpAddress> AddressesOf(LocalNodeSpec local)
     {
-        if (Address is { } own)
-        {
-            return [own];
-        }
-
         IEnumerable<IpAddress> addresses = local.Addresses.Select(a => a.Address);
         return addresses.Concat(addresses.Select(a => a.IsIpv4 ? IpAddress.AnyIpv4 : default).Distinct());
     }

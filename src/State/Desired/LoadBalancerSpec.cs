@@ -29,6 +29,9 @@ public sealed record LoadBalancerSpec
     /// <summary>Topology hints count (loadBalancer.serviceTopology).</summary>
     public bool HasServiceTopology { get; init; }
 
+    /// <summary>How flows from the node network reach backends on other nodes (loadBalancer.mode).</summary>
+    public ForwardingMode Forwarding { get; init; }
+
     /// <summary>What a pod that reaches itself through a service sees as its peer.</summary>
     public IpAddress LoopbackIpv4 { get; init; } = ServiceOptions.Default.LoopbackIpv4;
 }

@@ -7,4 +7,6 @@ public enum ObjectKind
     Node,
     Route,
     Service,
+    Ipcache,
+    Identity,
 }

@@ -18,7 +18,7 @@ internal static class ServiceRules
     public static void Check(LocalNodeSpec local, KindDifference<ServiceSpec> difference, int idCount, Func<FrontendKey, string?> ownerOf)
     {
         HashSet<string> gone = [.. difference.Gone.Select(s => s.Name)];
-        var come = new Dictionary<FrontendKey, string>();
+        var come = new Dictionary<FrontendKey, string>(difference.Come.Count);
         long count = idCount - difference.Gone.Sum(s => IdsOf(s, local));
         foreach (ServiceSpec service in difference.Come)
         {
@@ -32,9 +32,9 @@ internal static class ServiceRules
                 }
 
                 come.Add(key, service.Name);
+                count += service.HasTwoScopes(frontend.Type) ? 2 : 1;
             }
 
-            count += IdsOf(service, local);
             CheckBackends(service, local);
         }
 
@@ -58,10 +58,11 @@ internal static class ServiceRules
 
     private static void CheckBackends(ServiceSpec service, LocalNodeSpec local)
     {
-        var seen = new HashSet<(IpAddress, ushort)>(service.Backends.Count);
-        foreach (BackendSpec backend in service.Backends)
+        var seen = new BackendPlaces(service.Backends.Count);
+        for (int i = 0; i < service.Backends.Count; i++)
         {
-            if (!seen.Add((backend.Address, backend.Port)))
+            BackendSpec backend = service.Backends[i];
+            if (!seen.Add(service.Backends, backend, i))
             {
                 throw new ConfigurationException(
                     $"{service.Source}: service {service.Name}: backend {FlowKey.Endpoint(backend.Address, backend.Port)} is listed twice; list each address and port once");

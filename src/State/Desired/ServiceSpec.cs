@@ -16,6 +16,9 @@ public sealed record ServiceSpec(string Name, IpProtocol Protocol, IReadOnlyList
     /// <summary>Null for the node's.</summary>
     public LoadBalancingAlgorithm? Algorithm { get; init; }
 
+    /// <summary>Null for the node's.</summary>
+    public ForwardingMode? Forwarding { get; init; }
+
     /// <summary>Seconds of silence after which a client's session is over; 0 for no session affinity.</summary>
     public uint AffinitySeconds { get; init; }
 
@@ -53,9 +56,29 @@ public sealed record ServiceSpec(string Name, IpProtocol Protocol, IReadOnlyList
     };
 
     /// <summary>The frontends that this node installs, with each of their addresses.</summary>
-    internal IEnumerable<(FrontendSpec Spec, IpAddress Address)> InstalledOn(LocalNodeSpec local) => Nodes is not null && !Nodes.Matches(local.Labels)
-        ? []
-        : Frontends.Where(f => OnlyType is null || f.Type == OnlyType).SelectMany(f => f.AddressesOn(local).Select(a => (f, a)));
+    internal IEnumerable<(FrontendSpec Spec, IpAddress Address)> InstalledOn(LocalNodeSpec local)
+    {
+        bool isHere = Nodes is null || Nodes.Matches(local.Labels);
+        for (int i = 0; isHere && i < Frontends.Count; i++)
+        {
+            FrontendSpec frontend = Frontends[i];
+            if (OnlyType is not null && frontend.Type != OnlyType)
+            {
+                continue;
+            }
+
+            if (frontend.Address is { } own)
+            {
+                yield return (frontend, own);
+                continue;
+            }
+
+            foreach (IpAddress address in FrontendSpec.AddressesOf(local))
+            {
+                yield return (frontend, address);
+            }
+        }
+    }
 
     /// <summary>Clients in the cluster and clients outside get different backends there: exactly one of the two policies is Local.</summary>
     internal bool HasTwoScopes(ServiceType type) => IsExternalScope(type) && IsExternalLocal != IsInternalLocal;

@@ -17,6 +17,10 @@ public static class SpecEquality
         && a.Frontends.SequenceEqual(b.Frontends) && a.Backends.SequenceEqual(b.Backends)
         && a.SourceRanges.SequenceEqual(b.SourceRanges) && a.Annotations.SequenceEqual(b.Annotations);
 
+    public static bool Same(IpcacheSpec a, IpcacheSpec b) => a with { Source = b.Source } == b;
+
+    public static bool Same(IdentitySpec a, IdentitySpec b) => a.Id == b.Id && a.Labels.SequenceEqual(b.Labels);
+
     public static bool Same(MasqueradeSpec a, MasqueradeSpec b) =>
         a.Enabled == b.Enabled && a.NonMasqueradeCidrs.SequenceEqual(b.NonMasqueradeCidrs);
 }

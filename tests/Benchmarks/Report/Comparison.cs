@@ -35,7 +35,7 @@ internal static class Comparison
         return new Row(measure, figure, world, [.. values.Values], value, ratios, TargetsOf(figure, world, value, ratios));
     }
 
-    /// <summary>A world of more services or flows is compared with its small twin and with the kernel's of the same size; any other with kernel and null.</summary>
+    /// <summary>A world of more services or flows is compared with its small twin and with the kernel's of the same size; any other with kernel and null, one that is observed with the one that is not.</summary>
     private static IEnumerable<(string Name, string World)> ComparedWith(Plan plan, World world)
     {
         if (world.SizeOf is { } small)
@@ -44,7 +44,8 @@ internal static class Comparison
             return plan.Worlds.Any(w => w.Name == twin) && twin != world.Name ? [("size", small), ("kernel", twin)] : [("size", small)];
         }
 
-        return plan.Worlds.Where(w => w.SizeOf is null && !w.IsOurs && w.Name != world.Name && world.Kind != "kernel").Select(w => (w.Name, w.Name));
+        return plan.Worlds.Where(w => w.SizeOf is null && !w.IsOurs && w.Name != world.Name && world.Kind != "kernel").Select(w => (w.Name, w.Name))
+            .Concat(world.ObservedOf is { } quiet ? [("unobserved", quiet)] : []);
     }
 
     private static List<Target> TargetsOf(Figure figure, World world, Spread value, Dictionary<string, Spread> ratios)

@@ -3,8 +3,9 @@ namespace ClusterMesh.Datapath.Benchmarks.Report;
 /// <summary>lab/bench/plan.json: the worlds that are measured, the measures, and what is wanted of them.</summary>
 internal sealed record Plan(World[] Worlds, Measure[] Measures);
 
-/// <summary>One network with something that forwards in it. <see cref="SizeOf"/> names the world that differs from it only in having fewer services and flows.</summary>
-internal sealed record World(string Name, string Kind, string? SizeOf)
+/// <summary>One network with something that forwards in it. <see cref="SizeOf"/> names the world that differs from it only in having fewer services and flows.
+/// <see cref="ObservedOf"/> the one that differs from it only in that nobody listens to its flow events.</summary>
+internal sealed record World(string Name, string Kind, string? SizeOf, string? ObservedOf = null)
 {
     /// <summary>Whether it is this project's datapath, which targets are for.</summary>
     public bool IsOurs => Kind == "datapath";
@@ -17,7 +18,7 @@ internal sealed record Figure(string Name, string Unit, string Better, Dictionar
 {
     public bool MoreIsBetter => Better == "more";
 
-    /// <summary>By what it is compared with: a world's name, "size" for the same world with one service and no idle flows, "most" for a plain number.</summary>
+    /// <summary>By what it is compared with: a world's name, "size" for the same world with one service and no idle flows, "unobserved" for the one without listeners, "most" for a plain number.</summary>
     public IReadOnlyDictionary<string, double> TargetsFor(World world)
     {
         Dictionary<string, double> targets = new(Targets ?? []);

@@ -9,6 +9,7 @@ internal sealed record Target(string Of, bool AtLeast, double Bound, bool IsMet)
     {
         "most" => "",
         "size" => " of 1 service",
+        "unobserved" => " of nobody listening",
         _ => $" of {Of}",
     };
 }

@@ -91,6 +91,16 @@ public sealed record SeedFrame(string Port, byte[] Bytes, VirtioNetHeader Offloa
         yield return (TestNode.Curl, TestPacket.Udp(m.CurlPod, 40000, m.Outside, 80) with { HasUdpChecksum = false });
         yield return (TestNode.Curl, TestPacket.Udp(m.CurlPod, 40000, m.Outside, 80) with { Payload = new byte[1400] });
         yield return (TestNode.Curl, TestPacket.Udp(m.CurlPod, 40000, m.Outside, 80) with { Payload = new byte[1500] });
+        foreach (IpProtocol protocol in (IpProtocol[])[IpProtocol.Tcp, IpProtocol.Udp])
+        {
+            TestPacket returned = TestPacket.Of(protocol, m.Outside, 5000, m.Webpod1, 80) with { Flags = TcpFlags.Syn };
+            byte[] address = new byte[16];
+            m.ControlPlane.WriteTo(address);
+            yield return (TestNode.Uplink, m.IsIpv4
+                ? returned with { Ipv4Options = [0x9A, 8, 0x80, 0x75, 4, 0, 18, 172] }
+                : returned with { Extensions = [(60, [0, 2, 0x1B, 20, .. address, 0x75, 0x80, 0, 0])] });
+        }
+
         yield return m.IsIpv4
             ? (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 40000, m.ClusterIp, 80) with { Ipv4Options = [7, 7, 4, 0, 0, 0, 0, 1] })
             : (TestNode.Curl, TestPacket.Tcp(m.CurlPod, 40000, m.ClusterIp, 80) with { Extensions = [(0, [0, 0, 1, 4, 0, 0, 0, 0]), (60, [0, 0, 1, 4, 0, 0, 0, 0])] });

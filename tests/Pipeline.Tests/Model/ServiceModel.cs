@@ -75,7 +75,7 @@ internal sealed class ServiceModel(string node, string cluster)
     }
 
     /// <summary>The packet went to a backend that the forecast allows.</summary>
-    public void Happened(FlowKey flow, TcpFlags flags, string service, Forecast forecast, IpAddress backend, MonoTime now)
+    public void Happened(FlowKey flow, TcpFlags flags, string service, Forecast forecast, bool isInside, IpAddress backend, MonoTime now)
     {
         ServiceSpec spec = _services[service];
         BackendSpec got = spec.Backends.First(b => b.Address == backend);
@@ -87,6 +87,7 @@ internal sealed class ServiceModel(string node, string cluster)
 
         Choice choice = forecast.IsNew ? new Choice() : _choices[flow];
         _choices[flow] = choice;
+        choice.IsDirect = forecast.IsNew ? !isInside && IsDirectReturn(spec) : choice.IsDirect;
         choice.Side = forecast.Side;
         choice.Backend = identity;
         if (spec.Protocol != IpProtocol.Tcp)
@@ -106,6 +107,12 @@ internal sealed class ServiceModel(string node, string cluster)
         choice.HasData |= (flags & TcpFlags.Syn) == 0;
         choice.Expires = now.Seconds + (choice.IsClosed || !choice.HasData ? 60u : 8000u);
     }
+
+    /// <summary>The flow's backend, if it is on another node, answers by itself: decided when it was chosen.</summary>
+    public bool IsDirect(FlowKey flow) => _choices[flow].IsDirect;
+
+    private static bool IsDirectReturn(ServiceSpec service) =>
+        service.Forwarding == ForwardingMode.Dsr || (service.Forwarding == ForwardingMode.Hybrid && service.Protocol == IpProtocol.Tcp);
 
     private static bool HasInner(ServiceSpec service) => service.IsExternalLocal != service.IsInternalLocal;
 
@@ -137,6 +144,8 @@ internal sealed class ServiceModel(string node, string cluster)
         public uint Expires { get; set; }
 
         public bool IsClosed { get; set; }
+
+        public bool IsDirect { get; set; }
 
         public bool HasData { get; set; }
     }

@@ -16,6 +16,7 @@ public sealed class ServiceModelTests
     private static readonly int s_steps = int.Parse(Environment.GetEnvironmentVariable("CMESH_MODEL_STEPS") ?? $"{DefaultSteps}", CultureInfo.InvariantCulture);
     private static readonly double[] s_waits = [0, 0.1, 0.9, 1, 5, 29.5, 59, 60, 61, 7999, 8001];
     private static readonly TcpFlags[] s_flags = [TcpFlags.Syn, TcpFlags.Syn, TcpFlags.Ack, TcpFlags.Ack, TcpFlags.Ack, TcpFlags.Ack | TcpFlags.Psh, TcpFlags.Fin | TcpFlags.Ack, TcpFlags.Rst];
+    private static readonly string[] s_localBackends = ["10.0.1.14", "10.0.1.162"];
     private static readonly string[] s_backends = ["10.0.1.14", "10.0.1.162", "10.0.0.33", "10.1.1.2", "10.1.1.3", "10.1.1.4"];
 
     [Theory]
@@ -87,6 +88,7 @@ public sealed class ServiceModelTests
             Affinity = (ClusterAffinity)random.Next(3),
             SourceRanges = random.Next(3) == 0 ? [mesh.Prefix("203.0.113.2/32")] : [],
             DeniesSourceRanges = random.Next(2) == 0,
+            Forwarding = random.Next(2) == 0 ? null : (ForwardingMode)random.Next(3),
         };
         node.Apply(new() { Services = [service] });
         model.Apply(service);
@@ -117,10 +119,47 @@ public sealed class ServiceModelTests
         {
             IpAddress backend = new TestPacketView(got).Destination;
             Assert.True(forecast.Backends.Contains(backend), told);
-            model.Happened(flow, flags, service, forecast, backend, node.Now);
+            model.Happened(flow, flags, service, forecast, isInside, backend, node.Now);
+            Answer(random, mesh, node, flow, backend, Translated(mesh, model, flow, flags, isInside, backend, got, told), told);
         }
 
         return forecast.Reason;
+    }
+
+    /// <summary>Looks at the whole tuple of the packet that left, and at its option; says under what source the backend sees it, null when its answer goes another way.</summary>
+    private static FlowKey? Translated(Mesh mesh, ServiceModel model, FlowKey flow, TcpFlags flags, bool isInside, IpAddress backend, Delivery got, string told)
+    {
+        Assert.True(SteeringKey.TryRead(got.Frame, out SteeringKey read), told);
+        bool isRemote = got.Port == TestNode.Uplink;
+        bool isUnder = read.Key.Source == mesh.Node;
+        bool isOptioned = mesh.IsIpv4 ? got.Frame[14] == 0x47 : got.Frame[20] == (byte)IpProtocol.DestinationOptions;
+        Assert.True((read.Key.Destination, read.Key.DestinationPort) == (backend, 8080), told);
+        Assert.Equal(!s_localBackends.Select(mesh.At).Contains(backend), isRemote);
+        if (isInside || !isRemote)
+        {
+            Assert.True((read.Key.Source, read.Key.SourcePort, isOptioned) == (flow.Source, flow.SourcePort, false), told);
+            return read.Key;
+        }
+
+        // A flow that was masqueraded stays so, whatever its client's next choice is; none becomes so.
+        bool isDirect = model.IsDirect(flow) && !isUnder;
+        Assert.True(isUnder || (isDirect && (read.Key.Source, read.Key.SourcePort) == (flow.Source, flow.SourcePort)), $"{told}: neither masqueraded nor direct");
+        Assert.True(isOptioned == (isDirect && (flow.Protocol == IpProtocol.Udp || (flags & TcpFlags.Syn) != 0)), $"{told}: option {isOptioned}");
+        return isDirect ? null : read.Key;
+    }
+
+    /// <summary>Now and then the backend answers, and the client must hear what it asked.</summary>
+    private static void Answer(Random random, Mesh mesh, TestNode node, FlowKey flow, IpAddress backend, FlowKey? seen, string told)
+    {
+        if (seen is not { } key || random.Next(2) == 0)
+        {
+            return;
+        }
+
+        TestPacket answer = TestPacket.Of(flow.Protocol, key.Destination, key.DestinationPort, key.Source, key.SourcePort) with { Flags = s_flags[random.Next(s_flags.Length)] | TcpFlags.Ack };
+        int local = Array.FindIndex(s_localBackends, a => mesh.At(a) == backend);
+        Delivery got = node.Send(local switch { 0 => TestNode.Web1, 1 => TestNode.Web2, _ => TestNode.Uplink }, answer);
+        Assert.True(got.Verdict == Verdict.Transmit && SteeringKey.TryRead(got.Frame, out SteeringKey read) && read.Key == flow.Reversed, $"{told}; its answer {answer.Flags}: {got}");
     }
 
     /// <summary>The candidate of the node's own table: that it is the right table, others test.</summary>

@@ -11,6 +11,13 @@ public sealed class DropReasonTests
     {
         [DropReason.InvalidSource] = s => s.Drops(TestNode.Curl, Udp(s) with { Source = s.Mesh.Webpod1 }, DropReason.InvalidSource),
         [DropReason.InvalidPacket] = s => s.Drops(TestNode.Curl, s.Node.Arriving(TestNode.Curl, Udp(s))[..^1], DropReason.InvalidPacket),
+        [DropReason.TruncatedHeader] = s =>
+        {
+            var v4 = new Mesh(Family.Ipv4);
+            s.Node.Apply(new() { Services = [TestNode.Webpod(m => m.EastPod) with { Forwarding = ForwardingMode.Dsr }] });
+            TestPacket syn = TestPacket.Tcp(v4.Outside, 1024, v4.Node, 30080, TcpFlags.Syn);
+            s.Drops(TestNode.Uplink, syn with { Ipv4Options = [.. Enumerable.Repeat((byte)1, 36)] }, DropReason.TruncatedHeader);
+        },
         [DropReason.FragmentationNeeded] = s => s.Drops(TestNode.Curl, Udp(s) with { IsDontFragment = true, Payload = new byte[1500] }, DropReason.FragmentationNeeded),
         [DropReason.UnknownTransport] = s => s.Drops(TestNode.Curl, Udp(s) with { Protocol = (IpProtocol)47 }, DropReason.UnknownTransport),
         [DropReason.UnsupportedNetworkProtocol] = s => s.Drops(TestNode.Curl, Typed(s, 0x8847), DropReason.UnsupportedNetworkProtocol),

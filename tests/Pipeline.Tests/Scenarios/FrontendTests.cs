@@ -301,7 +301,7 @@ public sealed class FrontendTests
         Backends = [.. service.Backends.Select(b => b.Address == new Mesh(Family.Ipv4).WestPod || b.Address == new Mesh(Family.Ipv6).WestPod ? b with { Node = "west-control-plane" } : b)],
     };
 
-    private static (IpAddress Address, int Port) Place(Mesh m, ServiceType type) => type switch
+    internal static (IpAddress Address, int Port) Place(Mesh m, ServiceType type) => type switch
     {
         ServiceType.LoadBalancer => (m.BalancerIp, 80),
         ServiceType.ExternalIPs => (m.ExternalIp, 80),

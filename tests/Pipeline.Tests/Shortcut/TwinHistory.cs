@@ -142,6 +142,7 @@ internal sealed class TwinHistory(TwinNodes twins)
         {
             Backends = [.. service.Backends.Select(b => random.Next(5) == 0 ? b with { State = (BackendState)random.Next(5) } : b)],
             AffinitySeconds = random.Next(2) == 0 ? 0u : (uint)random.Next(1, 100),
+            Forwarding = random.Next(2) == 0 ? null : (ForwardingMode)random.Next(3),
             Algorithm = random.Next(3) == 0 ? LoadBalancingAlgorithm.Maglev : null,
             IsExternalLocal = random.Next(4) == 0,
             IsInternalLocal = random.Next(4) == 0,
@@ -216,7 +217,7 @@ internal sealed class TwinHistory(TwinNodes twins)
             {
                 node.Live.Conntrack.Remove(flow);
             }
-            else if (!isFlow && node.Live.Snat[mapping].IsUsed != 0)
+            else if (!isFlow && node.Live.Snat[mapping].IsUsed)
             {
                 node.Live.Snat.Remove(mapping, node.Live.Conntrack, node.Now);
             }

@@ -5,9 +5,10 @@ using ClusterMesh.Datapath.State.Desired;
 namespace ClusterMesh.Datapath.Forwarder;
 
 /// <summary>Asks for the other nodes' MAC addresses before the first packet needs them, as Cilium's agent does.</summary>
-internal static class NextHopQuestions
+internal static class NextHops
 {
-    public static void Ask(WorkerGroup workers, IReadOnlyList<NodeSpec> nodes, Snapshot snapshot)
+    /// <param name="nodes">Those that have come.</param>
+    public static void Solicit(WorkerGroup workers, IReadOnlyList<NodeSpec> nodes, Snapshot snapshot)
     {
         if (snapshot.UplinkPort < 0 || nodes.Count == 0)
         {
