@@ -8,12 +8,16 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public sealed class ConntrackTable
 {
+    /// <summary>Entries that are looked at, at most, for one that gives way: what a packet of a flood may cost in a table full of established flows.</summary>
+    private const int MostLooks = 16;
+
     private readonly TableRows<ConntrackEntry> _entries;
     private readonly FlowIndex _index;
     private readonly ulong _seed;
     private uint _firstFree;
     private uint _generation;
     private int _sweepPosition;
+    private int _hand;
     private bool _isSweepWanted;
 
     /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
@@ -56,6 +60,9 @@ public sealed class ConntrackTable
 
     /// <summary>Entries that were taken away before it.</summary>
     public ulong DeletedCount { get; private set; }
+
+    /// <summary>Flows that had only begun and gave way to others.</summary>
+    public ulong EvictedCount { get; private set; }
 
     /// <summary>Entries that found no room.</summary>
     public ulong FailureCount { get; private set; }
@@ -133,8 +140,12 @@ public sealed class ConntrackTable
         }
     }
 
-    /// <summary>A fresh entry for a key, in place of a dead one of the same key if there is one; -1 when the table is full.</summary>
-    public int Create(in FlowKey key)
+    /// <summary>
+    /// A fresh entry for a key, in place of a dead one of the same key if there is one. In a full table a flow that has only begun gives way
+    /// (<see cref="ConntrackState.HasOnlyBegun"/>), the hand going round and round, so that each has a whole round for its answer; -1 when none does.
+    /// </summary>
+    /// <param name="kept">An entry that the same packet needs, and which does not give way; -1 for none.</param>
+    public int Create(in FlowKey key, int kept = -1)
     {
         ulong hash = key.Hash(_seed);
         int slot = _index.FirstSlot(hash);
@@ -151,9 +162,14 @@ public sealed class ConntrackTable
         int index = TakeFree();
         if (index < 0)
         {
-            FailureCount++;
             _isSweepWanted = true;
-            return -1;
+            if (!TryMakeRoom(kept))
+            {
+                FailureCount++;
+                return -1;
+            }
+
+            index = TakeFree();
         }
 
         Write(index, Fresh(key));
@@ -186,6 +202,13 @@ public sealed class ConntrackTable
         Free(index);
     }
 
+    /// <summary>Takes away a flow that has only begun, which gives way to another.</summary>
+    public void Evict(int index)
+    {
+        EvictedCount++;
+        Free(index);
+    }
+
     /// <summary>Whether an entry found no room since this was last asked.</summary>
     public bool TakeSweepWanted()
     {
@@ -199,6 +222,22 @@ public sealed class ConntrackTable
         _index.Remove(_entries[index].Key.Hash(_seed), index);
         SetFree(index);
         Count--;
+    }
+
+    private bool TryMakeRoom(int kept)
+    {
+        for (int i = Math.Min(MostLooks, _entries.Length); i > 0; i--)
+        {
+            int index = _hand;
+            _hand = _hand + 1 == _entries.Length ? 0 : _hand + 1;
+            if (index != kept && ConntrackState.HasOnlyBegun(_entries[index]))
+            {
+                Evict(index);
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void SetFree(int index)

@@ -19,6 +19,9 @@ public sealed class SnatTable
     /// </summary>
     private const int LongTries = 4096;
 
+    /// <summary>Mappings that are looked at, at most, for one that gives way.</summary>
+    private const int MostLooks = 16;
+
     /// <summary>Destinations whose last long search was in vain; a power of two.</summary>
     private const int ExhaustedCount = 1024;
 
@@ -33,6 +36,7 @@ public sealed class SnatTable
     private readonly uint[] _exhaustedUntil = new uint[ExhaustedCount];
     private uint _firstFree;
     private int _sweepPosition;
+    private int _hand;
 
     /// <param name="homes">Null where there is one worker, which gives away every port.</param>
     /// <param name="worker">Whose table this is: only its own ports are given away.</param>
@@ -69,6 +73,9 @@ public sealed class SnatTable
 
     /// <summary>Ports that were taken when a flow asked for them.</summary>
     public ulong CollisionCount { get; private set; }
+
+    /// <summary>Mappings that gave way to others, as their flow was over or had only begun.</summary>
+    public ulong EvictedCount { get; private set; }
 
     /// <summary>Flows for which none was free.</summary>
     public ulong FailureCount { get; private set; }
@@ -124,6 +131,11 @@ public sealed class SnatTable
         bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
+        if (!HasFree)
+        {
+            MakeRoom(conntrack, now);
+        }
+
         var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = true };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
@@ -272,6 +284,28 @@ public sealed class SnatTable
 
         SetFree(index);
         Count--;
+    }
+
+    /// <summary>In a full table mappings of flows that are over give way, and with them flows that have only begun.</summary>
+    private void MakeRoom(ConntrackTable conntrack, MonoTime now)
+    {
+        for (int i = Math.Min(MostLooks, _entries.Length); i > 0 && !HasFree; i--)
+        {
+            int index = _hand;
+            _hand = _hand + 1 == _entries.Length ? 0 : _hand + 1;
+            int flow = FlowOf(index, conntrack, now);
+            if (flow >= 0 && ConntrackState.HasOnlyBegun(conntrack[flow]))
+            {
+                conntrack.Evict(flow);
+                flow = -1;
+            }
+
+            if (flow < 0)
+            {
+                Free(index);
+                EvictedCount++;
+            }
+        }
     }
 
     private bool HasFree => _firstFree != 0 || _entries.UsedCount < _entries.Length;
