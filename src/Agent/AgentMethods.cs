@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ClusterMesh.Datapath.Agent.Checks;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Agent;
 using ClusterMesh.Datapath.Control.Messages;
@@ -13,11 +14,13 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>What an agent's control socket can be asked.</summary>
 internal static class AgentMethods
 {
+    private const int MostWarnings = 100;
     private const string EndpointsKind = "endpoints";
 
-    public static void Map(ControlServer server, AgentRuntime agent, TimeProvider time)
+    public static void Map(ControlServer server, AgentRuntime agent)
     {
-        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent, time)));
+        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
+        server.Map("health", ControlJson.Default.NoContent, AgentJson.Default.HealthResult, (_, _) => new(agent.Health?.Result ?? new HealthResult(false, 0, null, [])));
         server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
         server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
         server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
@@ -34,7 +37,7 @@ internal static class AgentMethods
         server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
         server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
         server.Map("troubleshoot", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
-            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, c)));
+            async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, TimeProvider.System, c)));
     }
 
     /// <summary>Certificates first: what is applied then starts with them.</summary>
@@ -42,27 +45,53 @@ internal static class AgentMethods
     {
         ManifestFile[] manifests = [.. agent.Settings.Manifests.Select(path => new ManifestFile(path, Configuration.DocumentReader.ReadText(path)))];
         EnableResult made = access.Enable(request);
-        return manifests.Length == 0
-            ? made
-            : made with { Lines = [.. made.Lines, .. (await ApplyAsync(agent, new ManifestRequest(manifests), cancellation)).Objects.Select(o => $"✨ {o}")] };
+        if (manifests.Length > 0)
+        {
+            made = made with { Lines = [.. made.Lines, .. (await ApplyAsync(agent, new ManifestRequest(manifests), cancellation)).Objects.Select(o => $"✨ {o}")] };
+        }
+
+        return made with { Lines = [.. made.Lines, .. await UsersAsync(agent, cancellation)] };
     }
 
-    private static AgentStatus Status(AgentRuntime agent, TimeProvider time) => new(
+    /// <summary>An etcd that takes its users from certificates gets users and roles now; the one that manifests start gets them with the first connection.</summary>
+    private static async Task<IEnumerable<string>> UsersAsync(AgentRuntime agent, CancellationToken cancellation)
+    {
+        if (agent.Etcd is not { CertFile: not null } etcd)
+        {
+            return [];
+        }
+
+        try
+        {
+            return (await EtcdAccess.EnsureAsync(etcd, agent.Settings.Cluster, TimeProvider.System, cancellation)).Select(l => $"✅ {l}");
+        }
+        catch (StoreException fault)
+        {
+            return [$"⚠️ users and roles of the cluster's etcd are not set up: {fault.Message}"];
+        }
+    }
+
+    private static AgentStatus Status(AgentRuntime agent) => new(
         Program.Version, agent.Settings.Node, agent.Settings.Cluster, agent.Settings.ClusterId, agent.Settings.MaxConnectedClusters,
         agent.Store.Health.Text, agent.Store.Health.IsConnected, agent.IsLeader, agent.Settings.Kvstoremesh,
         agent.Forwarder.Problem ?? agent.Settings.ForwarderSocket, agent.Forwarder.Problem is null, agent.Forwarder.Version,
-        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s, time))], [.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()])
-        {
-            MeshStore = agent.MeshEtcd?.Health.Text,
-            MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
-        };
+        agent.GlobalServiceCount, [.. agent.Remotes.Status.Select(s => Row(s))], Shown([.. agent.Warnings, .. agent.Forwarder.Refused, .. agent.PeerWarnings()]))
+    {
+        MeshStore = agent.MeshEtcd?.Health.Text,
+        MeshStoreConnected = agent.MeshEtcd?.Health.IsConnected ?? false,
+    };
 
-    private static RemoteClusterRow Row(RemoteStatus s, TimeProvider time) => new(
+    /// <summary>A thousand nodes with one mistake need not say it a thousand times.</summary>
+    private static IReadOnlyList<string> Shown(IReadOnlyList<string> warnings) => warnings.Count <= MostWarnings
+        ? warnings
+        : [.. warnings.Take(MostWarnings), $"and {warnings.Count - MostWarnings} more of the kind"];
+
+    private static RemoteClusterRow Row(RemoteStatus s) => new(
         s.Name, s.IsReady, s.IsConnected, s.NodeCount, s.EndpointCount, s.IdentityCount, s.ServiceCount, s.RefusedCount,
         s.Config is not null, s.Config?.Id ?? 0, s.Config?.Cached ?? false, s.Config?.SyncedCanaries ?? false,
         s.Config?.ServiceExportsEnabled switch { null => "unsupported", true => "enabled", false => "disabled" },
         s.EtcdClusterId.ToString("x16"), s.NodesSynced, s.EndpointsSynced, s.IdentitiesSynced, s.ServicesSynced,
-        s.FailureCount, s.LastFailure, s.LastHeard is DateTimeOffset heard ? (time.GetUtcNow() - heard).TotalSeconds : null, s.Problem);
+        s.FailureCount, s.LastFailure, s.DataAge?.TotalSeconds, s.Problem, s.LastRefusal, s.ClockSkew?.TotalSeconds);
 
     private static async Task<ManifestResult> ApplyAsync(AgentRuntime agent, ManifestRequest request, CancellationToken cancellation)
     {

@@ -1,8 +1,8 @@
-using System.Text;
+using ClusterMesh.Datapath.Agent.Checks;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Identities;
 using ClusterMesh.Datapath.Mesh.Objects;
-using ClusterMesh.Datapath.Mesh.Publishing;
 using ClusterMesh.Datapath.Mesh.Remote;
 using ClusterMesh.Datapath.Mesh.Schema;
 using ClusterMesh.Datapath.Mesh.Services;
@@ -14,9 +14,6 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>Everything of one agent, wired together: store, own objects, other clusters, publisher, forwarder.</summary>
 internal sealed class AgentRuntime : IAsyncDisposable
 {
-    private const string SettingsKey = "cmesh/settings/v1/cluster";
-    private const string ElectionKey = "cmesh/leader/publisher";
-    private const string MirrorElectionKey = "cmesh/leader/kvstoremesh";
     private static readonly TimeSpan s_syncLook = TimeSpan.FromMilliseconds(500);
 
     private readonly TimeProvider _time;
@@ -24,37 +21,46 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Task> _running = [];
     private readonly PrefixReader _objectReader;
-    private readonly Publisher _publisher;
+    private readonly EtcdSettings? _etcd;
+    private readonly HealthResponder? _responder;
+    private readonly NodeMemo _nodeMemo = new();
     private readonly BackendDrain _drain;
-    private readonly LeaderElection _election;
-    private readonly IdentityAllocator _identities;
+    private ClusterTerm _term;
     private LocalObjects _objects = LocalObjects.Empty;
     private IReadOnlyList<string> _warnings = [];
     private readonly TaskCompletionSource _entered = NewSignal();
     private TaskCompletionSource _change = NewSignal();
     private TaskCompletionSource _identityChange = NewSignal();
-    private Dictionary<string, uint> _ownIdentities = [];
+    private IReadOnlyDictionary<string, uint> _ownIdentities = new Dictionary<string, uint>();
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
-        (Settings, Store, _time, _log) = (settings, store, time, log);
+        (Settings, _etcd, _time, _log) = (settings, etcd, time, log);
         Remotes = new RemoteClusters(settings.RemoteDirectory, settings.Remote with { ReadCopiesFrom = settings.Kvstoremesh ? etcd : null }, time, log);
         _objectReader = new PrefixReader(time, TakeObjects);
-        PublishedPlace place = PublishedPlace.OfCluster(settings.Cluster, new ClusterConfig((uint)settings.ClusterId, MaxConnectedClusters: settings.MaxConnectedClusters));
-        _publisher = new Publisher(store, place, time, log) { LeaseTime = settings.LeaseTime };
-        MeshEtcd = settings.MeshEtcdConfig is string path ? new MeshEtcd(path, settings, place, time, log) : null;
+        MeshEtcd = settings.MeshEtcdConfig is string path ? new MeshEtcd(path, settings, ClusterTerm.PlaceOf(settings), time, log) : null;
         _drain = new BackendDrain(settings.DrainTime, time, Wake);
-        _election = new LeaderElection(store, ElectionKey, settings.Node, time);
-        _identities = new IdentityAllocator(store, IdentityRange.Of(settings.ClusterId, settings.MaxConnectedClusters));
+        _term = new ClusterTerm(this, store, null, time, log);
+        if (settings.Health is HealthSettings health)
+        {
+            string self = $"{settings.Cluster}/{settings.Node}";
+            Health = new HealthProber(self, health, () => HealthTargets.Of(settings.Cluster, Objects, Remotes.State.Current), time);
+            _responder = new HealthResponder([.. settings.Addresses.Where(a => a.Type == NodeAddress.InternalIp).Select(a => System.Net.IPAddress.Parse(a.Address))], health.Port, Health.ReportOf, log);
+        }
+
         OwnIdentities own = new(settings.Cluster, LabelsOf);
         ForwarderIdentities told = new(
-            settings.Cluster, Remotes.State, view => own.Of(Objects, view, Volatile.Read(ref _ownIdentities)), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+            settings.Cluster, Remotes.State, view => own.Of(Objects, view, IdentityNumbers), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
         Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
     }
 
     public AgentSettings Settings { get; }
 
-    public IClusterStore Store { get; }
+    /// <summary>The store of now: another one after the cluster's etcd was replaced.</summary>
+    public IClusterStore Store => Volatile.Read(ref _term).Store;
+
+    /// <summary>How the cluster's etcd is reached; null for the store in a file.</summary>
+    public EtcdSettings? Etcd => _etcd;
 
     /// <summary>The etcd that other clusters read; null when they read the store.</summary>
     public MeshEtcd? MeshEtcd { get; }
@@ -63,18 +69,24 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     public ForwarderSync Forwarder { get; }
 
+    /// <summary>How the nodes of the mesh see each other; null when they do not try.</summary>
+    public HealthProber? Health { get; }
+
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
     /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
     public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
 
-    /// <summary>Fails when the agent cannot go on: the store is another cluster's, or another etcd answers.</summary>
+    /// <summary>Completes with the next change of the own objects, or of their identities.</summary>
+    public Task NextObjectChange => Volatile.Read(ref _change).Task;
+
+    /// <summary>Fails when the agent cannot go on: the store is another cluster's.</summary>
     public Task Ended => _running[0];
 
     /// <summary>Completes when the store has shown that it is the cluster's.</summary>
     public Task Entered => _entered.Task;
 
-    public bool IsLeader => _election.IsLeader;
+    public bool IsLeader => Volatile.Read(ref _term).IsLeader;
 
     /// <summary>One sentence each for what is left out of the forwarder's configuration.</summary>
     public IReadOnlyList<string> Warnings => Volatile.Read(ref _warnings);
@@ -97,6 +109,12 @@ internal sealed class AgentRuntime : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_running.Select(t => t.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)));
+        if (_responder is not null)
+        {
+            await _responder.DisposeAsync();
+        }
+
+        Health?.Dispose();
         _drain.Dispose();
         await Remotes.DisposeAsync();
         await Store.DisposeAsync();
@@ -108,10 +126,46 @@ internal sealed class AgentRuntime : IAsyncDisposable
         Forwarder.Forwarder?.Routing.Mode ?? "native", [.. Objects.Nodes.Values.SelectMany(n => n.PodCidrs).Distinct()]);
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
-    public IEnumerable<string> PeerWarnings() => PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder);
+    public IEnumerable<string> PeerWarnings()
+    {
+        IReadOnlyList<RemoteFile> files = Remotes.Files;
+        return
+        [
+            .. PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder),
+            .. PeerChecks.RoutingModes(Forwarder.Forwarder?.Routing.Mode, files.Select(f => (f.Name, f.Settings.RoutingMode))),
+            .. files.SelectMany(f => CertificateChecks.Ending(f.Name, f.Settings, _time.GetUtcNow())),
+            .. from remote in Remotes.Status where remote.ClockSkew is TimeSpan ahead && EndpointProbe.IsSkewed(ahead) select EndpointProbe.SkewText($"cluster {remote.Name}", remote.ClockSkew!.Value),
+        ];
+    }
+
+    /// <summary>What may be meant as it is.</summary>
+    public IEnumerable<string> PeerHints() => PeerChecks.Hints(Objects, Remotes.State.Current, Remotes.Status.Where(IsSynced).Select(s => s.Name));
 
     /// <summary>Completes when an object, another cluster or an identity has changed. Taken before they are read.</summary>
     public Task NextNames() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
+
+    /// <summary>What the cluster's store has given.</summary>
+    public void TakeIdentities(IReadOnlyDictionary<string, uint> identities)
+    {
+        IReadOnlyDictionary<string, uint> known = IdentityNumbers;
+        if (identities.Count != known.Count || identities.Any(i => !known.TryGetValue(i.Key, out uint before) || before != i.Value))
+        {
+            Volatile.Write(ref _ownIdentities, identities);
+            Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
+        }
+    }
+
+    /// <summary>The store is the cluster's.</summary>
+    public void Enter() => _entered.TrySetResult();
+
+    /// <summary>Something that depends on the own objects is to be computed again.</summary>
+    public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
+
+    public IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster);
+
+    /// <summary>The identities of all pods, as text, those that a deployment has scaled away included; null while the objects are not known in full.</summary>
+    public IReadOnlySet<string>? LabelsInUse() =>
+        _objectReader.Listed.IsCompletedSuccessfully ? Objects.Pods.Values.Select(p => LabelsOf(p).Text).ToHashSet(StringComparer.Ordinal) : null;
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -138,52 +192,23 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private async Task RunAsync(CancellationToken cancellation)
     {
-        Backoff backoff = new(_time);
+        _responder?.Start();
+        Task serving = Health is null ? ServeForwarderAsync(cancellation) : Task.WhenAny(ServeForwarderAsync(cancellation), ProbeAsync(Health, cancellation)).Unwrap();
         while (true)
         {
             try
             {
-                await EnterClusterAsync(cancellation);
-                _entered.TrySetResult();
-                break;
+                await await Task.WhenAny(_term.RunAsync(_objectReader, cancellation), serving);
             }
-            catch (StoreException fault) when (fault.Fault != StoreFault.Refused)
+            catch (StoreException fault) when (fault.Fault == StoreFault.Replaced && _etcd is not null)
             {
-                _log($"store: {fault.Message}");
-                await backoff.WaitAsync(cancellation);
+                // The forwarder keeps what it has meanwhile: nothing is taken from it before the new etcd has been listed in full.
+                _log($"store: {fault.Message}; going on with it");
+                IClusterStore before = Store;
+                Volatile.Write(ref _term, new ClusterTerm(this, new EtcdStore(_etcd), _term, _time, _log));
+                await before.DisposeAsync();
             }
         }
-
-        await await Task.WhenAny(
-            _objectReader.RunAsync(Store, ObjectKeys.Prefix, cancellation),
-            PublishAsync(cancellation),
-            _election.RunAsync(MeshEtcd is null ? _publisher.RunAsync : MeshEtcd.RunAsync, _log, cancellation),
-            ServeForwarderAsync(cancellation),
-            Settings.Kvstoremesh ? new LeaderElection(Store, MirrorElectionKey, Settings.Node, _time).RunAsync(MirrorAsync, _log, cancellation) : Task.Delay(Timeout.Infinite, cancellation));
-    }
-
-    /// <summary>For one term: follows the directory a second time, to copy.</summary>
-    private async Task MirrorAsync(CancellationToken cancellation)
-    {
-        await using RemoteClusters mirror = new(
-            Settings.RemoteDirectory, Settings.Remote with { CopyTo = Store }, _time, line => _log($"kvstoremesh: {line}"));
-        await Task.Delay(Timeout.Infinite, cancellation);
-    }
-
-    /// <summary>The cluster's name, id and size hold from its first agent on: identities and everybody's records depend on them.</summary>
-    private async Task EnterClusterAsync(CancellationToken cancellation)
-    {
-        string ours = $"{Settings.Cluster} {Settings.ClusterId} {Settings.MaxConnectedClusters}";
-        await Store.CommitAsync([new StoreWrite(SettingsKey, Encoding.UTF8.GetBytes(ours), Expected: 0)], cancellation);
-        string theirs = await Store.GetAsync(SettingsKey, cancellation) is StoreEntry entry ? Encoding.UTF8.GetString(entry.Value.Span) : ours;
-        if (theirs != ours)
-        {
-            throw new StoreException(
-                StoreFault.Refused,
-                $"the store belongs to the cluster with name, id and maxConnectedClusters '{theirs}', the agent's file says '{ours}'; they are fixed at install: mend the file, or begin with an empty store");
-        }
-
-        await Store.CommitAsync([LocalObjects.Write(Settings.ToNode())], cancellation);
     }
 
     private List<string> TakeObjects(IReadOnlyList<StoreChange> changes)
@@ -199,47 +224,6 @@ internal sealed class AgentRuntime : IAsyncDisposable
         return refused;
     }
 
-    private void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
-
-    /// <summary>Every agent computes what is to be published, so that whoever leads next has it at once.</summary>
-    private async Task PublishAsync(CancellationToken cancellation)
-    {
-        await _objectReader.Listed.WaitAsync(cancellation);
-        Backoff backoff = new(_time);
-        while (true)
-        {
-            Task change = Volatile.Read(ref _change).Task;
-            try
-            {
-                LocalObjects objects = Objects;
-                Dictionary<string, uint> identities = [];
-                foreach (IdentityLabels labels in objects.RunningPods().Select(LabelsOf).Distinct())
-                {
-                    identities[labels.Text] = await _identities.AllocateAsync(labels, cancellation);
-                }
-
-                if (identities.Count != _ownIdentities.Count || identities.Any(i => !_ownIdentities.TryGetValue(i.Key, out uint before) || before != i.Value))
-                {
-                    Volatile.Write(ref _ownIdentities, identities);
-                    Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
-                }
-
-                IReadOnlyDictionary<string, byte[]> records = PublishedRecords.Of(objects, Settings.Cluster, (uint)Settings.ClusterId, identities, LabelsOf);
-                _publisher.Publish(records);
-                MeshEtcd?.Publish(records);
-                backoff.Reset();
-            }
-            catch (StoreException fault)
-            {
-                _log($"identities: {fault.Message}");
-                await backoff.WaitAsync(cancellation);
-                continue;
-            }
-
-            await change.WaitAsync(cancellation);
-        }
-    }
-
     /// <summary>Nothing is told to the forwarder before the own objects are known in full: it keeps what it has.</summary>
     private async Task ServeForwarderAsync(CancellationToken cancellation)
     {
@@ -247,13 +231,20 @@ internal sealed class AgentRuntime : IAsyncDisposable
         await Forwarder.RunAsync(cancellation);
     }
 
+    private async Task ProbeAsync(HealthProber health, CancellationToken cancellation)
+    {
+        await Task.WhenAll(_objectReader.Listed, Remotes.Scanned.Task).WaitAsync(cancellation);
+        await health.RunAsync(cancellation);
+    }
+
     private ChangeDocument MakeConfig(NodeDocument restored)
     {
-        HashSet<string> synced = [.. Remotes.Status.Where(IsSynced).Select(s => s.Name)];
-        HashSet<string> known = [.. Remotes.Status.Select(s => s.Name)];
+        IReadOnlyList<RemoteStatus> remotes = Remotes.Status;
+        HashSet<string> synced = [.. remotes.Where(IsSynced).Select(s => s.Name)];
+        HashSet<string> known = [.. remotes.Select(s => s.Name)];
         ChangeDocument document = ForwarderConfig.Make(
             Settings.Cluster, Settings.Node, Objects, Remotes.State.Current, restored, cluster => known.Contains(cluster) && !synced.Contains(cluster),
-            out IReadOnlyList<string> warnings);
+            _nodeMemo, out IReadOnlyList<string> warnings);
         foreach (string warning in warnings.Except(_warnings))
         {
             _log(warning);
@@ -265,12 +256,11 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     private Task NextChangeAsync()
     {
-        Task change = Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange);
+        Task change = NextNames();
         // That a cluster with nothing of its own has been listed changes no view.
         return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
     }
 
     private static bool IsSynced(RemoteStatus status) => status is { NodesSynced: true, EndpointsSynced: true, IdentitiesSynced: true, ServicesSynced: true };
 
-    private IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster);
 }

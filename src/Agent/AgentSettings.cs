@@ -1,4 +1,5 @@
 using System.Net;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
@@ -22,6 +23,15 @@ internal sealed record AgentSettings(
     IReadOnlyDictionary<string, IPAddress> HostAliases, string ForwarderSocket, string SocketPath,
     string? PkiDirectory, string? MeshEndpoint)
 {
+    private const int DefaultHealthPort = 4240;
+    private const int DefaultHealthSeconds = 60;
+
+    /// <summary>Of the node's health endpoint among its pods; empty when it has none.</summary>
+    public string HealthAddress { get; init; } = "";
+
+    /// <summary>Null when nodes do not try each other.</summary>
+    public HealthSettings? Health { get; init; }
+
     private const int DefaultLeaseSeconds = 900;
 
     /// <summary>Path of the etcd client file of the etcd that other clusters read; null when that is the store.</summary>
@@ -40,10 +50,11 @@ internal sealed record AgentSettings(
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe", "health");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
-        YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels");
+        YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels", "healthAddress");
         YamlField? store = root["store"]?.Only("directory", "etcd");
+        YamlField? health = root["health"]?.Only("port", "intervalSeconds");
         YamlField? remote = root["remote"]?.Only("directory", "kvstoremesh", "cacheTTLSeconds", "hostAliases");
         YamlField? mesh = root["clustermesh"]?.Only("pki", "endpoint", "etcd", "manifests", "leaseSeconds");
         YamlField? forwarder = root["forwarder"]?.Only("socket", "drainSeconds");
@@ -93,6 +104,9 @@ internal sealed record AgentSettings(
             Manifests = mesh?["manifests"]?.Texts() ?? [],
             LeaseTime = TimeSpan.FromSeconds(mesh?["leaseSeconds"]?.Number(5, 86_400) ?? DefaultLeaseSeconds),
             DrainTime = TimeSpan.FromSeconds(forwarder?["drainSeconds"]?.Number(0, 3_600) ?? 0),
+            HealthAddress = node["healthAddress"]?.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address") ?? "",
+            Health = health is null ? null : new HealthSettings(
+                health["port"]?.Number(1, 65535) ?? DefaultHealthPort, TimeSpan.FromSeconds(health["intervalSeconds"]?.Number(1, 3600) ?? DefaultHealthSeconds)),
         };
     }
 
@@ -106,7 +120,7 @@ internal sealed record AgentSettings(
         HostAliases = HostAliases,
     };
 
-    public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, BootId = BootId() };
+    public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, HealthAddress = HealthAddress, BootId = BootId() };
 
     private static string Address(YamlField field) => field.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address");
 

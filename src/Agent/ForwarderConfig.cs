@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Objects;
 using ClusterMesh.Datapath.Mesh.Remote;
@@ -17,6 +18,9 @@ internal sealed class ForwarderConfig
 {
     private const string MasqueradeMap = "kube-system/ip-masq-agent";
 
+    /// <summary>What a node's record has become, as long as the record lives: thousands of nodes stay as they are from change to change.</summary>
+    private static readonly ConditionalWeakTable<MeshNode, object> s_known = [];
+
     private readonly string _cluster;
     private readonly string _node;
     private readonly LocalObjects _objects;
@@ -27,14 +31,22 @@ internal sealed class ForwarderConfig
 
     /// <param name="restored">What the forwarder had when the agent found it; null when that is unknown.</param>
     /// <param name="isSyncing">Whether a cluster has not been listed in full yet: what the forwarder has of it stays.</param>
+    /// <param name="memo">Nodes of the last call, kept between calls.</param>
     /// <param name="warnings">One sentence each for what is left out.</param>
     public static ChangeDocument Make(
-        string cluster, string node, LocalObjects objects, MeshView view, NodeDocument? restored, Func<string, bool> isSyncing, out IReadOnlyList<string> warnings)
+        string cluster, string node, LocalObjects objects, MeshView view, NodeDocument? restored, Func<string, bool> isSyncing, NodeMemo memo,
+        out IReadOnlyList<string> warnings)
     {
         ForwarderConfig config = new(cluster, node, objects, view);
+        (IReadOnlyList<RemoteNodeDocument> nodes, IReadOnlyList<string> said) = memo.Get(objects, view, restored, isSyncing, () =>
+        {
+            ForwarderConfig fresh = new(cluster, node, objects, view);
+            return (fresh.Nodes(restored, isSyncing), fresh._warnings);
+        });
+        config._warnings.AddRange(said);
         ChangeDocument document = new()
         {
-            Nodes = config.Nodes(restored, isSyncing),
+            Nodes = nodes,
             Services = config.Services(restored, isSyncing),
             Masquerade = config.Masquerade(),
         };
@@ -45,13 +57,13 @@ internal sealed class ForwarderConfig
     private List<RemoteNodeDocument> Nodes(NodeDocument? restored, Func<string, bool> isSyncing)
     {
         List<RemoteNodeDocument> nodes = [];
-        List<(IpPrefix Cidr, string Owner)> taken = [];
+        PrefixClaims taken = new();
         foreach (NodeObject node in _objects.Nodes.Values)
         {
             IpPrefix[] cidrs = [.. node.PodCidrs.Select(c => IpPrefix.TryParse(c, out IpPrefix cidr) ? cidr : default(IpPrefix?)).OfType<IpPrefix>()];
             if (node.Name == _node)
             {
-                taken.AddRange(cidrs.Select(c => (c, $"{_cluster}/{node.Name}")));
+                Claim(taken, cidrs, $"{_cluster}/{node.Name}");
             }
             else
             {
@@ -65,31 +77,63 @@ internal sealed class ForwarderConfig
             if (kept.Cluster is string other && other != _cluster && isSyncing(other))
             {
                 nodes.Add(kept);
-                taken.AddRange(kept.PodCidrs.Select(c => (IpPrefix.Parse(c), $"{other}/{kept.Name}")));
+                Claim(taken, kept.PodCidrs.Select(IpPrefix.Parse), $"{other}/{kept.Name}");
             }
         }
 
-        HashSet<string> present = [.. nodes.Select(n => $"{n.Cluster}/{n.Name}")];
+        HashSet<(string, string)> present = [.. nodes.Select(n => (n.Cluster ?? "", n.Name))];
         foreach (MeshNode node in _view.Clusters.Values.SelectMany(c => c.Nodes.Values.OrderBy(n => n.Name, StringComparer.Ordinal)))
         {
-            if (!present.Contains($"{node.Cluster}/{node.Name}"))
+            if (!present.Contains((node.Cluster, node.Name)) && !AddKnown(nodes, taken, node))
             {
-                Add(nodes, taken, node.Name, node.Cluster, [node.NodeIp(true), node.NodeIp(false)], [.. node.PodCidrs]);
+                int before = nodes.Count;
+                IpPrefix[] cidrs = [.. node.PodCidrs];
+                Add(nodes, taken, node.Name, node.Cluster, [node.NodeIp(true), node.NodeIp(false)], cidrs);
+                if (nodes.Count > before && nodes[^1].PodCidrs.Count == cidrs.Length)
+                {
+                    s_known.AddOrUpdate(node, (nodes[^1], cidrs));
+                }
             }
         }
 
         return nodes;
     }
 
-    private void Add(List<RemoteNodeDocument> nodes, List<(IpPrefix Cidr, string Owner)> taken, string name, string cluster, IpAddress?[] addresses, IpPrefix[] cidrs)
+    /// <summary>A node that was taken whole before is taken again as it is, unless somebody else has claimed its ranges meanwhile.</summary>
+    private static bool AddKnown(List<RemoteNodeDocument> nodes, PrefixClaims taken, MeshNode node)
+    {
+        if (!s_known.TryGetValue(node, out object? found))
+        {
+            return false;
+        }
+
+        (RemoteNodeDocument document, IpPrefix[] cidrs) = ((RemoteNodeDocument, IpPrefix[]))found;
+        if (cidrs.Any(c => taken.FindOverlap(c) is not null))
+        {
+            return false;
+        }
+
+        Claim(taken, cidrs, $"{node.Cluster}/{node.Name}");
+        nodes.Add(document);
+        return true;
+    }
+
+    private static void Claim(PrefixClaims taken, IEnumerable<IpPrefix> cidrs, string owner)
+    {
+        foreach (IpPrefix cidr in cidrs)
+        {
+            taken.Add(cidr, owner);
+        }
+    }
+
+    private void Add(List<RemoteNodeDocument> nodes, PrefixClaims taken, string name, string cluster, IpAddress?[] addresses, IpPrefix[] cidrs)
     {
         string owner = $"{cluster}/{name}";
         IpAddress[] known = [.. addresses.OfType<IpAddress>()];
         List<string> free = [];
         foreach (IpPrefix cidr in cidrs)
         {
-            string? other = taken.FirstOrDefault(t => t.Cidr.Overlaps(cidr)).Owner;
-            if (other is not null)
+            if (taken.FindOverlap(cidr) is string other)
             {
                 _warnings.Add($"pod CIDR {cidr} of {owner} overlaps one of {other} and is left out; give each node a range of its own");
             }
@@ -99,7 +143,7 @@ internal sealed class ForwarderConfig
             }
             else
             {
-                taken.Add((cidr, owner));
+                taken.Add(cidr, owner);
                 free.Add(cidr.ToString());
             }
         }
@@ -171,6 +215,7 @@ internal sealed class ForwarderConfig
                 GlobalSettings.GlobalKey or "io.cilium/global-service" or GlobalSettings.SharedKey or "io.cilium/shared-service"
                     or "service.cilium.io/node" or "service.cilium.io/node-selector" or "service.kubernetes.io/topology-mode" => true,
                 GlobalSettings.AffinityKey or "io.cilium/service-affinity" => value.ToLowerInvariant() is "none" or "local" or "remote" or "",
+                GlobalSettings.LeastLocalKey => GlobalSettings.TryReadLeast(value, out _),
                 "service.cilium.io/lb-algorithm" => value is "random" or "maglev",
                 "service.cilium.io/forwarding-mode" => value is "dsr" or "snat",
                 "service.cilium.io/type" => value is "ClusterIP" or "NodePort" or "LoadBalancer",

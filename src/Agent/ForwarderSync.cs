@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
@@ -20,6 +19,8 @@ internal sealed partial class ForwarderSync(
 {
     private const int MostRefused = 1_000;
     private static readonly TimeSpan s_answerTimeout = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan s_longestRest = TimeSpan.FromMilliseconds(250);
 
     private volatile string? _problem = "not connected yet";
     private long _version;
@@ -81,10 +82,12 @@ internal sealed partial class ForwarderSync(
             while (true)
             {
                 Task change = nextChange();
+                long begin = time.GetTimestamp();
                 ChangeDocument wanted = make(restored);
-                if (pushed is null || !SameText(pushed, wanted))
+                ChangeDifference? difference = pushed is null ? null : ChangeDifference.Between(pushed, wanted);
+                if (difference is not { IsEmpty: true })
                 {
-                    await PushAsync(client, pushed, wanted, cancellation);
+                    await PushAsync(client, difference, wanted, cancellation);
                     pushed = wanted;
                     _problem = null;
                     backoff.Reset();
@@ -92,7 +95,14 @@ internal sealed partial class ForwarderSync(
                 }
 
                 await identities.PushAsync(client, cancellation);
+                TimeSpan spent = time.GetElapsedTime(begin);
                 await await Task.WhenAny(change.WaitAsync(cancellation), gone);
+                // Changes that come in a row are taken together, so that a large mesh that comes up does not keep a processor busy with this.
+                TimeSpan rest = (2 * spent) - time.GetElapsedTime(begin);
+                if (rest > TimeSpan.Zero)
+                {
+                    await Task.Delay(rest < s_longestRest ? rest : s_longestRest, time, cancellation);
+                }
             }
         }
         finally
@@ -112,13 +122,13 @@ internal sealed partial class ForwarderSync(
         throw new ControlConnectionException("the forwarder has closed the connection");
     }
 
-    private async Task PushAsync(ControlClient client, ChangeDocument? before, ChangeDocument wanted, CancellationToken cancellation)
+    private async Task PushAsync(ControlClient client, ChangeDifference? difference, ChangeDocument wanted, CancellationToken cancellation)
     {
-        if (before is not null)
+        if (difference is not null)
         {
             try
             {
-                await PushDifferenceAsync(client, before, wanted, cancellation);
+                await PushDifferenceAsync(client, difference, wanted, cancellation);
                 return;
             }
             catch (ControlException)
@@ -146,43 +156,22 @@ internal sealed partial class ForwarderSync(
         }
     }
 
-    private async Task PushDifferenceAsync(ControlClient client, ChangeDocument before, ChangeDocument wanted, CancellationToken cancellation)
+    private async Task PushDifferenceAsync(ControlClient client, ChangeDifference difference, ChangeDocument wanted, CancellationToken cancellation)
     {
-        (List<RemoteNodeDocument> nodes, List<string> goneNodes) = Difference(before.Nodes!, wanted.Nodes!, n => $"{n.Cluster}/{n.Name}", ControlJson.Default.RemoteNodeDocument);
-        (List<ServiceDocument> services, List<string> goneServices) = Difference(before.Services!, wanted.Services!, s => s.Name, ControlJson.Default.ServiceDocument);
         ChangeDocument change = new()
         {
-            Nodes = nodes.Count > 0 ? nodes : null,
-            Services = services.Count > 0 ? services : null,
+            Nodes = difference.Nodes.Count > 0 ? difference.Nodes : null,
+            Services = difference.Services.Count > 0 ? difference.Services : null,
             Masquerade = wanted.Masquerade,
         };
         ChangeResult result = await client.ApplyAsync(ApplyMode.Merge, change, cancellation);
-        foreach ((string kind, List<string> names) in ((string, List<string>)[])[("service", goneServices), ("node", goneNodes)])
+        foreach ((string kind, IReadOnlyList<string> names) in ((string, IReadOnlyList<string>)[])[("service", difference.GoneServices), ("node", difference.GoneNodes)])
         {
             result = names.Count > 0 ? await client.DeleteAsync(kind, names, cancellation) : result;
         }
 
         Interlocked.Exchange(ref _version, result.Version);
     }
-
-    private static (List<T> Changed, List<string> Gone) Difference<T>(
-        IReadOnlyList<T> before, IReadOnlyList<T> wanted, Func<T, string> nameOf, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> shape)
-    {
-        Dictionary<string, string> old = before.ToDictionary(nameOf, o => JsonSerializer.Serialize(o, shape));
-        List<T> changed = [];
-        foreach (T each in wanted)
-        {
-            if (!old.Remove(nameOf(each), out string? text) || text != JsonSerializer.Serialize(each, shape))
-            {
-                changed.Add(each);
-            }
-        }
-
-        return (changed, [.. old.Keys]);
-    }
-
-    private static bool SameText(ChangeDocument one, ChangeDocument other) =>
-        JsonSerializer.SerializeToUtf8Bytes(one, ControlJson.Default.ChangeDocument).AsSpan().SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(other, ControlJson.Default.ChangeDocument));
 
     /// <summary>The document without the object that the refusal names by its path; null when it names none.</summary>
     private static ChangeDocument? Without(ChangeDocument document, string refusal)

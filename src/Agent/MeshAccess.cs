@@ -26,11 +26,7 @@ internal sealed class MeshAccess(AgentSettings settings, TimeProvider time, Func
         using X509Certificate2 ca = EnsureCa(request, lines);
         EnsureLeaf(ca, "server", "server certificate for the cluster's etcd", lines, now => MeshCertificates.CreateServer(ca, now, addresses: Addresses()));
         EnsureLeaf(ca, "remote", $"client certificate '{MeshCertificates.RemoteUser}' for other clusters", lines, now => MeshCertificates.CreateClient(ca, MeshCertificates.RemoteUser, now));
-        if (settings.MeshEtcdConfig is not null)
-        {
-            EnsureLeaf(ca, "admin", $"client certificate '{MeshCertificates.AdminUser}' for the cluster's agents", lines, now => MeshCertificates.CreateClient(ca, MeshCertificates.AdminUser, now));
-        }
-
+        EnsureLeaf(ca, "admin", $"client certificate '{MeshCertificates.AdminUser}' for the cluster's agents", lines, now => MeshCertificates.CreateClient(ca, MeshCertificates.AdminUser, now));
         return new EnableResult(lines, File.ReadAllText(PathOf("ca.crt")), File.ReadAllText(PathOf("ca.key")));
     }
 
@@ -73,6 +69,7 @@ internal sealed class MeshAccess(AgentSettings settings, TimeProvider time, Func
             key-file: {file($"{prefix}.key")}
             cert-file: {file($"{prefix}.crt")}
             host-aliases: {"{"}{new Uri(other.Endpoint).Host}: "{other.Address}"{"}"}
+            routing-mode: {other.RoutingMode}
 
             """, secret: false);
         return new TextResult([$"{settings.Node}: {file(other.Cluster)} written"]);

@@ -64,10 +64,31 @@ internal sealed class MeshEtcd(string path, AgentSettings settings, PublishedPla
         return etcd;
     }
 
+    /// <summary>Before anything is published, so that no other cluster ever has more rights than it should. An etcd that knows nobody is published to all the same.</summary>
+    private async Task EnsureUsersAsync(EtcdSettings etcd, CancellationToken cancellation)
+    {
+        try
+        {
+            foreach (string line in await EtcdAccess.EnsureAsync(etcd, settings.Cluster, time, cancellation))
+            {
+                log($"publishing: {line}");
+            }
+        }
+        catch (StoreException fault) when (fault.Fault == StoreFault.Refused)
+        {
+            log($"publishing: users and roles of the cluster's etcd are not set up: {fault.Message}");
+        }
+    }
+
     private async Task RunSessionAsync(EtcdSettings etcd, CancellationToken cancellation)
     {
         await using EtcdStore store = new(etcd);
         _store = store;
+        if (etcd.CertFile is not null)
+        {
+            await EnsureUsersAsync(etcd, cancellation);
+        }
+
         Publisher publisher = new(store, place, time, log) { LeaseTime = settings.LeaseTime };
         _publisher = publisher;
         if (Volatile.Read(ref _records) is IReadOnlyDictionary<string, byte[]> records)

@@ -19,6 +19,7 @@ internal static class Program
 
         usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT
                cmesh-agent --config AGENT.YAML --check     only check the file
+               cmesh-agent --config AGENT.YAML --init-etcd set up users and roles of the cluster's etcd, by the certificate of its client file
                cmesh-agent --version | --help
 
         Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the file is wrong.
@@ -41,6 +42,8 @@ internal static class Program
                 return await RunAsync(path, checkOnly: false);
             case ["--config", string path, "--check"]:
                 return await RunAsync(path, checkOnly: true);
+            case ["--config", string path, "--init-etcd"]:
+                return await InitEtcdAsync(path);
             default:
                 Console.Error.WriteLine(Usage);
                 return ExitUsage;
@@ -63,7 +66,7 @@ internal static class Program
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
             await using ControlServer server = new(settings.SocketPath) { Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
-            AgentMethods.Map(server, agent, TimeProvider.System);
+            AgentMethods.Map(server, agent);
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
 
@@ -80,6 +83,31 @@ internal static class Program
             return ExitUsage;
         }
         catch (Exception e) when (e is StoreException or ControlConnectionException)
+        {
+            Console.Error.WriteLine($"cmesh-agent: {e.Message}");
+            return ExitFailure;
+        }
+    }
+
+    private static async Task<int> InitEtcdAsync(string path)
+    {
+        try
+        {
+            AgentSettings settings = AgentSettings.Parse(DocumentReader.Shown(path), DocumentReader.ReadText(path));
+            string etcd = settings.EtcdConfig ?? throw new ConfigurationException($"{path}: store.etcd names no etcd, so that there are no users to set up");
+            foreach (string line in await EtcdAccess.EnsureAsync(AgentRuntime.ReadEtcdConfig(etcd, settings), settings.Cluster, TimeProvider.System, CancellationToken.None))
+            {
+                Console.WriteLine(line);
+            }
+
+            return 0;
+        }
+        catch (ConfigurationException e)
+        {
+            Console.Error.WriteLine($"cmesh-agent: {e.Message}");
+            return ExitUsage;
+        }
+        catch (StoreException e)
         {
             Console.Error.WriteLine($"cmesh-agent: {e.Message}");
             return ExitFailure;

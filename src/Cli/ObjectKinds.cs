@@ -11,23 +11,23 @@ internal static class ObjectKinds
     public const string Nodes = "nodes";
     public const string ConfigMaps = "configmaps";
 
-    private static readonly Dictionary<string, string> s_plurals = new()
-    {
-        ["svc"] = Services, ["service"] = Services, [Services] = Services,
-        ["ep"] = Endpoints, [Endpoints] = Endpoints,
-        ["endpointslice"] = EndpointSlices, [EndpointSlices] = EndpointSlices,
-        ["po"] = Pods, ["pod"] = Pods, [Pods] = Pods,
-        ["deploy"] = Deployments, ["deployment"] = Deployments, [Deployments] = Deployments,
-        ["no"] = Nodes, ["node"] = Nodes, [Nodes] = Nodes,
-        ["cm"] = ConfigMaps, ["configmap"] = ConfigMaps, [ConfigMaps] = ConfigMaps,
-    };
+    /// <summary>Each kind with the shorter words for it.</summary>
+    private static readonly (string Plural, string[] Words)[] s_kinds =
+    [
+        (Services, ["svc", "service"]),
+        (Endpoints, ["ep"]),
+        (EndpointSlices, ["endpointslice"]),
+        (Pods, ["po", "pod"]),
+        (Deployments, ["deploy", "deployment"]),
+        (Nodes, ["no", "node"]),
+        (ConfigMaps, ["cm", "configmap"]),
+    ];
 
-    public static IReadOnlyCollection<string> Words => s_plurals.Keys;
+    public static IEnumerable<string> Words => s_kinds.SelectMany(k => k.Words.Append(k.Plural));
 
     /// <summary>The agent's name for it.</summary>
-    public static string PluralOf(string word) => s_plurals.TryGetValue(word, out string? plural)
-        ? plural
-        : throw new UsageException($"there is no kind '{word}'; there are {string.Join(", ", s_plurals.Values.Distinct())}");
+    public static string PluralOf(string word) => s_kinds.FirstOrDefault(k => k.Plural == word || k.Words.Contains(word)).Plural
+        ?? throw new UsageException($"there is no kind '{word}'; there are {string.Join(", ", s_kinds.Select(k => k.Plural))}");
 
     /// <summary>As in front of a name: service/webpod.</summary>
     public static string SingularOf(string plural) => plural == Endpoints ? plural : plural[..^1];

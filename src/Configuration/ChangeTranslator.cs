@@ -192,7 +192,7 @@ public static class ChangeTranslator
                 throw item.Refuse($"{cidr} overlaps another pod CIDR of this node; keep one");
             }
 
-            if (local.AutoDirectNodeRoutes && !addresses.Exists(a => a.IsIpv4 == cidr.IsIpv4))
+            if (local.AutoDirectNodeRoutes && local.Tunnel is null && !addresses.Exists(a => a.IsIpv4 == cidr.IsIpv4))
             {
                 throw item.Refuse($"{cidr} cannot be routed, as the node has no IPv{(cidr.IsIpv4 ? 4 : 6)} address; add one to its addresses");
             }
@@ -200,7 +200,11 @@ public static class ChangeTranslator
             podCidrs.Add(cidr);
         }
 
-        return new NodeSpec(name, cluster, addresses, podCidrs, place.Source);
+        return new NodeSpec(name, cluster, addresses, podCidrs, place.Source)
+        {
+            ClusterId = ValueParser.InRange(document.ClusterId, 0, local.MaxConnectedClusters, place.Field("clusterId"), "cluster id"),
+            TunnelMac = document.TunnelMac is null ? default : ValueParser.Mac(document.TunnelMac, place.Field("tunnelMac")),
+        };
     }
 
     private static RouteSpec Route(RouteDocument document, LocalNodeSpec local, Place place)

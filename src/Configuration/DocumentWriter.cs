@@ -29,13 +29,13 @@ public static class DocumentWriter
                 PodCidrs = Texts(local.PodCidrs),
                 Labels = local.Labels.Count == 0 ? null : new SortedDictionary<string, string>(local.Labels.ToDictionary(), StringComparer.Ordinal),
                 RouterAddresses = Texts(local.RouterAddresses),
+                MaxConnectedClusters = local.MaxConnectedClusters,
             },
             Socket = socketPath,
             Host = local.Host is HostPortSpec host ? Host(host) : null,
             Uplink = local.Uplink is UplinkPortSpec uplink ? Uplink(uplink) : null,
-            Routing = new RoutingSection
+            Routing = TunnelTranslator.Write(local.Tunnel) with
             {
-                Mode = "native",
                 Mtu = local.Mtu,
                 AutoDirectNodeRoutes = local.AutoDirectNodeRoutes,
                 Ipv4NativeRoutingCidr = NativeCidr(local, isIpv4: true),
@@ -112,6 +112,8 @@ public static class DocumentWriter
     {
         Name = node.Name,
         Cluster = node.Cluster,
+        ClusterId = node.ClusterId,
+        TunnelMac = node.TunnelMac == default ? null : node.TunnelMac.ToString(),
         Addresses = Texts(node.Addresses),
         PodCidrs = Texts(node.PodCidrs),
     };

@@ -12,6 +12,9 @@ internal static class NodeTranslator
     /// <summary>511 clusters is the most that Cilium's maxConnectedClusters allows.</summary>
     private const int LargestClusterId = 511;
 
+    /// <summary>Cilium's default.</summary>
+    private const int FewClusters = 255;
+
     /// <summary>RFC 791: every host takes 576 bytes.</summary>
     private const int LeastMtu = 576;
 
@@ -42,8 +45,8 @@ internal static class NodeTranslator
 
         RoutingSection routing = document.Routing;
         Place routingPlace = root.Field("routing");
-        CheckMode(routing.Mode, routingPlace.Field("mode"));
-        int mtu = Mtu(routing.Mtu, usesIpv6, routingPlace.Field("mtu"));
+        TunnelSpec? tunnel = TunnelTranslator.Translate(routing, addresses, routingPlace);
+        int mtu = Mtu(routing.Mtu, usesIpv6, tunnel?.Overhead ?? 0, routingPlace.Field("mtu"));
         FlowOptions flows = FlowsTranslator.Translate(document.Flows, root.Field("flows"));
 
         // With ip-masq-agent a native-routing CIDR counts only where one is given.
@@ -62,6 +65,12 @@ internal static class NodeTranslator
                 $"{uplink.Interface} in namespace {uplink.Namespace} is the host's interface already; name another one");
         }
 
+        LoadBalancerSpec loadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer"));
+        if (tunnel is not null && loadBalancer.Forwarding != Pipeline.ForwardingMode.Snat)
+        {
+            throw root.Field("loadBalancer").Field("mode").Refuse("direct server return needs routing.mode native; use snat");
+        }
+
         Place tables = root.Field("tables");
         (ushort first, ushort last) = NodePortRange(document.Tables.NodePortRange, tables.Field("nodePortRange"));
         return new LocalNodeSpec(
@@ -72,9 +81,11 @@ internal static class NodeTranslator
             first, last, node.Source)
         {
             Labels = new SortedDictionary<string, string>((section.Labels ?? new Dictionary<string, string>()).ToDictionary(), StringComparer.Ordinal),
-            LoadBalancer = LoadBalancerTranslator.Translate(document.LoadBalancer, root.Field("loadBalancer")),
+            LoadBalancer = loadBalancer,
             AffinityEntries = ValueParser.InRange(document.Tables.AffinityEntries, LeastEntries, MostEntries, tables.Field("affinityEntries"), "table size"),
             Flows = flows,
+            Tunnel = tunnel,
+            MaxConnectedClusters = MaxConnectedClusters(section.MaxConnectedClusters, clusterId, node.Field("maxConnectedClusters")),
         };
     }
 
@@ -178,22 +189,28 @@ internal static class NodeTranslator
         return routers;
     }
 
-    private static void CheckMode(string? mode, Place place)
+    private static int MaxConnectedClusters(int? given, int clusterId, Place place)
     {
-        if (mode != "native")
+        int count = given ?? (clusterId > FewClusters ? LargestClusterId : FewClusters);
+        if (count is not (FewClusters or LargestClusterId))
         {
-            throw place.Refuse(mode is "vxlan" or "tunnel"
-                ? $"mode '{mode}' comes in a later version; use native"
-                : $"{ValueText.Quote(mode ?? "")} is no routing mode; use native");
+            throw place.Refuse(string.Create(CultureInfo.InvariantCulture, $"{count} is no number of clusters; use {FewClusters} or {LargestClusterId}"));
         }
+
+        return clusterId <= count
+            ? count
+            : throw place.Refuse(string.Create(CultureInfo.InvariantCulture, $"cluster id {clusterId} is above {count}; give {LargestClusterId} in the whole mesh"));
     }
 
-    private static int Mtu(int mtu, bool usesIpv6, Place place)
+    private static int Mtu(int mtu, bool usesIpv6, int overhead, Place place)
     {
         ValueParser.InRange(mtu, LeastMtu, LargestMtu, place, "MTU");
-        return mtu >= LeastIpv6Mtu || !usesIpv6
+        int least = (usesIpv6 ? LeastIpv6Mtu : LeastMtu) + overhead;
+        return (mtu >= LeastIpv6Mtu || !usesIpv6) && (overhead == 0 || mtu >= least)
             ? mtu
-            : throw place.Refuse(string.Create(CultureInfo.InvariantCulture, $"{mtu} is too small for IPv6, which this node uses; use 1280 or more"));
+            : throw place.Refuse(overhead == 0
+                ? string.Create(CultureInfo.InvariantCulture, $"{mtu} is too small for IPv6, which this node uses; use 1280 or more")
+                : string.Create(CultureInfo.InvariantCulture, $"{mtu} leaves too little behind the {overhead} bytes of a tunnel; use {least} or more"));
     }
 
     private static IEnumerable<IpPrefix> NativeCidrs(string? text, bool isIpv4, List<IpPrefix> podCidrs, Place place)

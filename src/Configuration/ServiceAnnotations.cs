@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
 
@@ -11,6 +12,9 @@ internal static class ServiceAnnotations
 {
     private const string Prefix = "service.cilium.io/";
     private const string NodeLabel = Prefix + "node";
+    /// <summary>Not Cilium's: its affinity is all or nothing.</summary>
+    private const string LeastLocal = "service.cmesh.io/min-local-backends";
+    private const int MostLeastLocal = 10_000;
     private const string TopologyMode = "service.kubernetes.io/topology-mode";
 
     /// <summary>Older names of the first three.</summary>
@@ -53,6 +57,7 @@ internal static class ServiceAnnotations
             Annotations = [.. annotations.OrderBy(a => a.Key, StringComparer.Ordinal)],
             IsGlobal = isGlobal,
             Affinity = isGlobal ? Affinity(Value(annotations, "affinity"), place) : ClusterAffinity.None,
+            LeastLocalBackends = annotations.TryGetValue(LeastLocal, out string? least) ? Least(least, place.Field(LeastLocal)) : 1,
             Algorithm = Value(annotations, "lb-algorithm") is { } algorithm ? LoadBalancerTranslator.Algorithm(algorithm, place.Field(Prefix + "lb-algorithm")) : null,
             Forwarding = Forwarding(Value(annotations, "forwarding-mode"), place.Field(Prefix + "forwarding-mode")),
             OnlyType = OnlyType(Value(annotations, "type"), place.Field(Prefix + "type")),
@@ -76,6 +81,10 @@ internal static class ServiceAnnotations
         "remote" => ClusterAffinity.Remote,
         _ => throw place.Field(Prefix + "affinity").Refuse($"{ValueText.Quote(text)} is no affinity; use none, local or remote"),
     };
+
+    private static int Least(string text, Place place) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int least) && least is >= 1 and <= MostLeastLocal
+        ? least
+        : throw place.Refuse($"{ValueText.Quote(text)} is no number of backends within 1 and {MostLeastLocal}");
 
     private static ForwardingMode? Forwarding(string? text, Place place) => text switch
     {

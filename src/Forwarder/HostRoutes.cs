@@ -25,11 +25,14 @@ internal sealed class HostRoutes : IDisposable
     public void Update(DesiredState state)
     {
         var wanted = new Dictionary<IpPrefix, IpAddress>();
-        foreach (NodeSpec node in state.Local.AutoDirectNodeRoutes ? state.Nodes.Values : [])
+        foreach (NodeSpec node in state.Local.HasNodeRoutes ? state.Nodes.Values : [])
         {
             foreach (IpPrefix cidr in node.PodCidrs)
             {
-                wanted[cidr] = RouteCompiler.NextHop(node, cidr);
+                if (NextHop(state.Local, node, cidr) is IpAddress via)
+                {
+                    wanted[cidr] = via;
+                }
             }
         }
 
@@ -49,6 +52,18 @@ internal sealed class HostRoutes : IDisposable
                 _installed[prefix] = via;
             }
         }
+    }
+
+    /// <summary>What the host sends is taken from it whatever the next hop; with tunnels the node itself may be out of its reach.</summary>
+    private static IpAddress? NextHop(LocalNodeSpec local, NodeSpec node, IpPrefix cidr)
+    {
+        if (local.Tunnel is null)
+        {
+            return RouteCompiler.NextHop(node, cidr);
+        }
+
+        IEnumerable<IpAddress> candidates = node.Addresses.Where(a => local.Addresses.Any(own => own.OnLink.Contains(a))).Concat(local.Uplink?.Gateways ?? []);
+        return candidates.Where(a => a.IsIpv4 == cidr.IsIpv4).Select(a => (IpAddress?)a).FirstOrDefault();
     }
 
     public void Dispose() => _table.Dispose();

@@ -24,7 +24,8 @@ internal static class NextHops
             {
                 foreach (Wire.IpAddress address in node.Addresses)
                 {
-                    if (!neighbors.TryResolve(address, now, out _))
+                    bool isOnLink = snapshot.Routes.TryLookup(address, out RouteTarget target, out _) && target.Kind == RouteKind.OnLink;
+                    if (isOnLink && !neighbors.TryResolve(address, now, out _))
                     {
                         neighbors.Solicit(address, uplink, now);
                     }

@@ -20,7 +20,7 @@ internal static class NodePorts
 
     /// <summary>A pod's interface: its addresses alone on their link, everything else by the router.</summary>
     public static TapPort[] OpenEndpoint(EndpointSpec endpoint, LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
-        new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.Mtu)
+        new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.PodMtu)
         {
             Mac = endpoint.Mac,
             Offloads = endpoint.Offloads,

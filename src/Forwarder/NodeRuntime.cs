@@ -368,7 +368,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             // Every worker has answered from the new snapshot, so nobody reads older ones.
             _writer.Reclaim(after);
             _hostRoutes?.Update(plan.Next);
-            NextHops.Solicit(_workers, Local.AutoDirectNodeRoutes ? plan.Difference.Nodes.Come : [], after);
+            NextHops.Solicit(_workers, Local.HasNodeRoutes ? plan.Difference.Nodes.Come : [], after);
         }
 
         return revived.Length;

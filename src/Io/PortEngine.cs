@@ -16,8 +16,8 @@ public abstract class PortEngine : IDisposable
     private readonly MemoryPaths _paths;
     private readonly Queue<int> _gone = new(Port.MaxCount);
     private readonly bool[] _isGone = new bool[Port.MaxCount];
-    private readonly byte[] _whole = new byte[TapPort.LongestFrame];
-    private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestFrame, pinned: true);
+    private readonly byte[] _whole = new byte[TapPort.LongestTunnelled];
+    private readonly byte[] _segment = GC.AllocateArray<byte>(TapPort.LongestTunnelled, pinned: true);
     private int _attachedCount;
     private int _mostAttachedCount;
     private bool _isWoken;
@@ -222,7 +222,7 @@ public abstract class PortEngine : IDisposable
             {
                 CountSent(frame.EgressPort, length, PortStatus.Gone, Buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length));
             }
-            else if ((port.Offloads != TapOffloads.All || frame.Offload.IsToBeFragmented) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
+            else if ((port.Offloads != TapOffloads.All || frame.Offload.IsToBeLookedAt) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
             {
                 Flush();
                 SendSegments(frame.EgressPort, port, Buffers.BufferOf(frame.Buffer).Slice(start, length));

@@ -13,6 +13,9 @@ public sealed class TapPort : IDisposable
     /// <summary>Bytes that any frame fits: virtio header, Ethernet header, 65,535 bytes of IP.</summary>
     public const int LongestFrame = VirtioNetHeader.Length + 14 + 65_535;
 
+    /// <summary>The same behind outer headers.</summary>
+    internal const int LongestTunnelled = LongestFrame + OuterHeaders.Ipv6Length;
+
     private readonly TunFile _tun;
     private readonly Action? _ended;
 

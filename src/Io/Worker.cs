@@ -249,6 +249,7 @@ public sealed class Worker : IDisposable
 
     private void Forward(Burst burst, Snapshot snapshot, MonoTime now)
     {
+        Decapsulation.Run(burst, snapshot);
         if (burst.Count > 1)
         {
             _coalescer.Run(burst);

@@ -18,6 +18,9 @@ public record struct BurstFrame
 
     public VirtioNetHeader Offload { get; set; }
 
+    /// <summary>What the outer headers said that it came behind; they are gone.</summary>
+    public TunnelNote Tunnel { get; set; }
+
     public Verdict Verdict { get; set; }
 
     /// <summary>Where it leaves, when the verdict is to transmit.</summary>

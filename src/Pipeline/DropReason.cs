@@ -11,11 +11,11 @@ public enum DropReason : byte
 {
     None = 0,
 
-    /// <summary>A pod sends under an address that is not its own, the node network under the node's, or anyone under one that names no host.</summary>
+    /// <summary>A pod sends under an address that is not its own, the node network under the node's, anyone under one that names no host, or another node, through its tunnel, under one that is not its own.</summary>
     [Description("Invalid source ip")]
     InvalidSource = 132,
 
-    /// <summary>Lengths, versions or a checksum do not fit each other, a fragment cannot be part of any datagram or is one of ICMP, or an ICMP error quotes a packet that its receiver never sent.</summary>
+    /// <summary>Lengths, versions or a checksum do not fit each other, a tunnelled packet met congestion of which its transport would not learn, a fragment cannot be part of any datagram or is one of ICMP, or an ICMP error quotes a packet that its receiver never sent.</summary>
     [Description("Invalid packet")]
     InvalidPacket = 134,
 
@@ -43,6 +43,10 @@ public enum DropReason : byte
     [Description("Unknown ICMPv6 code")]
     UnknownIcmpv6Code = 145,
 
+    /// <summary>What came to the tunnel's port is no VXLAN: cut off, its lengths or its checksum do not fit, or it says that it has no VNI.</summary>
+    [Description("Error retrieving tunnel key")]
+    TunnelHeader = 147,
+
     /// <summary>The destination names no host that can be routed to: multicast, broadcast, loopback, IPv6 link-local or unspecified.</summary>
     [Description("Unknown L3 target address")]
     UnknownTarget = 150,
@@ -63,13 +67,17 @@ public enum DropReason : byte
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
-    /// <summary>The packet is a fragment, and the node is told not to follow them (flows.fragments: drop).</summary>
+    /// <summary>The packet is a fragment, and the node is told not to follow them (flows.fragments: drop), or it is part of a tunnelled one.</summary>
     [Description("IP fragmentation not supported")]
     FragmentsNotSupported = 157,
 
     /// <summary>The destination is a frontend whose service has no backend that takes new flows, of which by option (flows.serviceNoBackendResponse) its sender is told; or nobody is at this port of an address of services.</summary>
     [Description("Service backend not found")]
     NoBackend = 158,
+
+    /// <summary>The packet must go through a tunnel, and no route leads to the tunnel's far end.</summary>
+    [Description("No tunnel/encapsulation endpoint (datapath BUG!)")]
+    NoTunnelEndpoint = 160,
 
     /// <summary>The frame is not Ethernet II: a length stands where the type should.</summary>
     [Description("Unsupported L2 protocol")]
@@ -86,6 +94,18 @@ public enum DropReason : byte
     /// <summary>No prefix contains the destination, or the next hop does not answer for its MAC address.</summary>
     [Description("FIB lookup failed")]
     NoRoute = 169,
+
+    /// <summary>A pod sends to the port of the tunnels, which is the nodes' own.</summary>
+    [Description("Encapsulation traffic is prohibited")]
+    EncapsulationProhibited = 170,
+
+    /// <summary>The VNI of a packet that came through a tunnel is no identity that its sender can mean: unknown, the host's own, or another cluster's.</summary>
+    [Description("Invalid identity")]
+    InvalidIdentity = 171,
+
+    /// <summary>A tunnelled packet comes from an address that no known node has.</summary>
+    [Description("Unknown sender")]
+    UnknownSender = 172,
 
     /// <summary>A packet from the node network asks for a ClusterIP, which only pods and the node itself can reach.</summary>
     [Description("Is a ClusterIP")]
@@ -114,6 +134,10 @@ public enum DropReason : byte
     /// <summary>The worker that owns the packet's flow has as many frames of another worker in hand as it may.</summary>
     [Description("Worker is busy")]
     WorkerBusy = 250,
+
+    /// <summary>The packet came through a tunnel and is for another node's pods: it would go round.</summary>
+    [Description("Packet would leave by a tunnel again")]
+    TunnelLoop = 252,
 
     /// <summary>The device it should leave by is gone or does not take the frame.</summary>
     [Description("Egress port does not take the frame")]

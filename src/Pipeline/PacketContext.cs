@@ -38,6 +38,18 @@ public ref struct PacketContext
 
     public int EgressPort { get; set; }
 
+    /// <summary>What the outer headers said that the frame came behind.</summary>
+    public TunnelNote Tunnel { get; set; }
+
+    /// <summary>Whose MAC address the frame leaves to, where that is neither the route's nor the destination: of a frame with outer headers.</summary>
+    public IpAddress NextHop { get; set; }
+
+    /// <summary>Bytes of the outer headers that Encap has put in front of the frame.</summary>
+    public int OuterLength { get; set; }
+
+    /// <summary>The frame without them.</summary>
+    public readonly Span<byte> InnerFrame => Buffer.Slice(FrameStart + OuterLength, FrameLength - OuterLength);
+
     /// <summary>The frame from the Ethernet header on.</summary>
     public readonly Span<byte> Frame => Buffer.Slice(FrameStart, FrameLength);
 

@@ -4,6 +4,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 public enum PipelineStage
 {
     Parse,
+    Decap,
     RevSnat,
     Service,
     Conntrack,
@@ -14,5 +15,6 @@ public enum PipelineStage
 
     /// <summary>Conntrack once more: records a new flow that all stages have let pass.</summary>
     Confirm,
+    Encap,
     Transmit,
 }

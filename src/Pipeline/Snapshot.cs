@@ -12,4 +12,7 @@ public sealed record Snapshot(
 {
     /// <summary>Who answers for packets that go no further.</summary>
     public IcmpRules Icmp { get; init; } = IcmpRules.Silent;
+
+    /// <summary>Null where packets for other nodes' pods travel as they are.</summary>
+    public TunnelTable? Tunnels { get; init; }
 }

@@ -198,7 +198,9 @@ public sealed class ReplayRun
     private ReplayRecord Process(ReadOnlySpan<byte> frame, int port, ReplayEvent what, int packet, int number)
     {
         frame.CopyTo(_buffer.AsSpan(PacketContext.Headroom));
-        var p = new PacketContext(_buffer, PacketContext.Headroom, frame.Length, default, port);
+        var received = new BurstFrame { Start = PacketContext.Headroom, Length = frame.Length, IngressPort = port };
+        Decapsulation.Run(_buffer, ref received, _snapshot);
+        var p = new PacketContext(_buffer, received.Start, received.Length, received.Offload, port) { Tunnel = received.Tunnel };
         FrameTuple? before = FrameTuple.Read(p.Frame);
         Verdict verdict = _pipeline.Process(ref p, _snapshot, _now);
         bool waitsForNeighbor = verdict == Verdict.Held && p.FlowKey != default; // an early fragment never came to conntrack

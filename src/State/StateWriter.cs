@@ -27,10 +27,12 @@ public sealed class StateWriter
     private readonly RouteCompiler _routes = new();
     private readonly ServiceCompiler _services;
     private readonly IpcacheCompiler _ipcache;
+    private readonly TunnelCompiler? _tunnels;
     private readonly LocalNodeSpec _local;
     private readonly PrefixMap _nativeRouting;
     private readonly IcmpRules _icmp;
     private MasqueradeRules _masquerade;
+    private TunnelTable? _tunnelTable;
     private Snapshot _current;
 
     /// <param name="numbers">What frontends and backends were called in the flow tables that are taken up; null for none.</param>
@@ -39,12 +41,14 @@ public sealed class StateWriter
         _local = local;
         _services = new ServiceCompiler(local, seed, numbers);
         _ipcache = new IpcacheCompiler(local);
+        _tunnels = local.Tunnel is { } tunnel ? new TunnelCompiler(local, tunnel) : null;
         _nativeRouting = MapOf(local.NativeRoutingCidrs);
         _icmp = CompileIcmp(local);
         _routes.AddLocal(local);
         Desired = DesiredState.For(local);
         Ports = LocalPorts(local).ToDictionary(p => p.Name);
         _masquerade = CompileMasquerade();
+        _tunnelTable = _tunnels?.Compile([], _routes.Publish());
         _current = Compile(1, _services.Update(new KindDifference<ServiceSpec>()));
     }
 
@@ -101,7 +105,7 @@ public sealed class StateWriter
             return _current;
         }
 
-        _routes.Update(plan.Difference, _local.AutoDirectNodeRoutes, plan.Ports);
+        _routes.Update(plan.Difference, _local.HasNodeRoutes, plan.Ports, _tunnels);
         ServiceTable services = _services.Update(plan.Difference.Services);
         _ipcache.Update(plan.Difference, plan.Next.Ipcache, plan.Ports);
         Desired = plan.Next;
@@ -109,6 +113,11 @@ public sealed class StateWriter
         if (plan.Difference.IsMasqueradeChanged || !plan.Difference.Nodes.IsEmpty)
         {
             _masquerade = CompileMasquerade();
+        }
+
+        if (_tunnels is not null && !(plan.Difference.Nodes.IsEmpty && plan.Difference.Routes.IsEmpty))
+        {
+            _tunnelTable = _tunnels.Compile(Desired.Nodes.Values, _routes.Publish());
         }
 
         Snapshot next = Compile(_current.Version + 1, services);
@@ -211,7 +220,7 @@ public sealed class StateWriter
             ports[port.Id] = port;
         }
 
-        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade, _ipcache.Publish()) { Icmp = _icmp };
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade, _ipcache.Publish()) { Icmp = _icmp, Tunnels = _tunnelTable };
     }
 
     private static IcmpRules CompileIcmp(LocalNodeSpec local) => new(
@@ -231,6 +240,10 @@ public sealed class StateWriter
         (ushort)(_local.NodePortLast + 1),
         ushort.MaxValue)
     {
-        IncludesRemoteNodes = _local.Flows.MasqueradesRemoteNodes,
+        // Nodes take packets of other nodes' pods by tunnels only (bpf/lib/nat.h snat_v4_needs_masquerade).
+        IncludesRemoteNodes = _local.Flows.MasqueradesRemoteNodes || _local.Tunnel is not null,
+        HasTunnels = _local.Tunnel is not null,
+        TunnelIpv4 = _local.RouterAddresses.FirstOrDefault(a => a.IsIpv4),
+        TunnelIpv6 = _local.RouterAddresses.FirstOrDefault(a => !a.IsIpv4),
     };
 }

@@ -28,7 +28,8 @@ internal sealed class DropWords(MeshNames names, Snapshot s, FlowStateCopy state
             PipelineStage.Snat when p.Reason == DropReason.UnsupportedForSnat => (
                 "the packet must be masqueraded and has neither ports nor an echo id", "Exempt its destination from masquerading (nonMasqueradeCIDRs), or use TCP, UDP or ping."),
             PipelineStage.Confirm => Full(),
-            PipelineStage.Transmit => Transmit(facts, p),
+            PipelineStage.Encap when p.Reason == DropReason.NoTunnelEndpoint => ($"no route leads to the tunnel's far end {p.Route.NextHop}", "Give the uplink a gateway, or a route to that node (cmesh route list)."),
+            PipelineStage.Encap or PipelineStage.Transmit => Transmit(facts, p),
             _ when p.Reason == DropReason.ChecksumNotCorrectable => (
                 "a port of SCTP would have to be translated, and its checksum covers every byte", "Give the backend the frontend's port, or exempt the flow from masquerading."),
             _ => (DropReasons.TextOf(p.Reason), "See docs/drop-reasons.md."),

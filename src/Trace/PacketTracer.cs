@@ -97,7 +97,9 @@ public sealed class PacketTracer(
             var words = new StageWords(_names, s, now);
             var scribe = new StageScribe(words, s, live[worker], wants, now);
             var witness = new TraceWitness(scribe);
-            var p = new PacketContext(memory.BufferOf(0), PacketContext.Headroom, frame.Bytes.Length, default, port.Id);
+            var received = new BurstFrame { Start = PacketContext.Headroom, Length = frame.Bytes.Length, IngressPort = port.Id };
+            Decapsulation.Run(memory.BufferOf(0), ref received, s);
+            var p = new PacketContext(memory.BufferOf(0), received.Start, received.Length, received.Offload, port.Id) { Tunnel = received.Tunnel };
             Verdict v = pipelines[worker].Process(ref p, s, now, ref witness);
             scribe.Close(p, v);
             WantPorts(p, scribe.Steps, live[worker], wants, s);

@@ -133,7 +133,7 @@ internal sealed record StageFacts(PipelineStage Stage, FlowKey Key)
             return facts;
         }
 
-        IpAddress nextHop = p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
+        IpAddress nextHop = p.NextHop != default ? p.NextHop : p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
         wants.Neighbors.Add(nextHop);
         int index = live.Neighbors.IndexOf(nextHop);
         return index < 0 ? facts : facts with { Neighbor = live.Neighbors[index] };

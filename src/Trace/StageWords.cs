@@ -18,6 +18,7 @@ internal sealed class StageWords(MeshNames names, Snapshot s, MonoTime now)
     public (string Lookup, string Result) Of(StageFacts facts, in PacketContext p, Verdict v) => facts.Stage switch
     {
         PipelineStage.Parse => Parse(p, v),
+        PipelineStage.Decap => ("tunnels", v == Verdict.Drop ? Dropped(p) : p.Tunnel.IsSet ? $"came from {s.Tunnels!.Endpoints[p.Tunnel.Sender]?.Address} with VNI {p.Tunnel.Identity}" : "skipped: came through none"),
         PipelineStage.RevSnat => RevSnat(facts, p),
         PipelineStage.Service => _services.Of(facts, p, v),
         PipelineStage.Conntrack => Conntrack(facts, p, v),
@@ -26,6 +27,7 @@ internal sealed class StageWords(MeshNames names, Snapshot s, MonoTime now)
         PipelineStage.Route => _routes.Of(facts, p, v),
         PipelineStage.Snat => _snat.Of(facts, p, v),
         PipelineStage.Confirm => Confirm(p, v),
+        PipelineStage.Encap => ("tunnels", v == Verdict.Drop ? Dropped(p) : p.OuterLength > 0 ? $"goes in a tunnel to {p.Route.NextHop}" : "skipped: the route is none"),
         _ => Transmit(facts, p, v),
     };
 
@@ -125,7 +127,7 @@ internal sealed class StageWords(MeshNames names, Snapshot s, MonoTime now)
     {
         Port port = s.Ports[p.EgressPort];
         bool isUplink = port.Kind == PortKind.Uplink;
-        IpAddress nextHop = p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
+        IpAddress nextHop = p.NextHop != default ? p.NextHop : p.Route.NextHop == default ? p.Key.Destination : p.Route.NextHop;
         string lookup = string.Create(
             CultureInfo.InvariantCulture, $"hops left {facts.HopLimit}, {facts.DatagramLength} of {port.Mtu} bytes{(isUplink ? $", MAC address of {names.With(nextHop)}" : "")}");
         string state = facts.Neighbor is { } neighbor ? neighbor.State.ToString().ToLowerInvariant() : "not known";

@@ -82,7 +82,25 @@ public readonly ref struct IpHeader
     public bool IsDontFragment => !IsIpv4 || (_bytes[Ipv4FragmentOffset] & 0x40) != 0;
 
     /// <summary>Type of service or traffic class.</summary>
-    public byte TrafficClass => IsIpv4 ? _bytes[1] : (byte)(BinaryPrimitives.ReadUInt16BigEndian(_bytes) >> 4);
+    public byte TrafficClass
+    {
+        get => IsIpv4 ? _bytes[1] : (byte)(BinaryPrimitives.ReadUInt16BigEndian(_bytes) >> 4);
+        set
+        {
+            ushort old = BinaryPrimitives.ReadUInt16BigEndian(_bytes);
+            ushort changed = IsIpv4 ? (ushort)((old & 0xFF00) | value) : (ushort)((old & 0xF00F) | value << 4);
+            BinaryPrimitives.WriteUInt16BigEndian(_bytes, changed);
+            if (IsIpv4)
+            {
+                Checksum = ChecksumDelta.Between(old, changed).ApplyTo(Checksum);
+            }
+        }
+    }
+
+    /// <summary>The same of a header that was not parsed; of what is none, any.</summary>
+    public static byte TrafficClassOf(ReadOnlySpan<byte> datagram) => datagram.Length < 2
+        ? (byte)0
+        : datagram[0] >> 4 == 4 ? datagram[1] : (byte)(BinaryPrimitives.ReadUInt16BigEndian(datagram) >> 4);
 
     /// <summary>TTL or hop limit.</summary>
     public byte HopLimit => _bytes[IsIpv4 ? Ipv4TtlOffset : Ipv6HopLimitOffset];

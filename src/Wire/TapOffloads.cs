@@ -2,8 +2,8 @@ namespace ClusterMesh.Datapath.Wire;
 
 /// <summary>
 /// What the reader of a TAP can take (TUN_F_* of linux/if_tun.h): the kernel may then hand over partial checksums and super-packets.
-/// TSO and USO need <see cref="Checksum"/>; USO of both families goes together. Bits beyond <see cref="All"/> need a longer virtio header
-/// and are refused here, because the kernel takes them and then fails every read.
+/// TSO and USO need <see cref="Checksum"/>; USO of both families goes together. Those of tunnels need a longer virtio
+/// header: without it the kernel takes them and then fails every read.
 /// </summary>
 [Flags]
 public enum TapOffloads
@@ -15,5 +15,13 @@ public enum TapOffloads
     TcpEcn = 0x08,
     UdpIpv4 = 0x20,
     UdpIpv6 = 0x40,
+
+    /// <summary>Super-packets in a UDP tunnel (TUN_F_UDP_TUNNEL_GSO, Linux 6.17).</summary>
+    UdpTunnel = 0x80,
+
+    /// <summary>Those whose outer UDP header has a checksum (TUN_F_UDP_TUNNEL_GSO_CSUM).</summary>
+    UdpTunnelChecksum = 0x100,
+
+    /// <summary>All that a plain virtio header can say.</summary>
     All = Checksum | TcpIpv4 | TcpIpv6 | TcpEcn | UdpIpv4 | UdpIpv6,
 }

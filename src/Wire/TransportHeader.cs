@@ -8,6 +8,7 @@ namespace ClusterMesh.Datapath.Wire;
 /// </summary>
 public readonly ref struct TransportHeader
 {
+    internal const int UdpDestinationOffset = 2;
     private const int DestinationPortOffset = 2;
     private const int EchoIdOffset = 4;
     internal const int TcpDataOffset = 12;

@@ -1,6 +1,6 @@
 namespace ClusterMesh.Datapath.Wire;
 
-/// <summary>VIRTIO_NET_HDR_GSO_*; <see cref="Ecn"/> is a flag beside TCP.</summary>
+/// <summary>VIRTIO_NET_HDR_GSO_*; <see cref="Ecn"/> is a flag beside TCP, the tunnels are flags beside all.</summary>
 [Flags]
 public enum VirtioGsoType : byte
 {
@@ -9,5 +9,14 @@ public enum VirtioGsoType : byte
     Udp = 3,
     Tcp6 = 4,
     UdpL4 = 5,
+
+    /// <summary>The super-packet lies in a UDP tunnel over IPv4 (VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4): checksum and cutting are the inner frame's.</summary>
+    TunnelIpv4 = 0x20,
+
+    /// <summary>The same over IPv6.</summary>
+    TunnelIpv6 = 0x40,
     Ecn = 0x80,
+
+    /// <summary>Everything that stands beside the kind of segments.</summary>
+    Flags = Ecn | TunnelIpv4 | TunnelIpv6,
 }

@@ -20,13 +20,41 @@ public readonly record struct VirtioNetHeader(
     public bool HasPartialChecksum => (Flags & VirtioNetFlags.NeedsChecksum) != 0;
 
     /// <summary>The frame is a TCP or UDP super-packet.</summary>
-    public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Ecn) != VirtioGsoType.None;
+    public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Flags) != VirtioGsoType.None;
+
+    /// <summary>The frame has outer headers around it, and what is said here of a super-packet, or of fragments to be made, is the inner frame's affair.</summary>
+    public bool IsTunnelled => (GsoType & (VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6)) != VirtioGsoType.None;
+
+    /// <summary>No device takes it as it is, or not every one.</summary>
+    public bool IsToBeLookedAt => IsToBeFragmented || IsTunnelled;
 
     /// <summary>The last step before the device is to cut it; see <see cref="VirtioNetFlags.Fragment"/>.</summary>
     public bool IsToBeFragmented => (Flags & VirtioNetFlags.Fragment) != 0;
 
     /// <summary>The same packet, to be cut to an MTU.</summary>
     public VirtioNetHeader FragmentedTo(int mtu) => this with { Flags = Flags | VirtioNetFlags.Fragment, HeaderLength = (ushort)mtu };
+
+    /// <summary>The same packet behind outer headers. Only what is to be cut needs to know of them.</summary>
+    /// <param name="outerLength">Bytes that were put in front of the frame.</param>
+    /// <param name="isIpv4">The outer family.</param>
+    public VirtioNetHeader Tunnelled(int outerLength, bool isIpv4) => this with
+    {
+        GsoType = IsSuperPacket || IsToBeFragmented ? GsoType | (isIpv4 ? VirtioGsoType.TunnelIpv4 : VirtioGsoType.TunnelIpv6) : GsoType,
+        ChecksumStart = HasPartialChecksum ? (ushort)(ChecksumStart + outerLength) : ChecksumStart,
+    };
+
+    /// <summary>The same packet without its outer headers; a checksum of theirs is gone with them.</summary>
+    public VirtioNetHeader Inner(int outerLength)
+    {
+        bool isInner = HasPartialChecksum && ChecksumStart >= outerLength;
+        return this with
+        {
+            Flags = isInner ? Flags : Flags & ~VirtioNetFlags.NeedsChecksum,
+            GsoType = GsoType & ~(VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6),
+            ChecksumStart = (ushort)(isInner ? ChecksumStart - outerLength : 0),
+            ChecksumOffset = isInner ? ChecksumOffset : (ushort)0,
+        };
+    }
 
     /// <summary>The same packet, whose headers have become longer.</summary>
     public VirtioNetHeader MovedBy(int length) => this with

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using ClusterMesh.Datapath.Agent.Checks;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Agent;
 using ClusterMesh.Datapath.Control.Documents;
@@ -20,8 +21,8 @@ public sealed class AccessTests : IAsyncDisposable
     public void Enable_makes_what_is_missing_and_keeps_what_is_there()
     {
         EnableResult west = Access("west", 1).Enable(new EnableRequest(null, null));
-        Assert.Equal(3, west.Lines.Count(l => l.StartsWith("🔑", StringComparison.Ordinal)));
-        Assert.Equal(3, Access("west", 1).Enable(new EnableRequest(null, null)).Lines.Count(l => l.StartsWith('✅')));
+        Assert.Equal(4, west.Lines.Count(l => l.StartsWith("🔑", StringComparison.Ordinal)));
+        Assert.Equal(4, Access("west", 1).Enable(new EnableRequest(null, null)).Lines.Count(l => l.StartsWith('✅')));
         EnableResult east = Access("east", 2).Enable(new EnableRequest(west.CaCertificate, west.CaKey));
         Assert.Equal(west.CaCertificate, east.CaCertificate);
 
@@ -66,7 +67,7 @@ public sealed class AccessTests : IAsyncDisposable
         await using AgentRuntime agent = AgentRuntime.Start(Settings("west", 1), TimeProvider.System, _ => { });
         Access("west", 1).Connect(Access("east", 2).Access());
         await Eventually.TrueAsync(() => agent.Remotes.Status is [{ IsReady: true }], () => string.Join(';', agent.Remotes.Status));
-        string[] lines = [.. await Troubleshoot.RunAsync(agent, null, CancellationToken.None)];
+        string[] lines = [.. await Troubleshoot.RunAsync(agent, null, TimeProvider.System, CancellationToken.None)];
         Assert.Equal("Found 1 cluster configurations", lines[0]);
         foreach (string wanted in (string[])
         [
@@ -82,7 +83,7 @@ public sealed class AccessTests : IAsyncDisposable
         Assert.DoesNotContain(lines, l => l.Contains('❌'));
 
         await etcd.KillAsync();
-        lines = [.. await Troubleshoot.RunAsync(agent, "east", CancellationToken.None)];
+        lines = [.. await Troubleshoot.RunAsync(agent, "east", TimeProvider.System, CancellationToken.None)];
         Assert.Contains(lines, l => l.StartsWith($"     ❌ Cannot establish TCP connection to 127.0.0.1:{_port}: ", StringComparison.Ordinal));
         Assert.Contains(lines, l => l.StartsWith("   ❌ Failed to establish etcd connection: ", StringComparison.Ordinal));
 

@@ -44,7 +44,7 @@ public sealed class MeshEtcdTests : IAsyncLifetime
             """);
         _agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
         _server = new ControlServer(settings.SocketPath) { Fault = (where, fault) => Log($"{where}: {fault}") };
-        AgentMethods.Map(_server, _agent, TimeProvider.System);
+        AgentMethods.Map(_server, _agent);
         AgentMethods.MapAccess(_server, _agent, new MeshAccess(settings, TimeProvider.System, _agent.Network));
         _server.Start();
         return ValueTask.CompletedTask;
@@ -69,6 +69,12 @@ public sealed class MeshEtcdTests : IAsyncLifetime
         await etcd.RestartAsync(wiped: true);
         Assert.Equal("cilium/.heartbeat cilium/cluster-config/west cilium/state/nodes/v1/west/west-worker", await KeysAsync(etcd, wanted: 3));
 
+        // Other clusters read what is published, and may not read the rest nor write.
+        await using EtcdStore remote = new(etcd.Settings with { TrustedCaFile = pki("ca.crt"), CertFile = pki("remote.crt"), KeyFile = pki("remote.key") });
+        Assert.NotNull(await remote.GetAsync("cilium/cluster-config/west"));
+        Assert.Equal(StoreFault.Denied, (await Assert.ThrowsAsync<StoreException>(() => remote.ListAsync("c", null, 100))).Fault);
+        Assert.Equal(StoreFault.Denied, (await Assert.ThrowsAsync<StoreException>(() => remote.CommitAsync([new StoreWrite("cilium/cluster-config/west", null)]))).Fault);
+
         // The cluster's own objects are nobody else's.
         Assert.NotEmpty((await _agent.Store.ListAsync("cmesh/", null, 10)).Entries);
     }
@@ -84,7 +90,7 @@ public sealed class MeshEtcdTests : IAsyncLifetime
     private async Task<string> KeysAsync(EtcdServer etcd, int wanted)
     {
         string pki(string file) => Path.Combine(_root, "pki", file);
-        await using EtcdStore store = new(etcd.Settings with { TrustedCaFile = pki("ca.crt"), CertFile = pki("remote.crt"), KeyFile = pki("remote.key") });
+        await using EtcdStore store = new(etcd.Settings with { TrustedCaFile = pki("ca.crt"), CertFile = pki("admin.crt"), KeyFile = pki("admin.key") });
         string[] keys = [];
         await UntilAsync(() =>
         {

@@ -27,14 +27,14 @@ public sealed class MeshTests : IAsyncLifetime
     public async Task The_walk_through()
     {
         // Before the mesh: nothing of the other cluster.
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
-        await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
+        await _east.ApplyAsync(Side.Webpod("10.1.1.", "10.3.193.106"));
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80" && _east.Backends == "10.1.1.1:80 10.1.1.2:80");
         Assert.Equal("", _west.Forwarder.Nodes);
         Assert.Empty((await _west.StatusAsync()).Clusters);
 
-        Connect(_west, _east);
-        Connect(_east, _west);
+        _west.Connect(_east);
+        _east.Connect(_west);
         await UntilAsync(() => _west.Forwarder.Nodes == "east/east-worker 172.18.0.2 10.1.1.0/24" && _east.Forwarder.Nodes == "west/west-worker 172.18.0.5 10.0.1.0/24");
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80" && _east.Backends == "10.1.1.1:80 10.1.1.2:80 west/10.0.1.1:80 west/10.0.1.2:80");
         AgentStatus status = await _west.StatusAsync();
@@ -74,9 +74,9 @@ public sealed class MeshTests : IAsyncLifetime
     [Fact]
     public async Task A_change_in_one_cluster_is_in_the_others_forwarder_within_milliseconds()
     {
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
-        await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
-        Connect(_west, _east);
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
+        await _east.ApplyAsync(Side.Webpod("10.1.1.", "10.3.193.106"));
+        _west.Connect(_east);
         await UntilAsync(() => _west.Backends.EndsWith("east/10.1.1.2:80", StringComparison.Ordinal));
         List<double> times = [];
         for (int i = 0; i < 20; i++)
@@ -96,7 +96,7 @@ public sealed class MeshTests : IAsyncLifetime
     [Fact]
     public async Task A_restarted_forwarder_is_told_everything_again()
     {
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80");
         await _west.RestartForwarderAsync(null);
         Assert.Equal("", _west.Backends);
@@ -107,9 +107,9 @@ public sealed class MeshTests : IAsyncLifetime
     [Fact]
     public async Task A_restarted_agent_takes_nothing_away_before_it_knows_better()
     {
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
-        await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
-        Connect(_west, _east);
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
+        await _east.ApplyAsync(Side.Webpod("10.1.1.", "10.3.193.106"));
+        _west.Connect(_east);
         const string Both = "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80";
         const string EastNode = "east/east-worker 172.18.0.2 10.1.1.0/24";
         await UntilAsync(() => _west.Backends == Both && _west.Forwarder.Nodes == EastNode);
@@ -128,7 +128,7 @@ public sealed class MeshTests : IAsyncLifetime
     public async Task An_object_that_the_forwarder_refuses_does_not_keep_the_others_out()
     {
         _west.Forwarder.RefusedService = "default/other";
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
         await _west.ApplyAsync("kind: Service\nmetadata: {name: other}\nspec: {clusterIP: 10.2.0.9, ports: [{port: 80}]}\n");
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80" && _log.ToArray().Any(l => l.Contains("refused and left out", StringComparison.Ordinal)));
     }
@@ -136,14 +136,14 @@ public sealed class MeshTests : IAsyncLifetime
     [Fact]
     public async Task Manifests_over_the_socket_hold_whole_or_not_at_all()
     {
-        ControlException refusal = await Assert.ThrowsAsync<ControlException>(() => _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148") + "\n---\nkind: Service\nmetadata: {name: b}\nspec: {prots: []}\n"));
+        ControlException refusal = await Assert.ThrowsAsync<ControlException>(() => _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148") + "\n---\nkind: Service\nmetadata: {name: b}\nspec: {prots: []}\n"));
         Assert.Equal(ErrorCode.InvalidConfiguration, refusal.Code);
         Assert.EndsWith("spec.prots: unknown field; did you mean 'ports'?", refusal.Message);
         ObjectResult none = await _west.GetAsync("services");
         Assert.Empty(none.Objects);
-        ManifestResult made = await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
+        ManifestResult made = await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
         Assert.Equal(["deployment/default/webpod created", "service/default/webpod created", "pod/default/webpod-1 created", "pod/default/webpod-2 created"], made.Objects);
-        made = await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.149"));
+        made = await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.149"));
         Assert.Equal(["deployment/default/webpod unchanged", "service/default/webpod configured", "pod/default/webpod-1 unchanged", "pod/default/webpod-2 unchanged"], made.Objects);
         refusal = await Assert.ThrowsAsync<ControlException>(() => _west.CallAsync("delete", new ObjectRequest("services", ["default/none"]), AgentJson.Default.ObjectRequest));
         Assert.Equal("there is no service/default/none", refusal.Message);
@@ -157,9 +157,9 @@ public sealed class MeshTests : IAsyncLifetime
         await _west.StopAgentAsync();
         _west.Settings = _west.Settings with { Kvstoremesh = true };
         await _west.StartAgentAsync();
-        await _west.ApplyAsync(Manifest("10.0.1.", "10.2.164.148"));
-        await _east.ApplyAsync(Manifest("10.1.1.", "10.3.193.106"));
-        Connect(_west, _east);
+        await _west.ApplyAsync(Side.Webpod("10.0.1.", "10.2.164.148"));
+        await _east.ApplyAsync(Side.Webpod("10.1.1.", "10.3.193.106"));
+        _west.Connect(_east);
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80" && _west.Forwarder.Nodes == "east/east-worker 172.18.0.2 10.1.1.0/24");
         await UntilAsync(() => _west.StatusAsync().GetAwaiter().GetResult().Clusters is [{ Kvstoremesh: true, Ready: true }]);
     }
@@ -192,7 +192,7 @@ public sealed class MeshTests : IAsyncLifetime
         await _east.StopAgentAsync();
         _east.Settings = _east.Settings with { PodCidrs = ["10.0.0.0/16"] };
         await _east.StartAgentAsync();
-        Connect(_west, _east);
+        _west.Connect(_east);
         const string Warning = "pod CIDR 10.0.0.0/16 of east/east-worker overlaps one of west/west-worker and is left out; give each node a range of its own";
         await UntilAsync(() => _west.StatusAsync().GetAwaiter().GetResult().Warnings.Contains(Warning));
         Assert.Equal("east/east-worker 172.18.0.2 ", _west.Forwarder.Nodes);
@@ -204,27 +204,6 @@ public sealed class MeshTests : IAsyncLifetime
         await _east.DisposeAsync();
         Directory.Delete(_root, recursive: true);
     }
-
-    private static string Manifest(string pods, string clusterIp) => $$$$"""
-        kind: Deployment
-        metadata: {name: webpod}
-        spec: {replicas: 2, selector: {matchLabels: {app: webpod}}}
-        ---
-        kind: Service
-        metadata: {name: webpod, annotations: {service.cilium.io/global: "true"}}
-        spec: {clusterIP: {{{{clusterIp}}}}, selector: {app: webpod}, ports: [{port: 80}]}
-        ---
-        kind: Pod
-        metadata: {name: webpod-1, labels: {app: webpod}}
-        status: {podIP: {{{{pods}}}}1}
-        ---
-        kind: Pod
-        metadata: {name: webpod-2, labels: {app: webpod}}
-        status: {podIP: {{{{pods}}}}2}
-        """;
-
-    private static void Connect(Side from, Side to) =>
-        File.WriteAllText(Path.Combine(from.RemoteDirectory, to.Settings.Cluster), $"endpoints: [\"{to.Etcd.Url}\"]\n");
 
     private void Log(string line)
     {

@@ -21,7 +21,7 @@ public sealed partial class MonitorTests
         await ServeAsync(client);
         using Socket listener = world.Listen("b", 8080);
         using Process lines = await StartAsync(world, client, 1, "monitor --count 3 --related-to 10.0.1.11");
-        using Process json = await StartAsync(world, client, 2, "monitor --count 1 --type drop -o json");
+        using Process json = await StartAsync(world, client, 2, "monitor --count 1 --type drop --related-to 10.0.1.77 -o json");
         world.Connect("a", "10.2.0.1", 80, listener);
         Assert.False(world.Ping("a", "10.0.1.77"));
         (int code, string output) = Command.Finish(lines);

@@ -56,7 +56,7 @@ internal sealed class Side : IAsyncDisposable
     {
         Agent = AgentRuntime.Start(Settings, TimeProvider.System, _log);
         _server = new ControlServer(Settings.SocketPath) { Fault = (where, fault) => _log($"{where}: {fault}") };
-        AgentMethods.Map(_server, Agent, TimeProvider.System);
+        AgentMethods.Map(_server, Agent);
         AgentMethods.MapAccess(_server, Agent, new MeshAccess(Settings, TimeProvider.System, Agent.Network));
         _server.Start();
         return Task.CompletedTask;
@@ -89,6 +89,28 @@ internal sealed class Side : IAsyncDisposable
     public Task<ObjectResult> GetAsync(string kind) => AskAsync("get", new ObjectRequest(kind, []), AgentJson.Default.ObjectRequest, AgentJson.Tolerant.ObjectResult);
 
     public Task<AgentStatus> StatusAsync() => AskAsync("status", new NoContent(), ControlJson.Default.NoContent, AgentJson.Tolerant.AgentStatus);
+
+    /// <summary>The other cluster's file in our directory, without TLS.</summary>
+    public void Connect(Side to) => File.WriteAllText(Path.Combine(RemoteDirectory, to.Settings.Cluster), $"endpoints: [\"{to.Etcd.Url}\"]\n");
+
+    /// <summary>A deployment of two pods behind a global service.</summary>
+    public static string Webpod(string pods, string clusterIp) => $$$$"""
+        kind: Deployment
+        metadata: {name: webpod}
+        spec: {replicas: 2, selector: {matchLabels: {app: webpod}}}
+        ---
+        kind: Service
+        metadata: {name: webpod, annotations: {service.cilium.io/global: "true"}}
+        spec: {clusterIP: {{{{clusterIp}}}}, selector: {app: webpod}, ports: [{port: 80}]}
+        ---
+        kind: Pod
+        metadata: {name: webpod-1, labels: {app: webpod}}
+        status: {podIP: {{{{pods}}}}1}
+        ---
+        kind: Pod
+        metadata: {name: webpod-2, labels: {app: webpod}}
+        status: {podIP: {{{{pods}}}}2}
+        """;
 
     public async ValueTask DisposeAsync()
     {

@@ -46,6 +46,9 @@ internal sealed class TestForwarder : IAsyncDisposable
 
     public List<ApplyMode> Modes { get; } = [];
 
+    /// <summary>Every node and backend that was taken away, in order: "node east/east-worker", "default/webpod 10.1.1.2:80".</summary>
+    public List<string> Removed { get; } = [];
+
     public NodeDocument Document
     {
         get
@@ -99,6 +102,9 @@ internal sealed class TestForwarder : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
+    private HashSet<string> All() =>
+        [.. _nodes.Keys.Select(n => $"node {n}"), .. _services.Values.SelectMany(s => (s.Backends ?? []).Select(b => $"{s.Name} {b.Address}:{b.Port}"))];
+
     private ChangeResult Apply(ApplyRequest request)
     {
         lock (_telling)
@@ -125,6 +131,7 @@ internal sealed class TestForwarder : IAsyncDisposable
             }
 
             Modes.Add(request.Mode);
+            HashSet<string> before = All();
             if (request is { Mode: ApplyMode.Replace, Config.Nodes: not null })
             {
                 _nodes.Clear();
@@ -146,6 +153,7 @@ internal sealed class TestForwarder : IAsyncDisposable
             }
 
             _masquerade = request.Config.Masquerade ?? _masquerade;
+            Removed.AddRange(before.Except(All()));
             return new ChangeResult(++_version, 1);
         }
     }
@@ -154,6 +162,7 @@ internal sealed class TestForwarder : IAsyncDisposable
     {
         lock (_telling)
         {
+            HashSet<string> before = All();
             foreach (string name in request.Names)
             {
                 bool wasThere = request.Kind switch
@@ -165,6 +174,8 @@ internal sealed class TestForwarder : IAsyncDisposable
                 };
                 Assert.True(wasThere, $"{request.Kind} {name} is not there");
             }
+
+            Removed.AddRange(before.Except(All()));
 
             return new ChangeResult(++_version, request.Names.Count);
         }

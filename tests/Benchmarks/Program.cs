@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Benchmarks.Mesh;
 using ClusterMesh.Datapath.Benchmarks.Micro;
 using ClusterMesh.Datapath.Benchmarks.Report;
 using ClusterMesh.Datapath.Benchmarks.Tables;
@@ -10,8 +11,13 @@ namespace ClusterMesh.Datapath.Benchmarks;
 /// </summary>
 internal static class Program
 {
-    public static int Main(string[] arguments)
+    public static async Task<int> Main(string[] arguments)
     {
+        if (arguments is ["mesh", ..])
+        {
+            return await ScaleCommand.RunAsync(arguments[1..]);
+        }
+
         if (arguments is ["report", string plan, string directory])
         {
             return ReportCommand.Run(plan, directory);
@@ -20,7 +26,7 @@ internal static class Program
         string what = arguments.Length == 0 ? "all" : arguments[0];
         if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "events" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|micro [part of a name]] | benchmarks report PLAN DIRECTORY");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|micro [part of a name]] | benchmarks report PLAN DIRECTORY | benchmarks mesh AGENT [options]");
             return 2;
         }
 

@@ -49,6 +49,33 @@ public sealed class MeshCommandTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Health_in_both_directions()
+    {
+        ProbeResult well = new(0.25);
+        ProbeResult lost = new(null, "no HTTP answer within 3 s");
+        HealthResult health = new(true, 60, new DateTimeOffset(2026, 11, 23, 5, 2, 7, TimeSpan.Zero),
+        [
+            new HealthRow("east", "east-worker", "172.18.0.2", false, well, well, "10.1.1.20", well, lost, well, lost, 12, 3),
+            new HealthRow("west", "west-worker", "172.18.0.5", true, well, well, null, null, null, null, null, null, 3),
+        ]);
+        Assert.Equal(
+        [
+            "Cluster health:          1/2 reachable   (2026-11-23T05:02:07Z)",
+            "  Name                           IP           Node        Endpoints                           From there",
+            "  east/east-worker               172.18.0.2   reachable   partly: no HTTP answer within 3 s   partly: no HTTP answer within 3 s",
+            "  west/west-worker (localhost)   172.18.0.5   reachable   -                                   -",
+        ], HealthText.Block(health).Select(l => l.TrimEnd()));
+        Assert.Equal(
+        [
+            "Probe time:   2026-11-23T05:02:07Z", "Nodes:", "  east/east-worker:", "    Host connectivity to 172.18.0.2:", "      ICMP to stack:   OK, RTT=0.25ms", "      HTTP to agent:   OK, RTT=0.25ms",
+            "    Endpoint connectivity to 10.1.1.20:", "      ICMP to stack:   OK, RTT=0.25ms", "      HTTP to agent:   no HTTP answer within 3 s",
+            "    From there to here, 12s ago:", "      ICMP to stack:   OK, RTT=0.25ms", "      HTTP to agent:   no HTTP answer within 3 s",
+            "  west/west-worker (localhost):", "    Host connectivity to 172.18.0.5:", "      ICMP to stack:   OK, RTT=0.25ms", "      HTTP to agent:   OK, RTT=0.25ms",
+        ], HealthText.Page(health));
+        Assert.False(HealthText.IsWell(health));
+    }
+
+    [Fact]
     public async Task Clustermesh_status_is_the_page_of_the_walk_through()
     {
         Agent("west", "west-worker", () => West);

@@ -73,6 +73,30 @@ public sealed class TraceCommandTests : IAsyncDisposable
         Assert.Equal("Transmit", (string?)report["forth"]![0]!["packets"]![0]!["steps"]!.AsArray()[^1]!["stage"]);
     }
 
+    [Fact]
+    public async Task A_packet_of_a_capture_goes_the_same_way()
+    {
+        Mesh(exempt: "10.2.0.0/16");
+        (_, string json, _) = await RunAsync("trace", "--from", "default/client", "--to", "default/web", "--here", "-o", "json");
+        byte[] frame = Convert.FromHexString((string)JsonNode.Parse(json)!["forth"]![0]!["packets"]![0]!["receivedFrame"]!);
+        frame.AsSpan(0, 12).Fill(0x06); // Captured on another link.
+        string file = Path.Combine(_directory.FullName, "bug.pcap");
+        await File.WriteAllBytesAsync(file, [.. Pcap([0xFF, 0xFF, 0xFF, 0xFF]), .. Pcap(frame)[24..]]);
+        (int code, string output, string error) = await RunAsync("trace", "--pcap", file, "--packet", "2", "--node", "west-worker");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("  in         default/client: TCP 10.1.1.5:40000 -> 10.9.0.1:80 SYN, hops 64, 54 bytes, 02:00:00:01:00:05 to 02:00:00:00:00:01\n", output);
+        Assert.EndsWith("\nThe answer comes back the same way, to pod default/client of west/worker.\n", output, StringComparison.Ordinal);
+        Assert.Equal($"Error: --packet: {file} has 2 packets, and 3 is none of them\n", (await RunAsync("trace", "--pcap", file, "--packet", "3", "--node", "west-worker")).Error);
+        Assert.Equal($"Error: {file}.gone: there is no such file; check the path\n", (await RunAsync("trace", "--pcap", file + ".gone", "--node", "west-worker")).Error);
+    }
+
+    /// <summary>A pcap file of one packet: little endian, microseconds, Ethernet.</summary>
+    private static byte[] Pcap(byte[] frame) =>
+    [
+        0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
+        1, 0, 0, 0, 0, 0, 0, 0, (byte)frame.Length, 0, 0, 0, (byte)frame.Length, 0, 0, 0, .. frame,
+    ];
+
     [Theory]
     [InlineData("Error: say whose packet it is with --from, or take one from a capture with --pcap; see cmesh trace --help\n", "trace", "--to", "10.2.1.9:80")]
     [InlineData("Error: from: no node has a pod 'default/nobody'; cmesh --node NAME endpoint list shows a node's pods\n", "trace", "--from", "default/nobody", "--to", "10.2.1.9:80")]
@@ -90,7 +114,10 @@ public sealed class TraceCommandTests : IAsyncDisposable
     {
         var web = new ServiceSpec(
             "default/web", IpProtocol.Tcp, [new FrontendSpec(Pipeline.ServiceType.ClusterIP, IpAddress.Parse("10.9.0.1"), 80)],
-            [new BackendSpec(IpAddress.Parse("10.2.1.9"), 8080, "east", "worker")], "test") { IsGlobal = true };
+            [new BackendSpec(IpAddress.Parse("10.2.1.9"), 8080, "east", "worker")], "test")
+        {
+            IsGlobal = true,
+        };
         _nodes.Add(new TraceNode(_directory.FullName, "west", 1, new DesiredChange
         {
             Endpoints = [TraceNode.Pod("default/client", 1, 5)],

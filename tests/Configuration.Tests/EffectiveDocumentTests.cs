@@ -49,6 +49,7 @@ public sealed class EffectiveDocumentTests
                 - 172.18.0.5/16
               podCIDRs:
                 - 10.0.1.0/24
+              maxConnectedClusters: 255
               routerAddresses:
                 - 10.0.1.1
             socket: /run/cmesh/west-west-worker/control.sock

@@ -20,6 +20,9 @@ public sealed class ShapeTests
     {
         ["tests/Observe.Tests/Hubble/RelayTests.cs"] = "feeds a node until the relay is known to listen to it",
         ["tests/Cli.Tests/WatchTests.cs"] = "polls what another task has printed, under a limit",
+        ["tests/Benchmarks/Mesh/ScaleRun.cs"] = "beats as a cluster does; an agent that starts and a status that becomes ready are asked again and again",
+        ["tests/Benchmarks/Mesh/SimulatedEtcd.cs"] = "etcd tells nobody when it begins to serve; each try is a request",
+        ["tests/Benchmarks/Mesh/StandInForwarder.cs"] = "only the limit of a wait for what the forwarder is told",
         ["tests/Mesh.Tests/Eventually.cs"] = "polls what the answer of another process changes, under a limit",
         ["tests/Mesh.Tests/EtcdServer.cs"] = "etcd tells nobody when it begins to serve; each try is a connection",
         ["tests/Benchmarks/EventBenchmark.cs"] = "rests between two looks as the agent's collector does",

@@ -32,9 +32,14 @@ public sealed class EtcdServer : IAsyncLifetime
     /// <summary>One that speaks TLS; give etcd's own options for its certificates.</summary>
     public static EtcdServer WithTls(params string[] tls) => new(FreePort(), tls);
 
+    /// <summary>One with options of its own, without TLS.</summary>
+    public static EtcdServer With(params string[] options) => new(FreePort(), []) { Options = options };
+
     public static EtcdServer WithTls(int port, params string[] tls) => new(port, tls);
 
     public int Port { get; }
+
+    private string[] Options { get; init; } = [];
 
     private string Scheme => _tls.Length > 0 ? "https" : "http";
 
@@ -79,6 +84,7 @@ public sealed class EtcdServer : IAsyncLifetime
         await _process.WaitForExitAsync();
     }
 
+    /// <param name="wiped">Another etcd, with another cluster id, begins there with nothing.</param>
     public async Task RestartAsync(bool wiped = false)
     {
         await KillAsync();
@@ -91,16 +97,43 @@ public sealed class EtcdServer : IAsyncLifetime
         await ReadyAsync();
     }
 
-    /// <summary>Forgets all history before a revision.</summary>
-    public async Task CompactAsync(long revision)
+    /// <summary>A copy of all it holds; give it to <see cref="RestoreAsync"/>.</summary>
+    public async Task<string> SnapshotAsync()
     {
-        using Process process = Process.Start(new ProcessStartInfo("etcdctl", ["--endpoints", Url, "compact", revision.ToString()])
+        string path = Path.Combine(_directory, "snapshot");
+        await ControlAsync("--endpoints", Url, "snapshot", "save", path);
+        return path;
+    }
+
+    /// <summary>Kills it; in its place begins another etcd, with another cluster id, that holds the copy.</summary>
+    public async Task RestoreAsync(string snapshot)
+    {
+        await KillAsync();
+        string data = Path.Combine(_directory, "data");
+        Directory.Delete(data, recursive: true);
+        await ControlAsync("snapshot", "restore", snapshot, "--data-dir", data, "--name", "test", "--initial-cluster", $"test=http://127.0.0.1:{_peerPort}",
+            "--initial-advertise-peer-urls", $"http://127.0.0.1:{_peerPort}", "--initial-cluster-token", $"restored-{Port}");
+        Start("restored");
+        await ReadyAsync();
+    }
+
+    /// <summary>Forgets all history before a revision.</summary>
+    public Task CompactAsync(long revision) => ControlAsync("--endpoints", Url, "compact", revision.ToString());
+
+    /// <summary>What etcd's own client prints.</summary>
+    public static async Task<string> ControlAsync(params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("etcdctl", arguments)
         {
             Environment = { ["ETCDCTL_API"] = "3" },
             RedirectStandardOutput = true,
+            RedirectStandardError = true,
         })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
-        Assert.Equal(0, process.ExitCode);
+        Assert.True(process.ExitCode == 0, await errors);
+        return output;
     }
 
     public async ValueTask DisposeAsync()
@@ -122,7 +155,7 @@ public sealed class EtcdServer : IAsyncLifetime
             "--name", "test", "--data-dir", Path.Combine(_directory, "data"), "--log-level", "error", "--logger", "zap", "--log-outputs", "/dev/null",
             "--listen-client-urls", Url, "--advertise-client-urls", Url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", $"test={peer}",
-            "--initial-cluster-token", $"{token}-{Port}", "--heartbeat-interval", "20", "--election-timeout", "200", .. _tls,
+            "--initial-cluster-token", $"{token}-{Port}", "--heartbeat-interval", "20", "--election-timeout", "200", .. _tls, .. Options,
         ])
         {
             RedirectStandardError = true,

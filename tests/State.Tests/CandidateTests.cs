@@ -39,6 +39,16 @@ public sealed class CandidateTests
         Assert.DoesNotContain(service.Backends, b => (service with { IsGlobal = false }).IsPreferred(b, "west"));
     }
 
+    /// <summary>With too few of its own cluster, others' are used beside them, not instead.</summary>
+    [Theory]
+    [InlineData(ClusterAffinity.Local, "1active 2active 3active@east", "1 2 3", "1 2")]
+    [InlineData(ClusterAffinity.Local, "1active 2terminating 3active@east", "1 3 2", "1 3")]
+    [InlineData(ClusterAffinity.Local, "1active", "1", "1")]
+    [InlineData(ClusterAffinity.Local, "1terminating 2terminating@east", "1 2", "1 2")]
+    [InlineData(ClusterAffinity.Remote, "1active 2active 3active@east", "1 2 3", "3")]
+    public void Affinity_for_the_own_cluster_may_want_more_than_one_backend(ClusterAffinity affinity, string backends, string shown, string candidates) =>
+        Same(Service(backends) with { IsGlobal = true, Affinity = affinity, LeastLocalBackends = 2 }, shown, candidates);
+
     [Theory]
     [InlineData(false, false, "1 2 3 4", "1 2 3 4")]
     [InlineData(true, false, "1 3 4", "1 2 3 4")]

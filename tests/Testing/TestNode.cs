@@ -197,6 +197,7 @@ public sealed class TestNode
     public IReadOnlyList<Delivery> SendBurst(params ReadOnlySpan<(string Port, byte[] Frame, VirtioNetHeader Offload)> frames)
     {
         Fill(frames);
+        Decapsulation.Run(_burst, State.Current);
         var sent = new List<Delivery>();
         for (int next = 0; next < frames.Length;)
         {

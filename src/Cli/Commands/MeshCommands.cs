@@ -18,7 +18,7 @@ internal static class MeshCommands
         {
             Status(screen, choice), Enable(screen, choice), Connect(screen, choice), Disconnect(screen, choice), Troubleshoot(screen, choice),
         };
-        return [mesh, Annotate(screen, choice), Scale(screen, choice)];
+        return [mesh, Annotate(screen, choice), Scale(screen, choice), HealthCommand.Build(screen, choice)];
     }
 
     public static async Task ApplyAsync(Screen screen, string socket, IReadOnlyList<ManifestFile> files, CancellationToken cancellation)

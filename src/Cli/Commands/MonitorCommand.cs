@@ -37,8 +37,8 @@ internal static class MonitorCommand
             Func<FlowRecord, bool> matches = Filter(parsed.GetValue(type), parsed.GetValue(related));
             FlowDetail detail = parsed.GetValue(packets) ? FlowDetail.EveryPacket : FlowDetail.Changes;
             string socket = choice.EventsSocket(parsed);
-            Dictionary<uint, string> ports = await PortsAsync(choice, parsed, cancellation);
             using FlowEventReader reader = Connect(socket, detail);
+            Dictionary<uint, string> ports = await PortsAsync(choice, parsed, cancellation);
             await PrintAsync(
                 screen, reader, matches, parsed.GetValue(count) ?? long.MaxValue, parsed.GetValue(output) switch
                 {

@@ -33,7 +33,8 @@ internal static class StatusCommand
                     screen.WriteState(line);
                     if (agent is not null && parsed.GetValue(verbose) && line.StartsWith("ClusterMesh:", StringComparison.Ordinal))
                     {
-                        foreach (string detail in MeshText.Clusters(agent, DateTimeOffset.UtcNow))
+                        HealthResult? health = await HealthCommand.FindAsync(choice.AgentSocket(parsed), cancellation);
+                        foreach (string detail in MeshText.Clusters(agent, DateTimeOffset.UtcNow).Concat(health is { IsEnabled: true } ? HealthText.Block(health) : []))
                         {
                             screen.Output.WriteLine(detail);
                         }

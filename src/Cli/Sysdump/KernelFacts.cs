@@ -12,7 +12,7 @@ internal static class KernelFacts
     private static readonly string[] s_files =
     [
         "/proc/version", "/proc/cpuinfo", "/proc/meminfo", "/proc/loadavg", "/proc/uptime", "/proc/sys/kernel/io_uring_disabled", "/proc/sys/net/ipv4/ip_forward",
-        "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/etc/os-release", "/sys/fs/cgroup/cpu.max",
+        "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/etc/os-release",
     ];
 
     private static readonly string[] s_questions = ["-s -d addr show", "route show table all", "-6 route show table all", "neigh show", "rule show"];

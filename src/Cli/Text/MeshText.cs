@@ -24,7 +24,7 @@ internal static class MeshText
                 ? $"   └  remote configuration: expected=true, retrieved=true, cluster-id={c.ClusterId}, kvstoremesh={Flag(c.Kvstoremesh)}, sync-canaries={Flag(c.SyncCanaries)}, service-exports={c.ServiceExports}"
                 : "   └  remote configuration: expected=true, retrieved=false";
             yield return $"   └  synchronization status: nodes={Flag(c.NodesSynced)}, endpoints={Flag(c.EndpointsSynced)}, identities={Flag(c.IdentitiesSynced)}, services={Flag(c.ServicesSynced)}";
-            yield return $"   └  data: last heard {(c.DataAgeSeconds is double age ? $"{StatusText.Duration((long)age)} ago" : "never")}{(c.RefusedRecords > 0 ? $", {c.RefusedRecords} records ignored" : "")}{(c is { Connected: true, Problem: string problem } ? $"; {problem}" : "")}";
+            yield return $"   └  data: last heard {(c.DataAgeSeconds is double age ? $"{StatusText.Duration((long)age)} ago" : "never")}{(c.RefusedRecords > 0 ? $", {c.RefusedRecords} records ignored{(c.LastRefusal is null ? "" : $" (the last: {c.LastRefusal})")}" : "")}{(c is { Connected: true, Problem: string problem } ? $"; {problem}" : "")}";
         }
 
         foreach (string warning in agent.Warnings)

@@ -23,6 +23,8 @@ namespace ClusterMesh.Datapath.Control.Agent;
 [JsonSerializable(typeof(AccessDocument))]
 [JsonSerializable(typeof(ClusterRequest))]
 [JsonSerializable(typeof(TextResult))]
+[JsonSerializable(typeof(HealthResult))]
+[JsonSerializable(typeof(HealthReport))]
 [JsonSerializable(typeof(EndpointsDocument))]
 public sealed partial class AgentJson : JsonSerializerContext
 {

@@ -22,6 +22,9 @@ public sealed record NodeSection
     /// <summary>As Kubernetes has them; topology.kubernetes.io/zone is where the node stands.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; set; }
 
+    /// <summary>255 or 511, the same in the whole mesh: by it an identity tells its cluster. What the cluster's id needs when absent.</summary>
+    public int? MaxConnectedClusters { get; set; }
+
     /// <summary>Router address that pods use as their gateway (cilium_host); the first address of each pod CIDR when absent.</summary>
     public IReadOnlyList<string>? RouterAddresses { get; set; }
 }

@@ -5,10 +5,25 @@ namespace ClusterMesh.Datapath.Control.Documents;
 /// <summary>How packets for pods of other nodes travel.</summary>
 public sealed record RoutingSection
 {
-    /// <summary>Only <c>native</c> so far.</summary>
+    /// <summary><c>native</c>: as they are; <c>tunnel</c>: wrapped.</summary>
     public string Mode { get; set; } = "native";
 
     public int Mtu { get; set; } = 1500;
+
+    /// <summary>In mode tunnel; only <c>vxlan</c>, and that when absent.</summary>
+    public string? TunnelProtocol { get; set; }
+
+    /// <summary>UDP port of the tunnels, the same on all nodes; 8472 when absent.</summary>
+    public int? TunnelPort { get; set; }
+
+    /// <summary>Family of the outer headers, <c>ipv4</c> or <c>ipv6</c>; that of the node's first address when absent.</summary>
+    public string? UnderlayProtocol { get; set; }
+
+    /// <summary>Whether outer UDP headers have a checksum; over IPv6 yes, over IPv4 no, when absent.</summary>
+    public bool? TunnelChecksum { get; set; }
+
+    /// <summary>Whether the outer headers repeat the inner DSCP; no when absent.</summary>
+    public bool? TunnelInheritDscp { get; set; }
 
     [JsonPropertyName("ipv4NativeRoutingCIDR")]
     public string? Ipv4NativeRoutingCidr { get; set; }

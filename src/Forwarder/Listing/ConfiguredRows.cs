@@ -73,7 +73,7 @@ internal sealed class ConfiguredRows(NodeRuntime node)
         string port = target.Kind == RouteKind.Unreachable ? "" : ports[target.Port]?.Name ?? "";
         string origin = target.Kind switch
         {
-            RouteKind.Node => nodeOf.GetValueOrDefault(prefix, ""),
+            RouteKind.Node or RouteKind.Tunnel => nodeOf.GetValueOrDefault(prefix, ""),
             RouteKind.Endpoint => port,
             RouteKind.Gateway when prefix.FamilyLength == 0 => "gateway",
             RouteKind.Gateway => "static",

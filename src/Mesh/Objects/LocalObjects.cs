@@ -22,19 +22,26 @@ public sealed record LocalObjects
 
     public ImmutableSortedDictionary<string, ConfigMapObject> ConfigMaps { get; init; } = None<ConfigMapObject>();
 
-    /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
-    public IEnumerable<PodObject> RunningPods()
-    {
-        HashSet<string> stopped = [];
-        foreach (DeploymentObject deployment in Deployments.Values)
-        {
-            stopped.UnionWith(Pods.Values
-                .Where(p => p.Namespace == deployment.Namespace && deployment.Selector.Count > 0 && Matches(deployment.Selector, p.Labels))
-                .Skip(Math.Max(0, deployment.Replicas)).Select(p => p.Key));
-        }
+    private IReadOnlyList<PodObject>? _running;
+    private ILookup<string, PodObject>? _runningByNamespace;
+    private ILookup<string, EndpointSliceObject>? _slicesByService;
 
-        return Pods.Values.Where(p => !stopped.Contains(p.Key));
+    public LocalObjects()
+    {
     }
+
+    /// <summary>What was computed from the original may not hold for a copy.</summary>
+    private LocalObjects(LocalObjects original) =>
+        (Services, EndpointSlices, Pods, Deployments, Nodes, ConfigMaps) =
+        (original.Services, original.EndpointSlices, original.Pods, original.Deployments, original.Nodes, original.ConfigMaps);
+
+    /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
+    public IReadOnlyList<PodObject> RunningPods() => _running ??= [.. FindRunning()];
+
+    public IEnumerable<PodObject> RunningPods(string @namespace) => (_runningByNamespace ??= RunningPods().ToLookup(p => p.Namespace))[@namespace];
+
+    /// <summary>The endpoint slices of a service, by its key.</summary>
+    public IEnumerable<EndpointSliceObject> SlicesOf(string service) => (_slicesByService ??= EndpointSlices.Values.ToLookup(s => $"{s.Namespace}/{s.Service}"))[service];
 
     public static bool Matches(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
         selector.All(s => labels.TryGetValue(s.Key, out string? value) && value == s.Value);
@@ -86,6 +93,23 @@ public sealed record LocalObjects
             _ => throw new ArgumentException($"{value.GetType().Name} is no object of a cluster", nameof(value)),
         };
         return new StoreWrite(ObjectKeys.Of(kind, key), JsonSerializer.SerializeToUtf8Bytes(value, ObjectJson.Default.GetTypeInfo(value.GetType())!));
+    }
+
+    /// <summary>The writes that store all of them.</summary>
+    public IEnumerable<StoreWrite> Writes() =>
+        ((IEnumerable<object>[])[Nodes.Values, ConfigMaps.Values, Deployments.Values, Pods.Values, EndpointSlices.Values, Services.Values]).SelectMany(all => all).Select(Write);
+
+    private IEnumerable<PodObject> FindRunning()
+    {
+        HashSet<string> stopped = [];
+        foreach (DeploymentObject deployment in Deployments.Values)
+        {
+            stopped.UnionWith(Pods.Values
+                .Where(p => p.Namespace == deployment.Namespace && deployment.Selector.Count > 0 && Matches(deployment.Selector, p.Labels))
+                .Skip(Math.Max(0, deployment.Replicas)).Select(p => p.Key));
+        }
+
+        return Pods.Values.Where(p => !stopped.Contains(p.Key));
     }
 
     private static ImmutableSortedDictionary<string, T> None<T>() => ImmutableSortedDictionary.Create<string, T>(StringComparer.Ordinal);

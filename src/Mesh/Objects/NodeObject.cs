@@ -11,6 +11,9 @@ public sealed record NodeObject(string Name)
 
     public IReadOnlyDictionary<string, string> Labels { get; set; } = new Dictionary<string, string>();
 
+    /// <summary>Of the node's health endpoint among its pods; empty when it has none.</summary>
+    public string HealthAddress { get; set; } = "";
+
     /// <summary>Of the machine; tells a restart.</summary>
     public string BootId { get; set; } = "";
 

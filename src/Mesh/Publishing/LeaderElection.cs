@@ -71,7 +71,7 @@ public sealed class LeaderElection(IClusterStore store, string key, string name,
 
     private async Task KeepAsync(long lease, CancellationToken cancellation)
     {
-        DateTimeOffset last = time.GetUtcNow();
+        long last = time.GetTimestamp();
         while (true)
         {
             await Task.Delay(s_timeToLive / 5, time, cancellation);
@@ -82,9 +82,9 @@ public sealed class LeaderElection(IClusterStore store, string key, string name,
                     throw new StoreException(StoreFault.Unavailable, "the leader's lease has expired");
                 }
 
-                last = time.GetUtcNow();
+                last = time.GetTimestamp();
             }
-            catch (StoreException fault) when (fault.Fault == StoreFault.Unavailable && time.GetUtcNow() - last < s_timeToLive * 0.8)
+            catch (StoreException fault) when (fault.Fault == StoreFault.Unavailable && time.GetElapsedTime(last) < s_timeToLive * 0.8)
             {
                 // There is time for another try before somebody else leads.
             }

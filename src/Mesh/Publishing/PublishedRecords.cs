@@ -60,6 +60,8 @@ public static class PublishedRecords
             Ipv4SecondaryAllocCidrs = [.. ipv4.Skip(1)],
             Ipv6AllocCidr = ipv6.Length > 0 ? ipv6[0] : null,
             Ipv6SecondaryAllocCidrs = [.. ipv6.Skip(1)],
+            Ipv4HealthIp = IpAddress.TryParse(node.HealthAddress, out IpAddress health) && health.IsIpv4 ? node.HealthAddress : "",
+            Ipv6HealthIp = IpAddress.TryParse(node.HealthAddress, out health) && !health.IsIpv4 ? node.HealthAddress : "",
             Labels = node.Labels,
             BootId = node.BootId,
         };

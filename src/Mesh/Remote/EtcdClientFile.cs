@@ -5,7 +5,10 @@ using YamlDotNet.RepresentationModel;
 
 namespace ClusterMesh.Datapath.Mesh.Remote;
 
-/// <summary>An etcd client's YAML file, as etcd and Cilium read it: endpoints, trusted-ca-file, cert-file, key-file; others are passed over.</summary>
+/// <summary>
+/// An etcd client's YAML file, as etcd and Cilium read it: endpoints, trusted-ca-file, cert-file, key-file;
+/// <c>host-aliases</c> and <c>routing-mode</c> are ours. Others are passed over.
+/// </summary>
 public static class EtcdClientFile
 {
     private const int LengthLimit = 64 * 1024;
@@ -53,7 +56,7 @@ public static class EtcdClientFile
         }
 
         string? value(string name) => root.Children.TryGetValue(new YamlScalarNode(name), out YamlNode? node) ? (node as YamlScalarNode)?.Value : null;
-        EtcdSettings settings = new(endpoints, value("trusted-ca-file"), value("cert-file"), value("key-file"));
+        EtcdSettings settings = new(endpoints, value("trusted-ca-file"), value("cert-file"), value("key-file")) { RoutingMode = value("routing-mode") };
         return root.Children.TryGetValue(new YamlScalarNode("host-aliases"), out YamlNode? aliases) && aliases is YamlMappingNode map
             ? WithAliases(settings, map, out mistake)
             : settings;

@@ -13,6 +13,7 @@ internal sealed class RecordSink(string cluster, MeshState state, Action<string>
 
     private readonly HashSet<string> _said = [];
     private int _refusedCount;
+    private volatile string? _lastRefusal;
 
     public uint ClusterId { get; set; }
 
@@ -20,6 +21,9 @@ internal sealed class RecordSink(string cluster, MeshState state, Action<string>
 
     /// <summary>Records refused since the start.</summary>
     public int RefusedCount => Volatile.Read(ref _refusedCount);
+
+    /// <summary>The record refused last, in a sentence.</summary>
+    public string? LastRefusal => _lastRefusal;
 
     public IReadOnlyCollection<string> Take(MeshRecordKind kind, IReadOnlyList<StoreChange> changes)
     {
@@ -98,6 +102,7 @@ internal sealed class RecordSink(string cluster, MeshState state, Action<string>
     private void Say(MeshRecordKind kind, string key, string mistake)
     {
         Interlocked.Increment(ref _refusedCount);
+        _lastRefusal = $"{MeshKeys.NameOf(kind)} {Shown.Quote(key)}: {mistake}";
         if (_said.Count < SaidLimit && _said.Add($"{kind}/{key}"))
         {
             log($"cluster {cluster}: {MeshKeys.NameOf(kind)} {Shown.Quote(key)} is ignored: {mistake}"

@@ -31,7 +31,7 @@ public sealed class RemoteCluster : IDisposable
     private readonly MeshRecordKind[] _kinds = s_used;
     private readonly PrefixReader? _exports;
     private readonly Dictionary<MeshRecordKind, PrefixReader> _readers;
-    private readonly PrefixReader _heartbeat;
+    private readonly RemoteHeartbeat _heartbeat;
     private readonly ITimer _revocation;
     private bool _isRevoking;
 
@@ -42,7 +42,6 @@ public sealed class RemoteCluster : IDisposable
     private uint _reservedId;
     private int _failureCount;
     private DateTimeOffset? _lastFailure;
-    private DateTimeOffset? _lastBeat;
     private string? _problem = "not connected yet";
 
     public RemoteCluster(RemoteFile file, RemoteOptions options, MeshState state, ClusterIds ids, TimeProvider time, Action<string> log, RecordCopy? copy = null)
@@ -53,15 +52,7 @@ public sealed class RemoteCluster : IDisposable
         _revocation = time.CreateTimer(_ => Revoke(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _readers = _kinds.ToDictionary(kind => kind, kind => new PrefixReader(time, changes => copy is null ? _sink.Take(kind, changes) : copy.Take(kind, changes)));
         _exports = copy is null ? null : new PrefixReader(time, changes => copy.Take(MeshRecordKind.ServiceExport, changes));
-        _heartbeat = new PrefixReader(time, changes =>
-        {
-            lock (_showing)
-            {
-                _lastBeat = time.GetUtcNow();
-            }
-
-            return [];
-        });
+        _heartbeat = new RemoteHeartbeat(time);
     }
 
     public RemoteFile File => _file;
@@ -83,7 +74,7 @@ public sealed class RemoteCluster : IDisposable
                     _file.Name, connected && _config is not null && _kinds.All(synced), connected, _config, _store?.ClusterId ?? 0,
                     view.Nodes.Count, view.Ips.Count, view.Identities.Count, view.Services.Count, _sink.RefusedCount,
                     synced(MeshRecordKind.Node), synced(MeshRecordKind.Ip), synced(MeshRecordKind.Identity), synced(MeshRecordKind.Service),
-                    _failureCount, _lastFailure, LastHeard(), _problem ?? overflow);
+                    _failureCount, _lastFailure, DataAge(), _problem ?? overflow ?? (connected ? null : _store?.Health.Text), _sink.LastRefusal, _heartbeat.Skew);
             }
         }
     }
@@ -138,8 +129,9 @@ public sealed class RemoteCluster : IDisposable
         lock (_showing)
         {
             _store = store;
-            _lastBeat = _time.GetUtcNow();
         }
+
+        _heartbeat.Begin();
 
         ClusterConfig config = await RetrieveConfigAsync(store, cancellation);
         Accept(config);
@@ -147,7 +139,7 @@ public sealed class RemoteCluster : IDisposable
         _log($"cluster {_file.Name}: connected, cluster id {config.Id}{(config.Cached ? ", through kvstoremesh" : "")}");
 
         using CancellationTokenSource session = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        List<Task> running = [_heartbeat.RunAsync(store, MeshKeys.Heartbeat, session.Token), WatchHealthAsync(store, config, session.Token)];
+        List<Task> running = [_heartbeat.RunAsync(store, session.Token), WatchHealthAsync(store, config, session.Token)];
         if (config.SyncedCanaries)
         {
             Dictionary<string, TaskCompletionSource> canaries = _kinds.ToDictionary(
@@ -210,7 +202,7 @@ public sealed class RemoteCluster : IDisposable
     private async Task<ClusterConfig> RetrieveConfigAsync(EtcdStore store, CancellationToken cancellation)
     {
         Backoff backoff = new(_time);
-        DateTimeOffset end = _time.GetUtcNow() + _options.ConfigTimeout;
+        long begin = _time.GetTimestamp();
         int failures = 0;
         while (true)
         {
@@ -236,7 +228,7 @@ public sealed class RemoteCluster : IDisposable
             }
 
             Show(problem);
-            if (_time.GetUtcNow() >= end)
+            if (_time.GetElapsedTime(begin) >= _options.ConfigTimeout)
             {
                 throw new RemoteException(problem);
             }
@@ -279,13 +271,7 @@ public sealed class RemoteCluster : IDisposable
         while (true)
         {
             await Task.Delay(failures == 0 ? s_configPoll : TimeSpan.FromSeconds(1), _time, cancellation);
-            DateTimeOffset lastBeat;
-            lock (_showing)
-            {
-                lastBeat = _lastBeat ?? _time.GetUtcNow();
-            }
-
-            if (_time.GetUtcNow() - lastBeat > _options.HeartbeatTimeout)
+            if (_heartbeat.Age > _options.HeartbeatTimeout)
             {
                 throw new RemoteException($"no heartbeat for {_options.HeartbeatTimeout.TotalSeconds:0} s; does the cluster's agent still publish?");
             }
@@ -325,11 +311,7 @@ public sealed class RemoteCluster : IDisposable
         _state.Update(_file.Name, _reservedId, view => view with { Services = view.Services.Clear() });
     }
 
-    private DateTimeOffset? LastHeard()
-    {
-        DateTimeOffset last = _readers.Values.Append(_heartbeat).Max(r => r.LastHeard);
-        return last == default ? null : last;
-    }
+    private TimeSpan? DataAge() => _readers.Values.Select(r => r.Silence).Append(_heartbeat.Silence).Min();
 
     private void Show(string? problem)
     {

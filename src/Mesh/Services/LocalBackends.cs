@@ -10,8 +10,7 @@ public static class LocalBackends
     public static IEnumerable<ServiceBackend> Of(ServiceObject service, LocalObjects objects) => FromSlices(service, objects).Concat(FromPods(service, objects));
 
     private static IEnumerable<ServiceBackend> FromSlices(ServiceObject service, LocalObjects objects) =>
-        from slice in objects.EndpointSlices.Values
-        where slice.Namespace == service.Namespace && slice.Service == service.Name
+        from slice in objects.SlicesOf(service.Key)
         from endpoint in slice.Endpoints
         from text in endpoint.Addresses
         from port in slice.Ports
@@ -27,8 +26,8 @@ public static class LocalBackends
     private static IEnumerable<ServiceBackend> FromPods(ServiceObject service, LocalObjects objects) =>
         service.Selector.Count == 0
             ? []
-            : from pod in objects.RunningPods()
-              where pod.Namespace == service.Namespace && LocalObjects.Matches(service.Selector, pod.Labels)
+            : from pod in objects.RunningPods(service.Namespace)
+              where LocalObjects.Matches(service.Selector, pod.Labels)
               from text in pod.Ips
               from port in service.Ports
               let known = IpAddress.TryParse(text, out IpAddress address) ? address : default(IpAddress?)

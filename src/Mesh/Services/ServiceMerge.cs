@@ -46,13 +46,13 @@ public static class ServiceMerge
 
     /// <summary>
     /// The datapath uses the active preferred backends, if there are any; else all that are active; else all that are terminating. One
-    /// preferred backend that is left takes everything.
+    /// preferred backend that is left takes everything, unless the service asks for more of them.
     /// </summary>
     private static MergedBackend[] Select(GlobalSettings settings, List<ServiceBackend> all)
     {
         bool preferred(ServiceBackend b) =>
             (settings.Affinity == ServiceAffinity.Local && b.IsLocal) || (settings.Affinity == ServiceAffinity.Remote && !b.IsLocal);
-        bool anyPreferred = all.Any(b => b.State == BackendState.Active && preferred(b));
+        bool anyPreferred = all.Count(b => b.State == BackendState.Active && preferred(b)) >= (settings.Affinity == ServiceAffinity.Local ? settings.LeastLocal : 1);
         bool anyActive = all.Any(b => b.State == BackendState.Active);
         return [.. all.Select(b => new MergedBackend(b, preferred(b), (anyPreferred, anyActive) switch
         {

@@ -20,7 +20,8 @@ public sealed class EmbeddedStore : IClusterStore
     /// <summary>Held by who commits, across the disk; <see cref="_reading"/> guards the tree for the moment that memory changes.</summary>
     private readonly SemaphoreSlim _committing = new(1, 1);
     private readonly Lock _reading = new();
-    private readonly Dictionary<long, DateTimeOffset> _deadlines = [];
+    /// <summary>By the clock that no one sets: a jump of the wall clock ends no lease.</summary>
+    private readonly Dictionary<long, TimeSpan> _deadlines = [];
     private readonly ITimer _expiry;
     private readonly CancellationTokenSource _closing = new();
     private TaskCompletionSource _changed = NewSignal();
@@ -36,7 +37,7 @@ public sealed class EmbeddedStore : IClusterStore
         _health = new StoreHealth(true, path);
         foreach ((long lease, TimeSpan timeToLive) in _tree.Leases)
         {
-            _deadlines[lease] = time.GetUtcNow() + timeToLive;
+            _deadlines[lease] = Now + timeToLive;
         }
 
         _expiry = time.CreateTimer(_ => _ = ExpireAsync(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -111,7 +112,7 @@ public sealed class EmbeddedStore : IClusterStore
             lock (_reading)
             {
                 _tree.Grant(++_tree.Revision, timeToLive);
-                _deadlines[_tree.Revision] = _time.GetUtcNow() + timeToLive;
+                _deadlines[_tree.Revision] = Now + timeToLive;
                 ScheduleExpiry();
                 return _tree.Revision;
             }
@@ -129,7 +130,7 @@ public sealed class EmbeddedStore : IClusterStore
             return false;
         }
 
-        _deadlines[lease] = _time.GetUtcNow() + timeToLive;
+        _deadlines[lease] = Now + timeToLive;
         ScheduleExpiry();
         return true;
     }));
@@ -198,6 +199,8 @@ public sealed class EmbeddedStore : IClusterStore
         _journal.Dispose();
         _health = new StoreHealth(false, $"{_path}: closed");
     }
+
+    private TimeSpan Now => _time.GetElapsedTime(0);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -336,7 +339,7 @@ public sealed class EmbeddedStore : IClusterStore
             long[] expired;
             lock (_reading)
             {
-                expired = [.. _deadlines.Where(d => d.Value <= _time.GetUtcNow()).Select(d => d.Key)];
+                expired = [.. _deadlines.Where(d => d.Value <= Now).Select(d => d.Key)];
             }
 
             Revoke(expired);
@@ -369,7 +372,7 @@ public sealed class EmbeddedStore : IClusterStore
             return;
         }
 
-        TimeSpan wait = _deadlines.Values.Min() - _time.GetUtcNow();
+        TimeSpan wait = _deadlines.Values.Min() - Now;
         // A deadline that is past and could not be kept is tried again in a second.
         _expiry.Change(wait > TimeSpan.Zero ? wait : TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
     }

@@ -57,8 +57,8 @@ internal sealed class EtcdConnection : IDisposable
         {
             EnableMultipleHttp2Connections = true,
             ConnectTimeout = TimeSpan.FromSeconds(5),
-            KeepAlivePingDelay = TimeSpan.FromSeconds(15),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            KeepAlivePingDelay = TimeSpan.FromSeconds(10),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
             UseProxy = false,
             ConnectCallback = ConnectAsync,
@@ -130,54 +130,7 @@ internal sealed class EtcdConnection : IDisposable
 
     private bool Validate(object sender, X509Certificate? certificate, X509Chain? built, SslPolicyErrors errors)
     {
-        _serverMistake = CheckServer(certificate as X509Certificate2, built, errors);
+        _serverMistake = ServerCertificate.Check(_settings, certificate as X509Certificate2, built, errors);
         return _serverMistake is null;
-    }
-
-    private string? CheckServer(X509Certificate2? certificate, X509Chain? built, SslPolicyErrors errors)
-    {
-        if (certificate is null)
-        {
-            return "the server shows no certificate";
-        }
-
-        if (_settings.TrustedCaFile is null)
-        {
-            return "no trusted-ca-file is given; name the CA that signed the server's certificate";
-        }
-
-        X509Certificate2Collection trusted = [];
-        try
-        {
-            trusted.ImportFromPemFile(_settings.TrustedCaFile);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or CryptographicException)
-        {
-            return $"the trusted CA {_settings.TrustedCaFile} cannot be read ({fault.Message.TrimEnd('.')})";
-        }
-
-        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
-        {
-            return $"the server's certificate {certificate.Subject} is not for this name; look at its subject alternative names";
-        }
-
-        using X509Chain chain = new();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.CustomTrustStore.AddRange(trusted);
-        foreach (X509ChainElement sent in built?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
-        {
-            chain.ChainPolicy.ExtraStore.Add(sent.Certificate);
-        }
-
-        if (chain.Build(certificate))
-        {
-            return null;
-        }
-
-        X509ChainStatusFlags status = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, s) => all | s.Status);
-        return status.HasFlag(X509ChainStatusFlags.NotTimeValid)
-            ? $"the server's certificate {certificate.Subject} holds from {certificate.NotBefore:u} to {certificate.NotAfter:u}, not now"
-            : $"the server's certificate {certificate.Subject} is not signed by {_settings.TrustedCaFile} ({status})";
     }
 }

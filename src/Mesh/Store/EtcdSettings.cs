@@ -9,6 +9,9 @@ public sealed record EtcdSettings(IReadOnlyList<Uri> Endpoints, string? TrustedC
     /// <summary>Names that no DNS knows, with their addresses (Kubernetes' hostAliases).</summary>
     public IReadOnlyDictionary<string, System.Net.IPAddress> HostAliases { get; init; } = new Dictionary<string, System.Net.IPAddress>();
 
+    /// <summary>How packets take their way in the cluster behind it (native, vxlan), as far as whoever wrote the file knew; null otherwise.</summary>
+    public string? RoutingMode { get; init; }
+
     /// <summary>A request that takes longer has failed.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -189,6 +189,10 @@ public sealed class EtcdStore(EtcdSettings settings) : IClusterStore
     public async Task<string> GetVersionAsync(CancellationToken cancellation = default) => (await CallAsync(
         (channel, options) => new Maintenance.MaintenanceClient(channel).StatusAsync(new StatusRequest(), options), r => r.Header, cancellation)).Version;
 
+    /// <summary>A request about users and roles.</summary>
+    internal Task<T> AskUsersAsync<T>(Func<Auth.AuthClient, CallOptions, AsyncUnaryCall<T>> call, Func<T, ResponseHeader> header, CancellationToken cancellation) =>
+        CallAsync((channel, options) => call(new Auth.AuthClient(channel), options), header, cancellation);
+
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();

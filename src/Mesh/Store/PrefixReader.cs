@@ -43,8 +43,14 @@ public sealed class PrefixReader(TimeProvider time, Func<IReadOnlyList<StoreChan
 
     private int _count;
 
-    /// <summary>When the store was last heard of.</summary>
-    public DateTimeOffset LastHeard { get; private set; }
+    /// <summary>A timestamp; 0 for never.</summary>
+    private long _lastHeard;
+
+    /// <summary>How long the store has not been heard of; null when it never was.</summary>
+    public TimeSpan? Silence => Interlocked.Read(ref _lastHeard) is long last and not 0 ? time.GetElapsedTime(last) : null;
+
+    /// <summary>What is told now was found by a list; it may have been written long ago.</summary>
+    public bool IsListing { get; private set; }
 
     /// <summary>Called with each failure, before the pause that follows it.</summary>
     public Action<StoreException>? Failed { get; init; }
@@ -82,11 +88,12 @@ public sealed class PrefixReader(TimeProvider time, Func<IReadOnlyList<StoreChan
     private async Task ListAsync(IClusterStore store, string prefix, CancellationToken cancellation)
     {
         _generation++;
+        IsListing = true;
         StorePage? page = null;
         do
         {
             page = await store.ListAsync(prefix, page, PageLength, cancellation);
-            LastHeard = time.GetUtcNow();
+            Interlocked.Exchange(ref _lastHeard, time.GetTimestamp());
             Tell(prefix, [.. page.Entries.Select(e => new StoreChange(e.Key[prefix.Length..], e.Value, e.Revision))]);
         }
         while (page.Next is not null);
@@ -94,6 +101,7 @@ public sealed class PrefixReader(TimeProvider time, Func<IReadOnlyList<StoreChan
         string[] gone = [.. _known.Where(k => k.Value.Generation != _generation).Select(k => k.Key)];
         Tell(prefix, [.. gone.Select(key => new StoreChange(key, null, page.Revision))]);
         _revision = page.Revision;
+        IsListing = false;
         _backoff.Reset();
         _listed.TrySetResult();
     }
@@ -102,7 +110,7 @@ public sealed class PrefixReader(TimeProvider time, Func<IReadOnlyList<StoreChan
     {
         await foreach (StoreBatch batch in store.WatchAsync(prefix, _revision + 1, cancellation))
         {
-            LastHeard = time.GetUtcNow();
+            Interlocked.Exchange(ref _lastHeard, time.GetTimestamp());
             _backoff.Reset();
             Tell(prefix, [.. batch.Changes.Select(c => c with { Key = c.Key[prefix.Length..] })]);
             _revision = Math.Max(_revision, batch.Revision);

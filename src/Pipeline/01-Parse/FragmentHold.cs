@@ -58,7 +58,7 @@ public sealed class FragmentHold
         }
 
         p.Frame.CopyTo(BufferOf(free)[PacketContext.Headroom..]);
-        _slots[free] = new Slot(SlotState.Waiting, p.Key, id, p.IngressPort, p.FrameLength, p.Offload, now.PlusSeconds(WaitSeconds), _sequence++);
+        _slots[free] = new Slot(SlotState.Waiting, p.Key, id, p.IngressPort, p.FrameLength, p.Offload, now.PlusSeconds(WaitSeconds), _sequence++, p.Tunnel);
         WaitingCount++;
         HeldCount++;
         return true;
@@ -99,7 +99,7 @@ public sealed class FragmentHold
         }
 
         Slot taken = _slots[oldest];
-        packet = new PacketContext(BufferOf(oldest), PacketContext.Headroom, taken.Length, taken.Offload, taken.Port);
+        packet = new PacketContext(BufferOf(oldest), PacketContext.Headroom, taken.Length, taken.Offload, taken.Port) { Tunnel = taken.Tunnel };
         _slots[oldest] = default;
         ReleasedCount--;
         return true;
@@ -122,5 +122,5 @@ public sealed class FragmentHold
     private Span<byte> BufferOf(int slot) => _buffers.AsSpan(slot * SlotLength, SlotLength);
 
     private readonly record struct Slot(
-        SlotState State, FlowKey Key, uint Id, int Port, int Length, VirtioNetHeader Offload, MonoTime Until, ulong Sequence);
+        SlotState State, FlowKey Key, uint Id, int Port, int Length, VirtioNetHeader Offload, MonoTime Until, ulong Sequence, TunnelNote Tunnel);
 }

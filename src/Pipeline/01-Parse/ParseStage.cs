@@ -25,7 +25,7 @@ public static class ParseStage
             case EtherType.Ipv4 or EtherType.Ipv6:
                 break;
             case EtherType.Arp:
-                return NeighborDiscovery.AnswerArp(ref p, port, neighbors, now);
+                return p.Tunnel.IsSet ? p.Drop(DropReason.UnsupportedNetworkProtocol) : NeighborDiscovery.AnswerArp(ref p, port, neighbors, now);
             case EtherType.Vlan or EtherType.ServiceVlan:
                 return p.Drop(DropReason.Vlan);
             case < EtherType.FirstType:
@@ -48,7 +48,7 @@ public static class ParseStage
         if (ip.Protocol == (ip.IsIpv4 ? IpProtocol.Icmpv6 : IpProtocol.Icmp))
             return p.Drop(DropReason.UnknownTransport);
         if (ip.Protocol == IpProtocol.Icmpv6 && !ip.IsFragment && NeighborDiscovery.IsNeighborDiscovery(p.Datagram[ip.HeaderLength..]))
-            return NeighborDiscovery.AnswerIpv6(ref p, ip, port, neighbors, now);
+            return p.Tunnel.IsSet ? p.Drop(DropReason.ForbiddenIcmpv6) : NeighborDiscovery.AnswerIpv6(ref p, ip, port, neighbors, now);
         if (!IsHonestSource(port, ip.Source))
             return p.Drop(DropReason.InvalidSource);
         if (ip.Destination.IsMulticast || ip.Destination.IsBroadcast || ip.Destination.IsUnspecified || ip.Destination.IsLoopback)

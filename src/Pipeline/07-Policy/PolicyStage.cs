@@ -23,6 +23,7 @@ public static class PolicyStage
     /// </summary>
     private static uint SourceIdentity(in PacketContext p, uint identity) => p.IngressKind switch
     {
+        PortKind.Uplink when p.Tunnel.IsSet && p.Tunnel.Identity != NumericIdentity.RemoteNode => p.Tunnel.Identity, // bpf_overlay.c: the VNI says it
         PortKind.Host when NumericIdentity.IsWorld(identity) => NumericIdentity.Host,
         PortKind.Uplink when identity == NumericIdentity.Host => NumericIdentity.RemoteNode,
         _ => identity,

@@ -12,6 +12,9 @@ public enum RouteKind : byte
     /// <summary>Pods of another node, by its address.</summary>
     Node,
 
+    /// <summary>Pods of another node, in a tunnel to its address.</summary>
+    Tunnel,
+
     /// <summary>Any other next hop.</summary>
     Gateway,
 

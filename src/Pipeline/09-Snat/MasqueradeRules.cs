@@ -15,7 +15,21 @@ public sealed record MasqueradeRules(
     /// <summary>Packets to <see cref="RemoteNodes"/> are masqueraded, too (Cilium's enable-remote-node-masquerade).</summary>
     public bool IncludesRemoteNodes { get; init; }
 
+    /// <summary>
+    /// The router's addresses, where packets travel in tunnels: what a tunnel's far end gets from a NodePort comes under them, so that the answer comes back by a tunnel.
+    /// </summary>
+    public IpAddress TunnelIpv4 { get; init; }
+
+    public IpAddress TunnelIpv6 { get; init; }
+
+    /// <summary>There are tunnels.</summary>
+    public bool HasTunnels { get; init; }
+
+    /// <param name="isTunnelled">The packet leaves in a tunnel.</param>
+    public IpAddress AddressFor(bool isIpv4, bool isTunnelled) => !isTunnelled ? AddressFor(isIpv4) : isIpv4 ? TunnelIpv4 : TunnelIpv6;
+
     public IpAddress AddressFor(bool isIpv4) => isIpv4 ? Ipv4Address : Ipv6Address;
 
-    public bool IsOwn(IpAddress address) => address == Ipv4Address || address == Ipv6Address;
+    public bool IsOwn(IpAddress address) =>
+        address == Ipv4Address || address == Ipv6Address || (HasTunnels && (address == TunnelIpv4 || address == TunnelIpv6));
 }

@@ -66,7 +66,8 @@ public static class SnatStage
     /// <summary>The order is Cilium's (bpf/lib/nat.h snat_v4_needs_masquerade), and matters: the first rule that fits decides.</summary>
     private static Decision Decide(in PacketContext p, MasqueradeRules rules)
     {
-        IpAddress own = rules.AddressFor(p.IsIpv4);
+        bool isTunnelled = p.Route.Tunnel != 0;
+        IpAddress own = rules.AddressFor(p.IsIpv4, isTunnelled);
         if (own == default)
         {
             return Decision.Exempt;
@@ -86,6 +87,7 @@ public static class SnatStage
 
         IpAddress destination = p.Key.Destination;
         return !rules.IsEnabled
+            || isTunnelled
             || p.IngressKind != PortKind.Endpoint
             || rules.NativeRouting.TryLookup(destination, out _)
             || rules.NonMasquerade.TryLookup(destination, out _)
@@ -98,7 +100,7 @@ public static class SnatStage
     private static int FindOrRestore(
         in PacketContext p, MasqueradeRules rules, SnatTable snat, ConntrackTable conntrack, FlowRandom random, MonoTime now)
     {
-        IpAddress own = rules.AddressFor(p.IsIpv4);
+        IpAddress own = rules.AddressFor(p.IsIpv4, p.Route.Tunnel != 0);
         int index = snat.FindForward(p.Key);
         if (p.IsIcmpError || (index >= 0 && snat[index].NatAddress == own))
         {

@@ -11,13 +11,44 @@ public static class TransmitStage
     public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, Outbox outbox, MonoTime now)
     {
         Port port = ports[p.EgressPort];
+        if (p.NextHop == default)
+        {
+            Verdict verdict = TakeHop(ref p, port.Kind, port.Mtu);
+            if (verdict != Verdict.Continue)
+                return verdict;
+        }
+
+        EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
+        ethernet.Source = port.RouterMac;
+        if (port.Kind != PortKind.Uplink)
+        {
+            ethernet.Destination = port.StationMac;
+            return Verdict.Transmit;
+        }
+
+        IpAddress nextHop = p.NextHop == default ? NextHop(p.Route, p.Key.Destination) : p.NextHop;
+        if (neighbors.TryResolve(nextHop, now, out MacAddress mac))
+        {
+            ethernet.Destination = mac;
+            return Verdict.Transmit;
+        }
+
+        return neighbors.Solicit(nextHop, port, now) && outbox.TryHold(p, nextHop)
+            ? Verdict.Held
+            : p.Drop(DropReason.NoRoute, NoRouteDetail.NoNeighbor);
+    }
+
+    /// <summary>Takes a hop off and sees that the packet fits, before anything is put around it.</summary>
+    /// <param name="mtu">Longest datagram that the way takes.</param>
+    internal static Verdict TakeHop(ref PacketContext p, PortKind egress, int mtu)
+    {
         IpHeader.Parse(p.Datagram, quoted: false, out IpHeader ip);
-        bool isHop = IsHop(p.IngressKind, port.Kind);
+        bool isHop = IsHop(p.IngressKind, egress);
         if (isHop && ip.HopLimit <= 1)
             return p.Drop(DropReason.HopLimitExceeded);
         int addedLength = DirectReturn.AddedLength(p);
-        bool isTooLong = DatagramLength(p) + addedLength > port.Mtu;
-        if (isTooLong && !Fragmenter.CanCut(ip, port.Mtu - addedLength))
+        bool isTooLong = DatagramLength(p) + addedLength > mtu;
+        if (isTooLong && !Fragmenter.CanCut(ip, mtu - addedLength))
             return p.Drop(DropReason.FragmentationNeeded);
         if (addedLength > 0 && !DirectReturn.HasRoom(p, addedLength))
             return p.Drop(DropReason.TruncatedHeader);
@@ -33,7 +64,7 @@ public static class TransmitStage
 
         if (isTooLong)
         {
-            p.Offload = p.Offload.FragmentedTo(port.Mtu);
+            p.Offload = p.Offload.FragmentedTo(mtu);
         }
 
         if (isHop)
@@ -41,24 +72,7 @@ public static class TransmitStage
             ip.DecrementHopLimit();
         }
 
-        EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
-        ethernet.Source = port.RouterMac;
-        if (port.Kind != PortKind.Uplink)
-        {
-            ethernet.Destination = port.StationMac;
-            return Verdict.Transmit;
-        }
-
-        IpAddress nextHop = NextHop(p.Route, p.Key.Destination);
-        if (neighbors.TryResolve(nextHop, now, out MacAddress mac))
-        {
-            ethernet.Destination = mac;
-            return Verdict.Transmit;
-        }
-
-        return neighbors.Solicit(nextHop, port, now) && outbox.TryHold(p, nextHop)
-            ? Verdict.Held
-            : p.Drop(DropReason.NoRoute, NoRouteDetail.NoNeighbor);
+        return Verdict.Continue;
     }
 
     /// <summary>The host stack is the node itself: what it sends to the network or gets from anywhere has passed no router here.</summary>

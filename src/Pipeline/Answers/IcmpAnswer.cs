@@ -23,7 +23,7 @@ public static class IcmpAnswer
     private const byte ServiceMask = 0xFC;
 
     /// <summary>Answers the packet that was dropped, if its reason and its kind want it. The packet's translations are undone then.</summary>
-    public static void Send(ref PacketContext p, Port[] ports, IcmpRules rules, IcmpLimiter limiter, Outbox outbox, MonoTime now)
+    public static void Send(ref PacketContext p, Port[] ports, TunnelTable? tunnels, IcmpRules rules, IcmpLimiter limiter, Outbox outbox, MonoTime now)
     {
         if (!TryFindKind(p, rules, out IcmpAnswerKind kind) || !MayBeAnswered(p))
         {
@@ -41,6 +41,9 @@ public static class IcmpAnswer
         }
 
         // The packet is copied to where it will be quoted, behind the headers that are then written before it.
+        TunnelEndpoint? tunnel = tunnels?.Endpoints[p.Tunnel.Sender];
+        Span<byte> whole = buffer;
+        buffer = buffer[(tunnel?.Template.Length ?? 0)..];
         var plain = new Segmenter(p.Frame, p.Offload, TapOffloads.None);
         int headerLength = IcmpMessage.HeaderLengthOf(p.IsIpv4);
         if (!plain.TryNext(buffer[headerLength..], out int length))
@@ -51,18 +54,45 @@ public static class IcmpAnswer
         Span<byte> frame = buffer[VirtioNetHeader.Length..];
         Span<byte> datagram = frame[EthernetHeader.Length..];
         int quotedLength = Math.Min(length - VirtioNetHeader.Length - EthernetHeader.Length, LongestQuote(kind, p.IsIpv4));
-        IpHeader.Parse(datagram.Slice(headerLength, quotedLength), quoted: true, out IpHeader quoted);
+        if (IpHeader.Parse(datagram.Slice(headerLength, quotedLength), quoted: true, out IpHeader quoted) != IpParseResult.Valid)
+        {
+            return; // The sender wanted its checksum written into its own headers.
+        }
+
         (byte type, byte code) = NumbersOf(kind, p.IsIpv4);
         int datagramLength = IcmpMessage.WriteError(
-            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? (uint)(ports[p.EgressPort].Mtu - DirectReturn.AddedLength(p)) : 0, quotedLength);
+            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels) : 0, quotedLength);
         default(VirtioNetHeader).WriteTo(buffer);
         EthernetHeader ethernet = EthernetHeader.Of(frame);
         ethernet.Destination = station;
         ethernet.Source = port.RouterMac;
         ethernet.Type = p.IsIpv4 ? EtherType.Ipv4 : EtherType.Ipv6;
-        outbox.Ready(slot, port.Id, EthernetHeader.Length + datagramLength);
+        int frameLength = EthernetHeader.Length + datagramLength;
+        if (tunnel is not null)
+        {
+            frameLength += tunnel.Template.Length;
+            Wrap(whole[..(VirtioNetHeader.Length + frameLength)], tunnels!, tunnel, new FlowKey(source, p.ReceivedKey.Source, 0, 0, p.Key.Protocol), station, port);
+        }
+
+        outbox.Ready(slot, port.Id, frameLength);
         limiter.CountSent(kind);
     }
+
+    /// <summary>What came through a tunnel is answered by it: to the station from which the outer frame came.</summary>
+    private static void Wrap(Span<byte> packet, TunnelTable tunnels, TunnelEndpoint tunnel, in FlowKey key, MacAddress station, Port port)
+    {
+        VirtioNetHeader offload = default;
+        Span<byte> frame = packet[VirtioNetHeader.Length..];
+        Encapsulation.Wrap(frame, ref offload, tunnels, tunnel, NumericIdentity.RemoteNode, key);
+        offload.WriteTo(packet);
+        EthernetHeader ethernet = EthernetHeader.Of(frame);
+        ethernet.Destination = station;
+        ethernet.Source = port.RouterMac;
+    }
+
+    /// <summary>What would have fitted.</summary>
+    private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels) =>
+        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.Mtu : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
 
     private static bool TryFindKind(in PacketContext p, IcmpRules rules, out IcmpAnswerKind kind)
     {

@@ -62,7 +62,7 @@ public sealed class FlowEvents(int worker)
                 DestinationEndpoint = 0,
                 DestinationIdentity = 0,
                 TranslatedSource = default,
-                ObservationPoint = PointFrom(p.IngressKind),
+                ObservationPoint = p.Tunnel.IsSet ? ObservationPoint.FromOverlay : PointFrom(p.IngressKind),
                 Interface = (uint)p.IngressPort + 1,
                 Verdict = FlowVerdict.Translated,
             });
@@ -132,7 +132,7 @@ public sealed class FlowEvents(int worker)
             return DescribeRaw(p.Frame) with { Interface = (uint)p.IngressPort + 1 };
         }
 
-        FlowRecord raw = DescribeRaw(p.Frame);
+        FlowRecord raw = DescribeRaw(p.InnerFrame);
         bool isKnown = p.FlowKey != default;
         bool isToEndpoint = isForwarded && s.Ports[p.EgressPort].Kind == PortKind.Endpoint;
         bool isRead = p.ReceivedKey != default;
@@ -152,7 +152,7 @@ public sealed class FlowEvents(int worker)
             SourceEndpoint = p.IngressKind == PortKind.Endpoint ? (ushort)p.IngressPort : (ushort)0,
             DestinationEndpoint = isToEndpoint ? (ushort)p.EgressPort : (ushort)0,
             TcpFlags = isRead ? p.TcpFlags : raw.TcpFlags,
-            ObservationPoint = isForwarded ? PointTo(s.Ports[p.EgressPort].Kind) : default,
+            ObservationPoint = !isForwarded ? default : p.OuterLength > 0 ? ObservationPoint.ToOverlay : PointTo(s.Ports[p.EgressPort].Kind),
             Direction = DirectionOf(p, isToEndpoint),
             Reply = !isKnown || p.IsIcmpError ? FlowReply.Unknown : p.IsReply ? FlowReply.Yes : FlowReply.No,
             TraceReason = isKnown && isForwarded ? ReasonOf(p) : FlowTraceReason.Unknown,
@@ -203,7 +203,7 @@ public sealed class FlowEvents(int worker)
     /// <summary>Packets on a wire: of a super-packet, the segments that its payload makes.</summary>
     private static ushort SegmentsOf(in PacketContext p)
     {
-        int length = p.FrameLength - EthernetHeader.Length - p.TransportOffset;
+        int length = p.FrameLength - p.OuterLength - EthernetHeader.Length - p.TransportOffset;
         return p.Offload is { IsSuperPacket: true, SegmentLength: > 0 } ? (ushort)Math.Min(ushort.MaxValue, (length + p.Offload.SegmentLength - 1) / p.Offload.SegmentLength) : (ushort)1;
     }
 

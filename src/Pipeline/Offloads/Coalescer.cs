@@ -42,7 +42,7 @@ public sealed class Coalescer
         {
             ref BurstFrame frame = ref frames[i];
             Span<byte> bytes = burst.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length);
-            int headIndex = FindHead(i, frame.IngressPort, bytes, frame.Offload);
+            int headIndex = FindHead(i, frame.IngressPort + (frame.Tunnel.Sender * Port.MaxCount), bytes, frame.Offload);
             if (headIndex < 0)
             {
                 continue;

@@ -11,6 +11,11 @@ public ref struct FrameCutter
     private readonly Span<byte> _scratch;
     private readonly bool _isToBeFragmented;
     private readonly int _mtu;
+    private readonly TapOffloads _output;
+
+    // Of a tunnelled packet: what is put around each piece of the inner frame.
+    private readonly Span<byte> _outer;
+    private readonly bool _hasOuterChecksum;
     private Segmenter _segmenter;
     private Fragmenter _fragmenter;
 
@@ -20,8 +25,18 @@ public ref struct FrameCutter
     public FrameCutter(Span<byte> packet, TapOffloads output, Span<byte> scratch)
     {
         VirtioNetHeader offload = VirtioNetHeader.Read(packet);
-        _segmenter = new Segmenter(packet, output);
+        _output = output;
         _scratch = scratch;
+        Span<byte> frame = packet[VirtioNetHeader.Length..];
+        if (offload.IsTunnelled && OuterHeaders.LengthIn(frame) is int outerLength and > 0)
+        {
+            _outer = frame[..outerLength];
+            _hasOuterChecksum = OuterHeaders.HasChecksum(frame);
+            offload = offload.Inner(outerLength);
+            frame = frame[outerLength..];
+        }
+
+        _segmenter = new Segmenter(frame, offload, output);
         _isToBeFragmented = offload.IsToBeFragmented;
         _mtu = offload.HeaderLength;
     }
@@ -30,6 +45,33 @@ public ref struct FrameCutter
     /// <param name="destination">As long as the packet, at least.</param>
     /// <param name="length">Bytes written.</param>
     public bool TryNext(Span<byte> destination, out int length)
+    {
+        if (_outer.IsEmpty)
+        {
+            return TryNextPiece(destination, out length);
+        }
+
+        if (!TryNextPiece(destination[_outer.Length..], out length))
+        {
+            return false;
+        }
+
+        VirtioNetHeader inner = VirtioNetHeader.Read(destination[_outer.Length..]);
+        length += _outer.Length;
+        Span<byte> frame = destination[VirtioNetHeader.Length..length];
+        _outer.CopyTo(frame);
+        VirtioNetHeader offload = OuterHeaders.Finish(frame, inner, _hasOuterChecksum);
+        if (offload.HasPartialChecksum && (_output & TapOffloads.Checksum) == 0)
+        {
+            InternetChecksum.TryComplete(frame, offload.ChecksumStart, offload.ChecksumOffset, zero: ushort.MaxValue);
+            offload = default;
+        }
+
+        offload.WriteTo(destination);
+        return true;
+    }
+
+    private bool TryNextPiece(Span<byte> destination, out int length)
     {
         if (!_isToBeFragmented)
         {

@@ -59,9 +59,19 @@ public ref struct Segmenter
     public static bool IsNeeded(Span<byte> packet, TapOffloads output)
     {
         VirtioNetHeader offload = VirtioNetHeader.Read(packet);
-        if (output == TapOffloads.All || offload.IsToBeFragmented)
+        if (offload.IsToBeFragmented)
         {
-            return offload.IsToBeFragmented;
+            return true;
+        }
+
+        if (offload.IsTunnelled)
+        {
+            return !CanTakeTunnelled(packet[VirtioNetHeader.Length..], output);
+        }
+
+        if ((output & TapOffloads.All) == TapOffloads.All)
+        {
+            return false;
         }
 
         TapOffloads needed = offload.HasPartialChecksum ? TapOffloads.Checksum : TapOffloads.None;
@@ -75,6 +85,14 @@ public ref struct Segmenter
         }
 
         return (needed & ~output) != 0;
+    }
+
+    /// <summary>The device cuts the inner frame and writes outer headers; their length must be one that IP can say.</summary>
+    private static bool CanTakeTunnelled(Span<byte> frame, TapOffloads output)
+    {
+        TapOffloads needed = TapOffloads.All | TapOffloads.UdpTunnel;
+        needed |= OuterHeaders.LengthIn(frame) > 0 && OuterHeaders.HasChecksum(frame) ? TapOffloads.UdpTunnelChecksum : TapOffloads.None;
+        return (needed & ~output) == 0 && frame.Length - EthernetHeader.Length <= ushort.MaxValue;
     }
 
     /// <summary>The next frame, virtio header first. False behind the last, and at once for a packet that cannot be cut.</summary>

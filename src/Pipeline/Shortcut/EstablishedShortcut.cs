@@ -35,7 +35,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         {
             _candidates[i] = NotPlain;
             ref BurstFrame frame = ref frames[i];
-            if (TryRead(burst.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), s.Ports[frame.IngressPort], ref _packets[i]))
+            if (TryRead(burst.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length), s.Ports[frame.IngressPort], frame.Tunnel.Sender, ref _packets[i]))
             {
                 _candidates[i] = Unknown;
                 _hashes[i] = table.HashOf(_packets[i].Key);
@@ -76,15 +76,16 @@ public sealed class EstablishedShortcut(LiveTables live)
         ref BurstFrame frame = ref burst.Frames[number];
         RouteTarget target = s.Routes[entry.Target];
         Port egress = s.Ports[target.Port];
+        TunnelEndpoint? tunnel = target.Tunnel == 0 ? null : s.Tunnels!.Endpoints[target.Tunnel];
         if (!IsAlive(entry, packet, now)
             || ((entry.Flags & ShortcutFlags.Hop) != 0 && packet.HopLimit <= 1)
-            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > egress.Mtu)
+            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.Mtu))
         {
             return false;
         }
 
         MacAddress mac = egress.StationMac;
-        if (egress.Kind == PortKind.Uplink && !live.Neighbors.TryResolve(TransmitStage.NextHop(target, entry.Destination), entry.Neighbor, now, out mac))
+        if (egress.Kind == PortKind.Uplink && !live.Neighbors.TryResolve(tunnel?.NextHop ?? TransmitStage.NextHop(target, entry.Destination), entry.Neighbor, now, out mac))
         {
             return false;
         }
@@ -107,6 +108,11 @@ public sealed class EstablishedShortcut(LiveTables live)
         ConntrackState.Update(ref live.Conntrack[entry.FlowIndex], packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
         Rewrite(burst.BufferOf(frame.Buffer).Slice(frame.Start, frameLength), packet, entry, frame.Offload, egress.RouterMac, mac);
         frame.Length = frameLength;
+        if (tunnel is not null)
+        {
+            Wrap(burst, ref frame, s, tunnel, entry, packet.Key, mac);
+        }
+
         frame.EgressPort = egress.Id;
         frame.Verdict = Verdict.Transmit;
         frame.Reason = DropReason.None;
@@ -158,7 +164,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             DestinationPort = p.Key.DestinationPort,
             AddressSum = (ushort)p.AddressDelta.Sum,
             PortSum = (ushort)p.PortDelta.Sum,
-            Neighbor = egress == PortKind.Uplink ? (ushort)live.Neighbors.IndexOf(TransmitStage.NextHop(p.Route, p.Key.Destination)) : (ushort)0,
+            Neighbor = egress == PortKind.Uplink ? (ushort)live.Neighbors.IndexOf(p.NextHop == default ? TransmitStage.NextHop(p.Route, p.Key.Destination) : p.NextHop) : (ushort)0,
             Flags = (p.IsReply ? ShortcutFlags.Reply : 0)
                 | (TransmitStage.IsHop(p.IngressKind, egress) ? ShortcutFlags.Hop : 0)
                 | (isTranslated ? ShortcutFlags.Translated : 0)
@@ -167,7 +173,10 @@ public sealed class EstablishedShortcut(LiveTables live)
         live.Shortcuts.Set(_hashes[number], entry);
     }
 
-    private static bool TryRead(Span<byte> frame, Port port, ref PlainPacket packet)
+    /// <summary>The port, or the tunnel: what comes by another is another flow's, or a forgery, and takes the stages.</summary>
+    private static ushort IngressOf(int port, int sender) => (ushort)(sender == 0 ? port : Port.MaxCount + sender);
+
+    private static bool TryRead(Span<byte> frame, Port port, int sender, ref PlainPacket packet)
     {
         if (!EthernetHeader.TryParse(frame, out EthernetHeader ethernet) || ethernet.Destination != port.RouterMac
             || !PlainPacket.TryParse(frame[EthernetHeader.Length..], ethernet.Type, ref packet))
@@ -175,7 +184,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             return false;
         }
 
-        packet.Key = packet.Key with { Reserved = (ushort)port.Id };
+        packet.Key = packet.Key with { Reserved = IngressOf(port.Id, sender) };
         return true;
     }
 
@@ -189,6 +198,21 @@ public sealed class EstablishedShortcut(LiveTables live)
         }
 
         return (entry.Flags & ShortcutFlags.MayBeAnswer) == 0 || live.Snat.FindReverse(packet.Key with { Reserved = 0 }) < 0;
+    }
+
+    private static void Wrap(Burst burst, ref BurstFrame frame, Snapshot s, TunnelEndpoint tunnel, in ShortcutEntry entry, in FlowKey received, MacAddress destination)
+    {
+        frame.Start -= tunnel.Template.Length;
+        frame.Length += tunnel.Template.Length;
+        Span<byte> bytes = burst.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length);
+        VirtioNetHeader offload = frame.Offload;
+        uint identity = TunnelTable.IdentityOf(s.Ipcache, s.Ports[frame.IngressPort].Kind, frame.Tunnel, received.Source);
+        var key = new FlowKey(entry.Source, entry.Destination, entry.SourcePort, entry.DestinationPort, received.Protocol);
+        Encapsulation.Wrap(bytes, ref offload, s.Tunnels!, tunnel, identity, key);
+        frame.Offload = offload;
+        EthernetHeader ethernet = EthernetHeader.Of(bytes);
+        ethernet.Source = s.Ports[s.UplinkPort].RouterMac;
+        ethernet.Destination = destination;
     }
 
     private static void Rewrite(Span<byte> frame, in PlainPacket packet, in ShortcutEntry entry, in VirtioNetHeader offload, MacAddress source, MacAddress destination)

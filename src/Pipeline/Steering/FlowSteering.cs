@@ -29,7 +29,7 @@ public sealed class FlowSteering(int worker, FlowHomes homes, KnownBackends back
         bool isOurs = IsOurs(p.Frame, ref note, s, now);
         if (!isOurs)
         {
-            var frame = new BurstFrame { IngressPort = p.IngressPort, Length = p.FrameLength, Offload = p.Offload, Note = note, Verdict = Verdict.HandedOver };
+            var frame = new BurstFrame { IngressPort = p.IngressPort, Length = p.FrameLength, Offload = p.Offload, Tunnel = p.Tunnel, Note = note, Verdict = Verdict.HandedOver };
             Outlet?.Invoke(frame, p.Frame);
         }
 

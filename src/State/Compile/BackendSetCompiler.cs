@@ -109,12 +109,12 @@ internal sealed class BackendSetCompiler
         return near.Length > 0 ? near : members;
     }
 
-    /// <summary>Active and preferred ones, else active ones, else those that go and still serve.</summary>
+    /// <summary>Active and preferred ones if there are enough, else active ones, else those that go and still serve.</summary>
     private int[] Candidates(int[] members)
     {
         int[] active = Where(members, static (_, s) => s.State == BackendState.Active);
         int[] preferred = _service.IsGlobal ? Where(active, static (c, s) => c._service.IsPreferred(s, c._local.Cluster)) : [];
-        return preferred.Length > 0 ? preferred
+        return preferred.Length >= (_service.Affinity == ClusterAffinity.Local ? _service.LeastLocalBackends : 1) ? preferred
             : active.Length > 0 ? active
             : Where(members, static (_, s) => s.State == BackendState.Terminating);
     }

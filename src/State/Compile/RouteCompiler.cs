@@ -44,7 +44,8 @@ public sealed class RouteCompiler
         }
     }
 
-    public void Update(DesiredDifference difference, bool hasNodeRoutes, IReadOnlyDictionary<string, Port> ports)
+    /// <param name="tunnels">Null where nodes are reached as they are.</param>
+    public void Update(DesiredDifference difference, bool hasNodeRoutes, IReadOnlyDictionary<string, Port> ports, TunnelCompiler? tunnels)
     {
         IReadOnlyList<NodeSpec> nodesGone = hasNodeRoutes ? difference.Nodes.Gone : [];
         IReadOnlyList<NodeSpec> nodesCome = hasNodeRoutes ? difference.Nodes.Come : [];
@@ -65,7 +66,7 @@ public sealed class RouteCompiler
         {
             foreach (IpPrefix cidr in node.PodCidrs)
             {
-                Set(cidr, new RouteTarget(RouteKind.Node, StateWriter.UplinkPort, NextHop(node, cidr)));
+                Set(cidr, tunnels?.TargetOf(node) ?? new RouteTarget(RouteKind.Node, StateWriter.UplinkPort, NextHop(node, cidr)));
             }
         }
 

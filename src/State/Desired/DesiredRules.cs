@@ -124,13 +124,32 @@ public static class DesiredRules
                 throw new ConfigurationException($"{node.Source}: {NameOf(node)} is this node itself; list only the others");
             }
 
-            foreach (IpPrefix cidr in state.Local.AutoDirectNodeRoutes ? node.PodCidrs : [])
+            if (state.Local.Tunnel is { } tunnel)
+            {
+                CheckTunnel(state.Local, node, tunnel);
+            }
+
+            foreach (IpPrefix cidr in state.Local.AutoDirectNodeRoutes && state.Local.Tunnel is null ? node.PodCidrs : [])
             {
                 CheckDirectlyReachable(state.Local, node, cidr, NameOf(node));
             }
         }
 
         CheckPodCidrs(state, come);
+    }
+
+    private static void CheckTunnel(LocalNodeSpec local, NodeSpec node, TunnelSpec tunnel)
+    {
+        if (local.Uplink is null)
+        {
+            throw new ConfigurationException($"{node.Source}: {NameOf(node)}: this node has no uplink to reach it by; add an uplink section");
+        }
+
+        if (TunnelCompiler.AddressOf(node, tunnel) == default)
+        {
+            string family = tunnel.IsIpv4 ? "IPv4" : "IPv6";
+            throw new ConfigurationException($"{node.Source}: {NameOf(node)}: tunnels run over {family} here, and the node has no such address; add one to its addresses");
+        }
     }
 
     private static void CheckPodCidrs(DesiredState state, IReadOnlyList<NodeSpec> come)
@@ -189,7 +208,7 @@ public static class DesiredRules
     private static void CheckRoutes(DesiredState state, DesiredDifference difference)
     {
         Dictionary<IpPrefix, string> given = RoutesOfNode(state.Local);
-        foreach (NodeSpec node in state.Local.AutoDirectNodeRoutes ? state.Nodes.Values : [])
+        foreach (NodeSpec node in state.Local.HasNodeRoutes ? state.Nodes.Values : [])
         {
             foreach (IpPrefix cidr in node.PodCidrs)
             {

@@ -20,4 +20,16 @@ public sealed record LocalNodeSpec(
     public string Zone => Labels.GetValueOrDefault("topology.kubernetes.io/zone", "");
 
     public FlowOptions Flows { get; init; } = new();
+
+    /// <summary>Null where packets for other nodes' pods travel as they are.</summary>
+    public TunnelSpec? Tunnel { get; init; }
+
+    /// <summary>255 or 511: by it an identity tells its cluster.</summary>
+    public int MaxConnectedClusters { get; init; } = 255;
+
+    /// <summary>Other nodes give routes to their pods.</summary>
+    public bool HasNodeRoutes => AutoDirectNodeRoutes || Tunnel is not null;
+
+    /// <summary>Longest datagram that a pod can send to any other.</summary>
+    public int PodMtu => Mtu - (Tunnel?.Overhead ?? 0);
 }

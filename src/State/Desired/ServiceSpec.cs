@@ -13,6 +13,9 @@ public sealed record ServiceSpec(string Name, IpProtocol Protocol, IReadOnlyList
     /// <summary>Counts for a global service only.</summary>
     public ClusterAffinity Affinity { get; init; }
 
+    /// <summary>With affinity for the own cluster: so many of its backends must be active, else others' are used beside them.</summary>
+    public int LeastLocalBackends { get; init; } = 1;
+
     /// <summary>Null for the node's.</summary>
     public LoadBalancingAlgorithm? Algorithm { get; init; }
 

@@ -2,6 +2,7 @@ using ClusterMesh.Datapath.Mesh.Identities;
 using ClusterMesh.Datapath.Mesh.Objects;
 using ClusterMesh.Datapath.Mesh.Schema;
 using ClusterMesh.Datapath.Mesh.Store;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ClusterMesh.Datapath.Mesh.Tests.Identities;
 
@@ -74,6 +75,80 @@ public sealed class IdentityTests : IAsyncLifetime
         uint first = await new IdentityAllocator(_store, IdentityRange.Of(1, 255)).AllocateAsync(Labels("a"));
         uint second = await new IdentityAllocator(_store, IdentityRange.Of(2, 255)).AllocateAsync(Labels("a"));
         Assert.True(IdentityRange.Of(1, 255).Contains(first) && IdentityRange.Of(2, 255).Contains(second));
+    }
+
+    /// <summary>On the store whose time the test turns: found unused, kept back with its labels, then free for others.</summary>
+    [Fact]
+    public async Task A_number_without_pods_is_kept_back_and_then_given_free()
+    {
+        string directory = Directory.CreateTempSubdirectory("cmesh-identities-").FullName;
+        FakeTimeProvider time = new();
+        await using EmbeddedStore store = EmbeddedStore.Open(directory, time);
+        IdentityAllocator agent = new(store, IdentityRange.Of(1, 255));
+        uint kept = await agent.AllocateAsync(Labels("kept"));
+        uint gone = await agent.AllocateAsync(Labels("gone"));
+        HashSet<string>? used = null;
+        IdentityCollector collector = new(store, () => used, time, _ => { });
+        time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(0, await collector.CollectAsync());
+        used = [Labels("kept").Text];
+        Assert.Equal(0, await collector.CollectAsync());
+        time.Advance(IdentityCollector.UnusedFor - TimeSpan.FromSeconds(1));
+        Assert.Equal(0, await collector.CollectAsync());
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(1, await collector.CollectAsync());
+        Assert.Equal(0, await collector.CollectAsync());
+        Assert.Equal(2, (await store.ListAsync(IdentityBinding.ByNumber, null, 10)).Entries.Count);
+
+        time.Advance(IdentityCollector.Quarantine + TimeSpan.FromSeconds(1));
+        await Eventually.TrueAsync(() => store.Count == 2, () => store.Count);
+        Assert.Null(await store.GetAsync(IdentityBinding.NumberKey(gone)));
+        Assert.NotNull(await store.GetAsync(IdentityBinding.NumberKey(kept)));
+        await store.DisposeAsync();
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Labels_that_come_back_get_their_number_back_on_every_agent()
+    {
+        FakeTimeProvider time = new();
+        IdentityRange tight = new(65536, 65536 + 256 + 1);
+        IdentityAllocator first = new(_store, tight);
+        IdentityAllocator second = new(_store, tight);
+        uint number = await first.AllocateAsync(Labels("a"));
+        Assert.Equal(number, await second.AllocateAsync(Labels("a")));
+        using CancellationTokenSource stop = new();
+        int told = 0;
+        Task following = Task.WhenAll(first.FollowAsync(time, () => told++, stop.Token), second.FollowAsync(time, () => told++, stop.Token));
+        IdentityCollector collector = new(_store, () => new HashSet<string>(), time, _ => { });
+        await collector.CollectAsync();
+        time.Advance(IdentityCollector.UnusedFor);
+        Assert.Equal(1, await collector.CollectAsync());
+        await Eventually.TrueAsync(() => told == 2 && first.Known.Count == 0 && second.Known.Count == 0, () => told);
+
+        // The only other number is given to others, the one kept back is not.
+        uint other = await first.AllocateAsync(Labels("b"));
+        Assert.NotEqual(number, other);
+        await Assert.ThrowsAsync<StoreException>(() => first.AllocateAsync(Labels("c")));
+        Assert.Equal(number, await second.AllocateAsync(Labels("a")));
+        Assert.Equal(number, await first.AllocateAsync(Labels("a")));
+        Assert.All((await _store.ListAsync("cmesh/identities/", null, 10)).Entries, e => Assert.Equal(0, e.Lease));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+    }
+
+    [Fact]
+    public async Task Another_store_gives_the_numbers_that_the_labels_had()
+    {
+        IdentityAllocator before = new(_store, IdentityRange.Of(1, 255));
+        uint number = await before.AllocateAsync(Labels("a"));
+        await using EtcdServer second = new();
+        await second.InitializeAsync();
+        await using EtcdStore other = new(second.Settings);
+        // Somebody else has the number that the labels would be tried with first.
+        Dictionary<string, uint> known = new() { [Labels("a").Text] = number + 7 };
+        Assert.Equal(number + 7, await new IdentityAllocator(other, IdentityRange.Of(1, 255), known).AllocateAsync(Labels("a")));
+        Assert.Equal(number + 7, await new IdentityAllocator(other, IdentityRange.Of(1, 255), before.Known).AllocateAsync(Labels("a")));
     }
 
     public async ValueTask DisposeAsync()

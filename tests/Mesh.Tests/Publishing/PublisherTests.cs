@@ -37,6 +37,20 @@ public sealed class PublisherTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Somebody_else_reads_it_back_by_the_format_alone()
+    {
+        Start(out Publisher publisher, out _);
+        publisher.Publish(await RecordsAsync());
+        await UntilAsync(() => Entries().Any(e => e.Key == MeshKeys.ClusterConfig("west")) && Entries().Any(e => e.Key == MeshKeys.Heartbeat));
+        IndependentReader reader = await IndependentReader.ReadAsync(_etcd.Url, "west", 1);
+        Assert.Equal(
+        [
+            "identity k8s:app=curl: bound", "identity k8s:app=webpod: bound", "node west-worker: 172.18.0.5 10.0.1.0/24", "pod default/curl-pod: 10.0.1.105 behind 172.18.0.5",
+            "pod default/webpod-1: 10.0.1.14 behind 172.18.0.5", "service default/webpod: 10.2.164.148:80/TCP -> 10.0.1.14:80/TCP",
+        ], reader.Found.Select(f => $"{f.Key}: {f.Value}"));
+    }
+
+    [Fact]
     public async Task Another_cluster_reads_all_of_it_back()
     {
         Start(out Publisher publisher, out _);

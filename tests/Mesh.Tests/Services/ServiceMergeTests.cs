@@ -30,6 +30,11 @@ public sealed class ServiceMergeTests
     [InlineData("global=true affinity=local", "L1t", "R1", "L1t* R1", "R1")]
     [InlineData("global=true affinity=local", "L1n", "R1", "L1n* R1", "R1")]
     [InlineData("global=true affinity=local", "L1 L2t", "R1", "L1* L2t* R1", "L1")]
+    [InlineData("global=true affinity=local least=2", "L1 L2", "R1", "L1* L2* R1", "L1 L2")]
+    [InlineData("global=true affinity=local least=2", "L1 L2t", "R1 R2", "L1* L2t* R1 R2", "L1 R1 R2")]
+    [InlineData("global=true affinity=local least=3", "L1 L2", "", "L1* L2*", "L1 L2")]
+    [InlineData("global=true affinity=remote least=2", "L1", "R1", "L1 R1*", "R1")]
+    [InlineData("global=true affinity=local least=0", "L1", "R1", "L1* R1", "L1")]
     [InlineData("global=true affinity=remote", "L1 L2", "R1 R2", "L1 L2 R1* R2*", "R1 R2")]
     [InlineData("global=true affinity=remote", "L1 L2", "", "L1 L2", "L1 L2")]
     [InlineData("global=true affinity=remote", "L1t", "", "L1t", "L1t")]
@@ -135,7 +140,7 @@ public sealed class ServiceMergeTests
     private static string[] Split(string names) => names.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     private static GlobalSettings Settings(string annotations) =>
-        GlobalSettings.Of(Split(annotations).Select(a => a.Split('=')).ToDictionary(a => $"service.cilium.io/{a[0]}", a => a[1]));
+        GlobalSettings.Of(Split(annotations).Select(a => a.Split('=')).ToDictionary(a => a[0] == "least" ? GlobalSettings.LeastLocalKey : $"service.cilium.io/{a[0]}", a => a[1]));
 
     private static IpAddress AddressOf(string name) => IpAddress.Parse($"10.{(name[0] == 'L' ? 0 : 1)}.0.{name[1]}");
 

@@ -180,7 +180,7 @@ public sealed class ConntrackTests
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void A_full_table_gives_up_flows_that_have_only_begun_and_serves_the_old(Family family)
     {
-        var s = new Scenario(family, new TestNode(conntrackCapacity: 3));
+        var s = new Scenario(family, new TestNode(conntrackCapacity: 3, workerCount: 1));
         Establish(s);
         s.Sends(TestNode.Curl, Packet(s, TcpFlags.Syn) with { SourcePort = 2 });
         s.Sends(TestNode.Curl, Packet(s, TcpFlags.Syn) with { SourcePort = 3 });

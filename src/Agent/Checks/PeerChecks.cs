@@ -4,11 +4,26 @@ using ClusterMesh.Datapath.Mesh.Remote;
 using ClusterMesh.Datapath.Mesh.Services;
 using ClusterMesh.Datapath.Wire;
 
-namespace ClusterMesh.Datapath.Agent;
+namespace ClusterMesh.Datapath.Agent.Checks;
 
 /// <summary>The classic mistakes of a mesh that is connected and still does not do what was meant. Pure.</summary>
 internal static class PeerChecks
 {
+    /// <summary>Services that are global here and that a cluster which has been listed does not share; it may be meant so.</summary>
+    /// <param name="synced">Names of those clusters.</param>
+    public static IEnumerable<string> Hints(LocalObjects objects, MeshView view, IEnumerable<string> synced) =>
+        from service in objects.Services.Values
+        where GlobalSettings.Of(service.Annotations).IsGlobal
+        from cluster in synced
+        where !view.Clusters.TryGetValue(cluster, out ClusterView? known) || !known.Services.ContainsKey(service.Key)
+        select $"service {service.Key} is global here and cluster {cluster} shares none of that name; apply and annotate it there too to have its backends";
+
+    /// <summary>Another cluster's way of routing is not in what it publishes; connect has written it into its file.</summary>
+    public static IEnumerable<string> RoutingModes(string? own, IEnumerable<(string Cluster, string? RoutingMode)> files) =>
+        from file in files
+        where own is not null && file.RoutingMode is not null && file.RoutingMode != own
+        select $"cluster {file.Cluster} routes by '{file.RoutingMode}', this node by '{own}': packets between them are lost; use one mode in the whole mesh";
+
     public static IEnumerable<string> Run(LocalObjects objects, MeshView view, NodeDocument? forwarder) =>
         Masquerading(view, forwarder).Concat(OneSided(objects, view));
 
