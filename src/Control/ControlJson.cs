@@ -23,7 +23,7 @@ namespace ClusterMesh.Datapath.Control;
     RespectRequiredConstructorParameters = true,
     AllowDuplicateProperties = false,
     MaxDepth = MaxDepth,
-    Converters = [typeof(CamelCaseEnumConverter<ApplyMode>), typeof(CamelCaseEnumConverter<WatchEventType>)])]
+    Converters = [typeof(CamelCaseEnumConverter<ApplyMode>), typeof(CamelCaseEnumConverter<TakeoverPhase>), typeof(CamelCaseEnumConverter<WatchEventType>)])]
 [JsonSerializable(typeof(NodeDocument))]
 [JsonSerializable(typeof(ChangeDocument))]
 [JsonSerializable(typeof(StatusReport))]
@@ -41,6 +41,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(SelectResult))]
 [JsonSerializable(typeof(ExplainRequest))]
 [JsonSerializable(typeof(ExplainResult))]
+[JsonSerializable(typeof(TakeoverRequest))]
+[JsonSerializable(typeof(TakeoverResult))]
 [JsonSerializable(typeof(CaptureRequest))]
 [JsonSerializable(typeof(CaptureResult))]
 [JsonSerializable(typeof(TraceRequest))]

@@ -19,6 +19,7 @@ internal static class ControlMethods
             (r, _) => new(node.Apply(r.Config, r.Mode == ApplyMode.Replace)));
         server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult,
             (r, _) => new(node.Delete(KindOf(r.Kind), r.Names)));
+        server.Map("takeover", ControlJson.Default.TakeoverRequest, ControlJson.Default.TakeoverResult, (r, _) => new(node.HandOver(r.Phase)));
         var services = new ServiceAnswers(node);
         server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
         server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));

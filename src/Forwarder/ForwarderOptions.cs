@@ -8,7 +8,9 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// <param name="CheckOnly">Only check the file.</param>
 /// <param name="SpinMicroseconds">Longest spinning before a worker sleeps; 0 sleeps at once.</param>
 /// <param name="WorkerCount">Threads that forward.</param>
-internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds, int WorkerCount)
+/// <param name="IsTakeover">A forwarder runs for the node, and this one takes its place.</param>
+/// <param name="KeepDirectory">Where flow tables outlive the process; null for nowhere.</param>
+internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, EngineKind Engine, int SpinMicroseconds, int WorkerCount, string? KeepDirectory, bool IsTakeover = false)
 {
     /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
     private const int MaxSpinMicroseconds = 10_000;
@@ -26,6 +28,10 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                                              0 (the default) to 10000. Halves the latency of requests, costs processor time
           --workers COUNT                    threads that forward, 1 (the default) to 16; each wants a processor, and has its share of the
                                              flow tables and of the ports for masquerading
+          --keep DIRECTORY                   flows, TAPs and what was applied outlive a process that is killed: the next one goes on with
+                                             them. A directory on tmpfs, for example /dev/shm/cmesh; a small keeper process holds the TAPs
+          --takeover                         take the place of the forwarder that runs for the node with the same --keep and --workers, without
+                                             losing a packet; it goes on if this one cannot
 
         Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
         """;
@@ -33,13 +39,13 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
     /// <param name="mistake">One sentence, when null is returned.</param>
     public static ForwarderOptions? Parse(ReadOnlySpan<string> arguments, out string mistake)
     {
-        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0, 1);
+        var options = new ForwarderOptions("", false, EngineKind.Automatic, 0, 1, null);
         HashSet<string> seen = [];
         while (arguments is [string option, .. ReadOnlySpan<string> rest])
         {
             mistake = !seen.Add(option) ? $"{option} is given twice" : "";
             string? value = null;
-            if (option != "--check")
+            if (option is not ("--check" or "--takeover"))
             {
                 value = rest is [string first, ..] ? first : null;
                 rest = rest.IsEmpty ? rest : rest[1..];
@@ -55,6 +61,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         }
 
         mistake = options.ConfigPath.Length == 0 ? "no node file is given; say --config NODE.YAML" : "";
+        mistake = mistake.Length == 0 && options is { IsTakeover: true, KeepDirectory: null } ? "--takeover goes with --keep DIRECTORY, where the other forwarder keeps its flows" : mistake;
         return mistake.Length == 0 ? options : null;
     }
 
@@ -65,9 +72,14 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             case ("--check", _):
                 return this with { CheckOnly = true };
-            case ("--config" or "--engine" or "--spin" or "--workers", null):
+            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep", null):
                 mistake = $"{option} wants a value";
                 return this;
+            case ("--takeover", _):
+                return this with { IsTakeover = true };
+            case ("--keep", _):
+                mistake = value.Length > 0 ? "" : "--keep wants a directory";
+                return this with { KeepDirectory = value };
             case ("--config", _):
                 return this with { ConfigPath = value };
             case ("--engine", "auto"):

@@ -15,26 +15,30 @@ internal static class NodePorts
     /// </summary>
     private const int PlainQueueLength = 8192;
 
+    /// <summary>Frames that wait while one forwarder takes another's place: 0.8 s of 20,000 a second.</summary>
+    private const int KeptQueueLength = 16_384;
+
     /// <summary>A pod's interface: its addresses alone on their link, everything else by the router.</summary>
-    public static TapPort[] OpenEndpoint(EndpointSpec endpoint, LocalNodeSpec local, int queueCount) => TapDevice.CreateQueues(
+    public static TapPort[] OpenEndpoint(EndpointSpec endpoint, LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
         new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.PodMtu)
         {
             Mac = endpoint.Mac,
             Offloads = endpoint.Offloads,
-            QueueLength = QueueLength(endpoint.Offloads),
+            QueueLength = QueueLength(endpoint.Offloads, kept),
             WithLoopback = true,
             Addresses = [.. endpoint.Addresses.Select(TapAddress.Host)],
             Routes = [.. local.RouterAddresses.Where(r => endpoint.Addresses.Any(a => a.IsIpv4 == r.IsIpv4)).SelectMany(TapRoute.ThroughRouter)],
         },
-        queueCount);
+        queueCount,
+        kept);
 
     /// <summary>The node's own stack: the node's addresses, its pods on the link, the world by the gateways.</summary>
-    public static TapPort[] OpenHost(LocalNodeSpec local, int queueCount) => TapDevice.CreateQueues(
+    public static TapPort[] OpenHost(LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
         new TapSettings("host", local.Host!.Namespace, local.Host.Interface, local.Mtu)
         {
             Mac = local.Host.Mac,
             Offloads = local.Host.Offloads,
-            QueueLength = QueueLength(local.Host.Offloads),
+            QueueLength = QueueLength(local.Host.Offloads, kept),
             WithLoopback = true,
             Addresses =
             [
@@ -47,17 +51,20 @@ internal static class NodePorts
                 .. (local.Uplink?.Gateways ?? []).Select(g => new TapRoute(IpPrefix.Containing(g, 0), g)),
             ],
         },
-        queueCount);
+        queueCount,
+        kept);
 
     /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
-    public static TapPort[] OpenUplink(LocalNodeSpec local, int queueCount) => TapDevice.CreateQueues(
+    public static TapPort[] OpenUplink(LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
         new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
         {
             Bridge = local.Uplink.Bridge,
             Offloads = local.Uplink.Offloads,
-            QueueLength = QueueLength(local.Uplink.Offloads),
+            QueueLength = QueueLength(local.Uplink.Offloads, kept),
         },
-        queueCount);
+        queueCount,
+        kept);
 
-    private static int? QueueLength(TapOffloads offloads) => (offloads & AnyTcp) == 0 ? PlainQueueLength : null;
+    private static int? QueueLength(TapOffloads offloads, KeptTaps? kept) =>
+        kept is not null ? KeptQueueLength : (offloads & AnyTcp) == 0 ? PlainQueueLength : null;
 }

@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using System.Text.Json;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
@@ -10,40 +10,42 @@ using ClusterMesh.Datapath.State.Desired;
 
 namespace ClusterMesh.Datapath.Forwarder;
 
-/// <summary>
-/// One running node: puts the worker, the configuration's writer, the TAPs and the control socket together, and takes changes
-/// through them in an order in which a failure leaves everything as it was.
-/// </summary>
+/// <summary>One running node: puts workers, the configuration's writer, TAPs and control socket together; a change that fails leaves all as it was.</summary>
 internal sealed class NodeRuntime : IAsyncDisposable
 {
     private readonly NodeFile _file;
+    private readonly NodeKeeping _keeping;
     private readonly StateWriter _writer;
     private readonly WorkerGroup _workers;
     private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
     private readonly NamespaceWatch _namespaces;
     private readonly QuietCollector _collector;
+    private readonly Handover _handover;
     private readonly Lock _gate = new();
     private HostRoutes? _hostRoutes;
     private SharedMemoryUplink? _sharedMemory;
     private IpMasqAgentWatch? _ipMasqAgent;
     private bool _isStopping;
 
-    private NodeRuntime(NodeFile file, ForwarderOptions options)
+    private NodeRuntime(NodeFile file, ForwarderOptions options, NodeKeeping keeping)
     {
         _file = file;
-        ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
-        _writer = new StateWriter(file.Local, seed);
+        _keeping = keeping;
+        ulong seed = keeping.Seed;
+        _writer = new StateWriter(file.Local, seed, keeping.Numbers);
         int count = options.WorkerCount;
         FlowHomes? homes = count > 1 ? new FlowHomes(count, file.Local.PodCidrs, _writer.Current.Masquerade.FirstPort, ~seed) : null;
         _backends = count > 1 ? new KnownBackends(seed) : null;
         LiveTables[] live =
         [
             .. Enumerable.Range(0, count).Select(i => new LiveTables(
-                Share(file.Local.ConntrackEntries, count), Share(file.Local.SnatEntries, count), seed + (ulong)i, fragments: file.Local.Flows.Fragments,
-                affinityCapacity: Share(file.Local.AffinityEntries, count), homes: homes, worker: i)),
+                NodeKeeping.Share(file.Local.ConntrackEntries, count), NodeKeeping.Share(file.Local.SnatEntries, count), seed + (ulong)i,
+                fragments: file.Local.Flows.Fragments, affinityCapacity: NodeKeeping.Share(file.Local.AffinityEntries, count), homes: homes, worker: i,
+                memory: keeping.MemoryOf(i))),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
+        _handover = new Handover(keeping, _workers);
         _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
@@ -63,6 +65,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// <summary>Null when the node has none.</summary>
     public SharedMemoryUplink? SharedMemory => _sharedMemory;
 
+    /// <summary>Ends when another process has taken the node over.</summary>
+    public Task HandedOver => _handover.Done;
+
     /// <summary>Null while the node comes up.</summary>
     public FlowEventServer? FlowEvents { get; private set; }
 
@@ -78,27 +83,53 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         // A mistake in the file is reported before anything is touched.
         Check(file);
-        var runtime = new NodeRuntime(file, options);
+        using Takeover? takeover = options.IsTakeover ? Takeover.Prepare(file.SocketPath) : null;
+        NodeKeeping keeping = NodeKeeping.Open(file, options);
+        var runtime = new NodeRuntime(file, options, keeping);
         try
         {
             lock (runtime._gate)
             {
                 // The socket is taken first: it tells whether another forwarder serves this node. Its requests wait for the gate.
-                runtime._server.Start();
+                if (takeover is null)
+                {
+                    runtime._server.Start();
+                }
+
                 runtime._workers.Start();
-                runtime.OpenNode();
+                runtime.OpenNode(takeover);
+                if (takeover is not null)
+                {
+                    takeover.AwaitEnd();
+                    runtime._server.Start();
+                }
             }
 
             runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
-
+            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))));
             return runtime;
         }
         catch
         {
             runtime.DisposeAsync().AsTask().GetAwaiter().GetResult();
             throw;
+        }
+    }
+
+    /// <exception cref="ControlException">There is nothing to be taken over, or not now.</exception>
+    public TakeoverResult HandOver(TakeoverPhase phase)
+    {
+        if (phase == TakeoverPhase.Complete && _handover.IsUnderWay)
+        {
+            Interlocked.Exchange(ref _sharedMemory, null)?.Part(); // Without the gate: it asks for our peers.
+        }
+
+        lock (_gate)
+        {
+            _isStopping |= phase == TakeoverPhase.Complete && _handover.IsUnderWay;
+            return _handover.Take(phase);
         }
     }
 
@@ -127,15 +158,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     public ChangeResult Delete(ObjectKind kind, IReadOnlyList<string> names) => Change(writer => (writer.PlanDelete(kind, names), []));
 
     /// <summary>The effective configuration, with every default filled in.</summary>
-    public NodeDocument DescribeConfiguration() => Read(writer => DocumentWriter.Write(Local, _file.SocketPath, new DesiredChange
-    {
-        Masquerade = writer.Desired.Masquerade,
-        Endpoints = [.. writer.Desired.Endpoints.Values.OrderBy(e => e.Name, StringComparer.Ordinal)],
-        Nodes = [.. writer.Desired.Nodes.Values.OrderBy(n => DesiredState.NodeKey(n.Cluster, n.Name), StringComparer.Ordinal)],
-        Routes = [.. writer.Desired.Routes.Values.OrderBy(r => r.Prefix)],
-        Services = [.. writer.Desired.Services.Values.OrderBy(s => s.Name, StringComparer.Ordinal)],
-        Policies = [.. writer.Desired.Policies.Values.OrderBy(p => p.Name, StringComparer.Ordinal)],
-    }));
+    public NodeDocument DescribeConfiguration() => Read(writer => EffectiveConfiguration.Describe(writer, _file));
 
     public async ValueTask DisposeAsync()
     {
@@ -145,6 +168,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         await _server.DisposeAsync();
+        _keeping.End();
+        _keeping.Dispose();
         _ipMasqAgent?.Dispose();
         _sharedMemory?.Dispose();
         FlowEvents?.Dispose();
@@ -154,9 +179,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _hostRoutes?.Dispose();
     }
 
-    /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
-    private static int Share(int entryCount, int workerCount) => (entryCount + workerCount - 1) / workerCount;
-
     private static void WorkerDied(string worker, Exception e)
     {
         // A dead worker is worse than a restart: whoever supervises us sees the exit.
@@ -164,7 +186,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Environment.Exit(3);
     }
 
-    private void OpenNode()
+    private void OpenNode(Takeover? takeover)
     {
         var opened = new List<(int Id, TapPort[] Queues)>();
         try
@@ -172,13 +194,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
             if (Local.Uplink is not null)
             {
                 _namespaces.Add(Local.Uplink.Namespace);
-                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count)));
+                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count, _keeping.Taps)));
             }
 
             if (Local.Host is not null)
             {
                 _namespaces.Add(Local.Host.Namespace);
-                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count)));
+                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count, _keeping.Taps)));
             }
         }
         catch
@@ -187,9 +209,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
             throw;
         }
 
-        _workers.Reconfigure(_writer.Current, [], opened);
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
-        Carry(_writer.Plan(_file.Initial), []);
+        Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened, takeover);
     }
 
     private void OpenSharedMemory()
@@ -216,9 +237,10 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             lock (_gate)
             {
-                if (_isStopping)
+                if (_isStopping || _handover.IsUnderWay)
                 {
-                    throw new ControlException(ErrorCode.ShuttingDown, "the forwarder is stopping; nothing was changed");
+                    throw new ControlException(
+                        ErrorCode.ShuttingDown, _isStopping ? "the forwarder is stopping; nothing was changed" : "another process is taking the node over; nothing was changed, ask again in a second");
                 }
 
                 (StatePlan made, IEnumerable<string> named) = plan(_writer);
@@ -241,6 +263,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         finally
         {
             _server.NotifyChanged();
+            _keeping.NoteChange();
         }
     }
 
@@ -291,8 +314,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
     /// Opens what the plan needs, then makes it the configuration. Endpoints that are named again and whose device has gone, or whose
     /// namespace is not the one it was, are opened anew.
     /// </summary>
+    /// <param name="node">Ports of the node that are served from now on, too.</param>
     /// <returns>How many unchanged endpoints were opened anew.</returns>
-    private int Carry(StatePlan plan, IEnumerable<string> named)
+    private int Carry(StatePlan plan, IEnumerable<string> named, List<(int Id, TapPort[] Queues)>? node = null, Takeover? takeover = null)
     {
         var added = plan.Added.Select(e => e.Name).ToHashSet();
         EndpointSpec[] revived =
@@ -304,13 +328,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         var needed = plan.Added.Select(e => (e.Namespace, e.Interface)).ToHashSet();
         EndpointSpec[] inTheWay = [.. plan.Removed.Where(e => needed.Contains((e.Namespace, e.Interface)))];
         _workers.Reconfigure(_writer.Current, [.. inTheWay.Select(e => _writer.Ports[e.Name].Id)], []);
-        List<(int Id, TapPort[] Queues)> opened = [];
+        List<(int Id, TapPort[] Queues)> opened = [.. node ?? []];
         try
         {
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
                 _namespaces.Add(endpoint.Namespace);
-                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count)));
+                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps)));
             }
         }
         catch (DeviceException e)
@@ -327,9 +351,17 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         int[] detached = [.. plan.Removed.Concat(revived).Select(e => _writer.Ports[e.Name].Id)];
-        Learn(plan.Difference.Services.Come);
+        EffectiveConfiguration.Teach(_backends, plan.Difference.Services.Come);
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
+        IReadOnlyList<NeighborNews> neighbors = [];
+        if (takeover is not null)
+        {
+            neighbors = takeover.Complete();
+            _keeping.Own();
+        }
+
+        _keeping.Recover(_workers, after, Local, neighbors);
         _workers.Reconfigure(after, detached, opened);
         if (!ReferenceEquals(before, after))
         {
@@ -350,7 +382,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             try
             {
-                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count))]);
+                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps))]);
             }
             catch (DeviceException e)
             {
@@ -360,18 +392,6 @@ internal sealed class NodeRuntime : IAsyncDisposable
         }
 
         return [.. lost];
-    }
-
-    /// <summary>Has the workers know a backend before any packet can be sent to it.</summary>
-    private void Learn(IReadOnlyList<ServiceSpec> services)
-    {
-        foreach (ServiceSpec service in _backends is null ? [] : services)
-        {
-            foreach (BackendSpec backend in service.Backends)
-            {
-                _backends!.Add(backend.Address, backend.Port, service.Protocol, hasSessions: service.AffinitySeconds > 0);
-            }
-        }
     }
 
     private static void Close(List<(int Id, TapPort[] Queues)> opened) => opened.ForEach(o => Array.ForEach(o.Queues, q => q.Dispose()));

@@ -23,6 +23,8 @@ internal static class Program
             case ["--help"] or ["-h"]:
                 Console.WriteLine(ForwarderOptions.Usage);
                 return 0;
+            case ["--keeper", string socketPath]:
+                return RunKeeper(socketPath);
             case []:
                 Console.Error.WriteLine(ForwarderOptions.Usage);
                 return ExitUsage;
@@ -39,6 +41,21 @@ internal static class Program
 
     /// <summary>The version that was built.</summary>
     public static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "?";
+
+    /// <summary>Not for people: a forwarder starts it.</summary>
+    private static int RunKeeper(string socketPath)
+    {
+        try
+        {
+            TapKeeper.Run(socketPath, () => Console.WriteLine("ready"));
+            return 0;
+        }
+        catch (DeviceException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return ExitFailure;
+        }
+    }
 
     private static async Task<int> RunAsync(ForwarderOptions options)
     {
@@ -57,7 +74,7 @@ internal static class Program
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
-            await stop.Task;
+            await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }
         catch (ConfigurationException e)

@@ -211,7 +211,7 @@ internal sealed class LinkSet(FrameBuffers buffers, DatapathCounters counters) :
         MacAddress destination = MacAddress.FromBytes(frame[VirtioNetHeader.Length..]);
         for (int i = 0; i < Count; i++)
         {
-            if (_links[i].PeerMac == destination)
+            if (_links[i].PeerMac == destination && !_links[i].IsEnding)
             {
                 return _links[i];
             }

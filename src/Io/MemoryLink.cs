@@ -68,6 +68,9 @@ internal sealed unsafe class MemoryLink : IDisposable
 
     public ulong ReceivedCount { get; private set; }
 
+    /// <summary>It is about to end: nothing more is sent by it.</summary>
+    public bool IsEnding { get; set; }
+
     /// <summary>Our frames that the peer has.</summary>
     public int LentCount { get; private set; }
 

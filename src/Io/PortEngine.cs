@@ -42,7 +42,7 @@ public abstract class PortEngine : IDisposable
 
     private protected FrameBuffers Buffers { get; } = new();
 
-    /// <summary>Opens the engine that was asked for; without a wish io_uring where the kernel has it.</summary>
+    /// <summary>The engine that was asked for; without a wish io_uring where the kernel has it.</summary>
     /// <exception cref="DeviceException">The kernel has no such engine.</exception>
     public static PortEngine Open(EngineKind kind, DatapathCounters counters)
     {
@@ -51,14 +51,8 @@ public abstract class PortEngine : IDisposable
             return new ReadinessEngine(counters);
         }
 
-        if (RingEngine.TryOpen(counters, out string refusal) is { } engine)
-        {
-            return engine;
-        }
-
-        return kind == EngineKind.Automatic
-            ? new ReadinessEngine(counters)
-            : throw new DeviceException(
+        PortEngine? engine = RingEngine.TryOpen(counters, out string refusal) ?? (kind == EngineKind.Automatic ? new ReadinessEngine(counters) : (PortEngine?)null);
+        return engine ?? throw new DeviceException(
                 $"no io_uring as it is needed here: {refusal}; it wants Linux 6.1 and sysctl kernel.io_uring_disabled=0; without them use --engine readiness");
     }
 
@@ -147,11 +141,17 @@ public abstract class PortEngine : IDisposable
         _paths.Exchange(Burst);
     }
 
-    /// <summary>Whether the port is served; false for one whose device has gone.</summary>
-    public bool IsAttached(int id) => Volatile.Read(ref _ports[id]) is not null;
+    /// <summary>From now on no frame is read; those that were asked for still come.</summary>
+    internal abstract void StopReading();
 
-    /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
-    public ulong NamespaceInodeOf(int id) => Volatile.Read(ref _ports[id])?.NamespaceInode ?? 0;
+    /// <summary>Nothing is on its way here.</summary>
+    internal bool IsQuiet => Burst.Count == 0 && !_paths.HasFrames && !IsReading;
+
+    /// <summary>A read is under way, or what it brought waits.</summary>
+    private protected abstract bool IsReading { get; }
+
+    /// <summary>A port that is served, null for one that is not or whose device has gone.</summary>
+    public TapPort? Served(int id) => Volatile.Read(ref _ports[id]);
 
     public void Attach(int id, TapPort port)
     {

@@ -11,6 +11,7 @@ internal sealed class ReadinessEngine : PortEngine
     private readonly int[] _readyIds = new int[Burst.MaxCount];
     private int _readyCount;
     private int _next;
+    private bool _isReadingOver;
 
     public ReadinessEngine(DatapathCounters counters)
         : base(counters)
@@ -25,6 +26,10 @@ internal sealed class ReadinessEngine : PortEngine
 
     private protected override bool HasWork => true;
 
+    internal override void StopReading() => _isReadingOver = true;
+
+    private protected override bool IsReading => false;
+
     internal override EventCounter WakeCounter => _poller.Counter;
 
     private protected override void Collect(int timeoutMilliseconds)
@@ -33,6 +38,11 @@ internal sealed class ReadinessEngine : PortEngine
         {
             _next = 0;
             _readyCount = _poller.Wait(_readyIds, timeoutMilliseconds);
+        }
+
+        if (_isReadingOver)
+        {
+            _next = _readyCount;
         }
 
         while (_next < _readyCount && !Burst.IsFull)

@@ -34,6 +34,7 @@ internal sealed unsafe class RingEngine : PortEngine
     private int _certainCount;
     private bool _isMarkTaken;
     private bool _isWakeAwaited;
+    private bool _isReadingOver;
 
     private RingEngine(IoUring ring, DatapathCounters counters)
         : base(counters) => _ring = ring;
@@ -51,6 +52,32 @@ internal sealed unsafe class RingEngine : PortEngine
     public override string Name => "io_uring";
 
     private protected override bool HasWork => _receivedCount > _takenCount || _ring.HasWork;
+
+    private protected override bool IsReading
+    {
+        get
+        {
+            int outstanding = _receivedCount - _takenCount;
+            for (int id = 0; id < _reads.Length; id++)
+            {
+                outstanding += PortOf(id) is null ? 0 : _reads[id].OutstandingCount;
+            }
+
+            return outstanding > 0;
+        }
+    }
+
+    internal override void StopReading()
+    {
+        _isReadingOver = true;
+        for (int id = 0; id < _reads.Length; id++)
+        {
+            if (PortOf(id) is not null && _reads[id].PatientBuffer >= 0)
+            {
+                _ring.Cancel(Key(RequestKind.PatientRead, id, _reads[id].PatientBuffer), Key(RequestKind.Cancel));
+            }
+        }
+    }
 
     /// <param name="refusal">Why the kernel has no such ring.</param>
     public static RingEngine? TryOpen(DatapathCounters counters, out string refusal)
@@ -150,7 +177,7 @@ internal sealed unsafe class RingEngine : PortEngine
             _isWakeAwaited = true;
         }
 
-        if (_wantingCount == 0)
+        if (_wantingCount == 0 || _isReadingOver)
         {
             return false;
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using ClusterMesh.Datapath.Wire;
 
@@ -10,6 +11,9 @@ namespace ClusterMesh.Datapath.Io;
 /// </summary>
 public sealed class SharedMemoryUplink : IDisposable
 {
+    /// <summary>How long frames that were lent are waited for. Who was killed never gives them back.</summary>
+    private static readonly TimeSpan s_parting = TimeSpan.FromMilliseconds(200);
+
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
     private readonly Settings _settings;
@@ -23,6 +27,7 @@ public sealed class SharedMemoryUplink : IDisposable
     // Guards what follows: the listening thread, the timer and the watchers of the links meet here.
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (MemoryLink Link, Socket Socket)> _links = [];
+    private readonly ManualResetEventSlim _hasNone = new(initialState: true);
     private bool _isStopping;
 
     /// <param name="peers">Names of the nodes that are known now; asked once a second.</param>
@@ -59,6 +64,23 @@ public sealed class SharedMemoryUplink : IDisposable
         }
     }
 
+    /// <summary>Ends all links so that no frame on them is lost: each side stops sending, completes what it has, and gives it back.</summary>
+    public void Part()
+    {
+        lock (_gate)
+        {
+            _isStopping = true;
+            foreach ((MemoryLink link, Socket socket) in _links.Values)
+            {
+                StopSending(link);
+                socket.Shutdown(SocketShutdown.Send); // The peer sees our end, parts in the same way and closes.
+            }
+        }
+
+        _hasNone.Wait(2 * s_parting);
+        Dispose();
+    }
+
     public void Dispose()
     {
         (MemoryLink Link, Socket Socket)[] links;
@@ -90,7 +112,7 @@ public sealed class SharedMemoryUplink : IDisposable
     /// <summary>The others give it what is for a peer.</summary>
     private void TellOthers()
     {
-        MacAddress[] peers = [.. _links.Values.Select(l => l.Link.PeerMac)];
+        MacAddress[] peers = [.. _links.Values.Where(l => !l.Link.IsEnding).Select(l => l.Link.PeerMac)];
         foreach (Worker worker in _workers.Workers.Skip(1))
         {
             worker.Invoke(() => worker.Engine.SendByFirst(peers, _settings.Port));
@@ -205,6 +227,7 @@ public sealed class SharedMemoryUplink : IDisposable
                 }
 
                 _links.Add(link.Peer, (link, socket));
+                _hasNone.Reset();
                 First.Invoke(() => First.Engine.AttachLink(link, peerBuffers, _settings.Port));
                 TellOthers();
             }
@@ -226,7 +249,38 @@ public sealed class SharedMemoryUplink : IDisposable
             // The end too.
         }
 
+        AwaitReturn(link);
         End(link, socket);
+    }
+
+    /// <summary>What the peer still has of ours it may be working on.</summary>
+    private void AwaitReturn(MemoryLink link)
+    {
+        try
+        {
+            lock (_gate)
+            {
+                StopSending(link);
+            }
+
+            long start = Stopwatch.GetTimestamp();
+            int lentCount = 1;
+            while (lentCount > 0 && Stopwatch.GetElapsedTime(start) < s_parting)
+            {
+                First.Invoke(() => lentCount = link.LentCount);
+                Thread.Sleep(lentCount > 0 ? 1 : 0); // no event tells that a buffer has come back
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // The engine has closed it.
+        }
+    }
+
+    private void StopSending(MemoryLink link)
+    {
+        First.Invoke(() => link.IsEnding = true);
+        TellOthers();
     }
 
     private void End(MemoryLink link, Socket socket)
@@ -250,6 +304,11 @@ public sealed class SharedMemoryUplink : IDisposable
             }
 
             socket.Dispose();
+            if (_links.Count == 0)
+            {
+                _hasNone.Set();
+            }
+
             _log($"the link to {link.Peer} has ended; its frames take the uplink");
         }
     }

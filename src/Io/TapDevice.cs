@@ -25,12 +25,17 @@ public static class TapDevice
 
     /// <summary>A TAP with several queues, each a port to be served by a worker of its own; the kernel chooses by the flow. The device lives until all are closed.</summary>
     /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
-    public static TapPort[] CreateQueues(TapSettings settings, int count)
+    /// <param name="kept">Has the TAPs of a forwarder before this one, and is given the new ones; null for TAPs that end with this process.</param>
+    public static TapPort[] CreateQueues(TapSettings settings, int count, KeptTaps? kept = null)
     {
         try
         {
             Check(settings);
             using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
+            if (kept is not null && TryAdopt(settings, ns, count, kept) is { } adopted)
+            {
+                return adopted;
+            }
 
             // Both belong to the namespace in which they were opened; everything else can be said from here.
             (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
@@ -46,7 +51,12 @@ public static class TapDevice
                     }
 
                     Link link = SetUp(netlink, settings);
-                    return [.. queues.Select(q => new TapPort(settings, q, link, ns.Inode))];
+                    for (int i = 0; i < count; i++)
+                    {
+                        kept?.Keep(settings, ns.Inode, i, count, queues[i].File);
+                    }
+
+                    return PortsOf(settings, queues, link, ns.Inode, kept);
                 }
                 catch
                 {
@@ -59,6 +69,35 @@ public static class TapDevice
         {
             throw new DeviceException($"{settings.Name}: {e.Message}");
         }
+    }
+
+    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, Link link, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings, q, link, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
+
+    /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see.</summary>
+    private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
+    {
+        if (kept.TryTake(settings, ns.Inode, count) is not { } files)
+        {
+            return null;
+        }
+
+        TunFile?[] queues = Array.ConvertAll(files, TunFile.TryAdopt);
+        using RtNetlink netlink = ns.Run(RtNetlink.Open);
+        Link? link = netlink.FindLink(settings.Interface);
+        if (link is null || Array.Exists(queues, q => q is null))
+        {
+            Array.ForEach(files, f => f.Dispose());
+            for (int i = 0; i < count; i++)
+            {
+                kept.Drop(settings, ns.Inode, i, count);
+            }
+
+            return null;
+        }
+
+        queues[0]!.SetOffloads(settings.Offloads);
+        return PortsOf(settings, queues!, link, ns.Inode, kept);
     }
 
     private static void Check(TapSettings settings)

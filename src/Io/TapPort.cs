@@ -17,9 +17,12 @@ public sealed class TapPort : IDisposable
     internal const int LongestTunnelled = LongestFrame + OuterHeaders.Ipv6Length;
 
     private readonly TunFile _tun;
+    private readonly Action? _ended;
 
-    internal TapPort(TapSettings settings, TunFile tun, Link link, ulong namespaceInode)
+    /// <param name="ended">Called when the port is disposed, before its file is closed.</param>
+    internal TapPort(TapSettings settings, TunFile tun, Link link, ulong namespaceInode, Action? ended = null)
     {
+        _ended = ended;
         Name = settings.Name;
         Namespace = settings.Namespace;
         Interface = settings.Interface;
@@ -68,7 +71,11 @@ public sealed class TapPort : IDisposable
     /// <summary>Sends one frame, virtio header first. Never blocks.</summary>
     public PortStatus TryTransmit(ReadOnlySpan<byte> frame) => _tun.Write(frame);
 
-    public void Dispose() => _tun.Dispose();
+    public void Dispose()
+    {
+        _ended?.Invoke();
+        _tun.Dispose();
+    }
 
     public override string ToString() => $"{Name} ({Interface} in {Namespace})";
 

@@ -145,10 +145,10 @@ public sealed class Worker : IDisposable
     }
 
     /// <summary>Whether the port is served; false for one whose device has gone.</summary>
-    public bool IsAttached(int id) => _engine.IsAttached(id);
+    public bool IsAttached(int id) => _engine.Served(id) is not null;
 
     /// <summary>The namespace that the port's device was made in, 0 for a port that is not served.</summary>
-    public ulong NamespaceInodeOf(int id) => _engine.NamespaceInodeOf(id);
+    public ulong NamespaceInodeOf(int id) => _engine.Served(id)?.NamespaceInode ?? 0;
 
     /// <summary>Stops the thread, which closes its ports; what other workers may still look at stays until <see cref="Dispose"/>.</summary>
     public void Stop()

@@ -8,6 +8,9 @@ namespace ClusterMesh.Datapath.Io;
 /// </summary>
 public sealed class WorkerGroup : IDisposable
 {
+    /// <summary>A frame goes to three workers at most, and waits for its turn in each.</summary>
+    private const int QuietRounds = 6;
+
     private readonly Worker[] _workers;
 
     /// <param name="live">Tables by worker; how many there are says how many workers.</param>
@@ -108,6 +111,23 @@ public sealed class WorkerGroup : IDisposable
 
     /// <summary>The namespace that the port's device was made in, 0 for a port that no worker serves.</summary>
     public ulong NamespaceInodeOf(int id) => _workers.Max(w => w.NamespaceInodeOf(id));
+
+    /// <summary>
+    /// Reads nothing more, completes what was read, and stops: what comes in from now on waits in the TAPs' queues, and no table changes any more.
+    /// </summary>
+    public void Quiesce()
+    {
+        Invoke(worker => worker.Engine.StopReading());
+        for (int quietCount = 0; quietCount < QuietRounds;)
+        {
+            // A frame may be on its way from one worker to another: all of them must be quiet several times in a row.
+            bool isQuiet = true;
+            Invoke(worker => isQuiet &= worker.Engine.IsQuiet);
+            quietCount = isQuiet ? quietCount + 1 : 0;
+        }
+
+        Array.ForEach(_workers, w => w.Stop());
+    }
 
     /// <summary>Stops the threads and closes all ports.</summary>
     public void Dispose()

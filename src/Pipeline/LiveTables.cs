@@ -3,7 +3,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// <summary>What packets change: flow state, neighbours, counters. All of it is taken at start and owned by one worker.</summary>
 public sealed class LiveTables
 {
-    private const int FragmentCapacity = 8192;
+    internal const int FragmentCapacity = 8192;
     private const int NeighborCapacity = 4096;
     private const int NeighborNewsCapacity = 256;
     private const int OutboxSlots = 64;
@@ -22,19 +22,20 @@ public sealed class LiveTables
     /// <param name="fragments">What becomes of fragments.</param>
     /// <param name="homes">Null where there is one worker.</param>
     /// <param name="worker">Whose tables these are.</param>
+    /// <param name="memory">Of these sizes, and perhaps with what another process left: then <see cref="FlowRecovery"/> has to look through it first. Null for memory of our own.</param>
     public LiveTables(
         int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity,
-        FlowHomes? homes = null, int worker = 0)
+        FlowHomes? homes = null, int worker = 0, FlowMemory? memory = null)
     {
         Random = new FlowRandom(seed);
-        Conntrack = new ConntrackTable(conntrackCapacity, Random.Next());
-        Snat = new SnatTable(snatCapacity, Random.Next(), homes, worker);
-        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments);
+        Conntrack = new ConntrackTable(conntrackCapacity, Random.Next(), memory?.Conntrack);
+        Snat = new SnatTable(snatCapacity, Random.Next(), homes, worker, memory?.Snat);
+        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments);
         Garbage = new GarbageCollection(Conntrack, Snat);
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next(), homes is null ? 0 : NeighborNewsCapacity);
         Shortcuts = new ShortcutTable(hasShortcut ? conntrackCapacity / 2 : 0, new FlowRandom(~seed).Next()); // the dice of the flows stay as they are
-        Affinities = new AffinityTable(affinityCapacity, seed);
+        Affinities = new AffinityTable(affinityCapacity, seed, memory?.Affinities);
     }
 
     /// <summary>A bed for copies of some of another's flow state: its dice stand where the other's stand, the rest is small and empty.</summary>

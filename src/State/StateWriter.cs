@@ -38,10 +38,11 @@ public sealed class StateWriter
     private PolicyTable _policyTable = PolicyTable.Empty;
     private Snapshot _current;
 
-    public StateWriter(LocalNodeSpec local, ulong seed)
+    /// <param name="numbers">What frontends and backends were called in the flow tables that are taken up; null for none.</param>
+    public StateWriter(LocalNodeSpec local, ulong seed, ServiceNumbers? numbers = null)
     {
         _local = local;
-        _services = new ServiceCompiler(local, seed);
+        _services = new ServiceCompiler(local, seed, numbers);
         _ipcache = new IpcacheCompiler(local);
         _tunnels = local.Tunnel is { } tunnel ? new TunnelCompiler(local, tunnel) : null;
         _policies = new PolicyCompiler(local, _ipcache.IsDualStack);
@@ -70,6 +71,9 @@ public sealed class StateWriter
     public int BackendCount => _services.BackendCount;
 
     public int FrontendCount => _services.FrontendCount;
+
+    /// <summary>What frontends and backends are called in flow tables now.</summary>
+    public ServiceNumbers ServiceNumbers => _services.Numbers;
 
     /// <summary>The number that a backend has while a service has it; 0 when none does.</summary>
     public uint BackendIdOf(BackendSpec backend, IpProtocol protocol) => _services.BackendIdOf(backend, protocol);

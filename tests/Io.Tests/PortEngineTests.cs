@@ -83,7 +83,7 @@ public sealed class PortEngineTests
             world.Send(left, 10_000 + (200 * round), 150);
             world.Pass(_ => right);
             world.Engine.Detach(left)!.Dispose();
-            Assert.False(world.Engine.IsAttached(left));
+            Assert.Null(world.Engine.Served(left));
             Assert.Empty(world.Pass(_ => right, timeoutMilliseconds: 0));
 
             world.Serve(left);

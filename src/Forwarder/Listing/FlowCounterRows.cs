@@ -25,11 +25,13 @@ internal static class FlowCounterRows
         yield return new CounterRow("table", "conntrack", "inserted", Sum(live, l => l.Conntrack.InsertedCount));
         yield return new CounterRow("table", "conntrack", "expired", Sum(live, l => l.Conntrack.ExpiredCount));
         yield return new CounterRow("table", "conntrack", "deleted", Sum(live, l => l.Conntrack.DeletedCount));
+        yield return new CounterRow("table", "conntrack", "evicted", Sum(live, l => l.Conntrack.EvictedCount));
         yield return new CounterRow("table", "conntrack", "failures", Sum(live, l => l.Conntrack.FailureCount));
         yield return new CounterRow("garbage", "conntrack", "runs", Sum(live, l => l.Garbage.RunCount));
         yield return new CounterRow("garbage", "conntrack", "intervalSeconds", (ulong)live.Max(l => l.Garbage.IntervalSeconds));
         yield return new CounterRow("table", "snat", "inserted", Sum(live, l => l.Snat.InsertedCount));
         yield return new CounterRow("table", "snat", "collisions", Sum(live, l => l.Snat.CollisionCount));
+        yield return new CounterRow("table", "snat", "evicted", Sum(live, l => l.Snat.EvictedCount));
         yield return new CounterRow("table", "snat", "failures", Sum(live, l => l.Snat.FailureCount));
         yield return new CounterRow("table", "snat", "expired", Sum(live, l => l.Snat.ExpiredCount));
         yield return new CounterRow("table", "snat", "deleted", Sum(live, l => l.Snat.DeletedCount));

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tmds.Linux;
 
 namespace ClusterMesh.Datapath.Io.Native;
@@ -21,8 +22,8 @@ internal sealed unsafe class MappedMemory : IDisposable
 
     public long Length { get; }
 
-    public static MappedMemory OfFile(FileDescriptor file, ulong offset, long length) =>
-        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, file.Number, (long)offset), length);
+    public static MappedMemory OfFile(SafeHandle file, ulong offset, long length) =>
+        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_SHARED | LibC.MAP_POPULATE, (int)file.DangerousGetHandle(), (long)offset), length);
 
     /// <summary>For reading only: writing to it would end the process.</summary>
     public static MappedMemory OfReadableFile(FileDescriptor file, long length) =>
@@ -51,6 +52,12 @@ internal sealed unsafe class MappedMemory : IDisposable
         }
 
         _ = LibC.mlock(Start + page, (size_t)(ulong)(end - page));
+    }
+
+    public Span<byte> Span(long offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + length, Length);
+        return new Span<byte>(Start + offset, length);
     }
 
     public void Dispose()

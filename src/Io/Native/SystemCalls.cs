@@ -48,6 +48,9 @@ internal static unsafe class SystemCalls
 
     public static int EpollCreate(out FileDescriptor? descriptor) => Owned(LibC.epoll_create1(LibC.EPOLL_CLOEXEC), out descriptor);
 
+    /// <summary>A session of our own: signals for the terminal's processes are not for this one.</summary>
+    public static void LeaveSession() => _ = LibC.setsid();
+
     public static int EnterNetworkNamespace(FileDescriptor file) => Result(LibC.setns(file.Number, LibC.CLONE_NEWNET));
 
     public static int Control(int descriptor, int request, void* argument)

@@ -10,6 +10,7 @@ internal sealed unsafe class TunFile : IDisposable
 {
     // linux/if_tun.h; the numbers are those of x86-64 and arm64.
     private const int SetInterface = 0x400454CA; // TUNSETIFF
+    private const int GetInterface = unchecked((int)0x800454D2); // TUNGETIFF
     private const int SetOffload = 0x400454D0; // TUNSETOFFLOAD
     private const int SetVirtioHeaderLength = 0x400454D8; // TUNSETVNETHDRSZ
     private const short Tap = 0x0002; // IFF_TAP
@@ -54,6 +55,16 @@ internal sealed unsafe class TunFile : IDisposable
             throw new DeviceException($"interface {interfaceName}: TUNSETIFF: {new KernelError(KernelError.Busy)}");
         }
     }
+
+    /// <summary>A queue that another process opened; null when its device is gone.</summary>
+    public static TunFile? TryAdopt(FileDescriptor file)
+    {
+        byte* request = stackalloc byte[RequestLength];
+        return SystemCalls.Control(file.Number, GetInterface, request) < 0 ? null : new TunFile(file);
+    }
+
+    /// <summary>For a process that keeps the device alive.</summary>
+    public FileDescriptor File => _file;
 
     public void SetOffloads(TapOffloads offloads)
     {

@@ -9,19 +9,20 @@ namespace ClusterMesh.Datapath.Pipeline;
 public sealed class FragmentTable
 {
     /// <summary>RFC 791 suggests 15 s for reassembly, Linux waits 30 s; nobody waits longer for the rest.</summary>
-    private const uint LifetimeSeconds = 30;
+    internal const uint LifetimeSeconds = 30;
 
     private const int Ways = 4;
-    private readonly Entry[] _entries;
+    private readonly TableRows<FragmentEntry> _entries;
     private readonly ulong _seed;
 
     /// <param name="capacity">Datagrams under way at once; a power of two.</param>
-    public FragmentTable(int capacity, ulong seed, FragmentMode mode = FragmentMode.Follow)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public FragmentTable(int capacity, ulong seed, FragmentMode mode = FragmentMode.Follow, TableRows<FragmentEntry>? rows = null)
     {
         IsTracking = mode != FragmentMode.Drop;
         Hold = mode == FragmentMode.Hold ? new FragmentHold() : null;
         ArgumentOutOfRangeException.ThrowIfNotEqual(int.IsPow2(capacity) && capacity >= Ways, true);
-        _entries = new Entry[capacity];
+        _entries = rows ?? TableMemory.OfProcess<FragmentEntry>(capacity);
         _seed = seed;
     }
 
@@ -67,7 +68,9 @@ public sealed class FragmentTable
         FirstCount++;
         EvictedCount += _entries[victim].Expires > now.Seconds && (_entries[victim].Id != id || Bare(_entries[victim].Key) != bare) ? 1u : 0u;
         Hold?.Release(bare, id);
-        _entries[victim] = new Entry(key, id, now.Seconds + LifetimeSeconds);
+        _entries.BeginWrite(victim);
+        _entries[victim] = new FragmentEntry(key, id, now.Seconds + LifetimeSeconds);
+        _entries.EndWrite();
     }
 
     /// <param name="key">Addresses and protocol of the later fragment, ports 0.</param>
@@ -76,7 +79,7 @@ public sealed class FragmentTable
         int set = SetOf(key, id);
         for (int i = set; i < set + Ways; i++)
         {
-            ref readonly Entry entry = ref _entries[i];
+            ref readonly FragmentEntry entry = ref _entries[i];
             if (entry.Id == id && entry.Expires > now.Seconds && Bare(entry.Key) == key)
             {
                 withPorts = entry.Key;
@@ -88,6 +91,21 @@ public sealed class FragmentTable
         withPorts = default;
         MissedCount++;
         return false;
+    }
+
+    /// <summary>Takes up what another process left.</summary>
+    internal void Restore(FlowRecovery recovery)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        for (int i = 0; i < _entries.Length; i++)
+        {
+            FragmentEntry entry = _entries[i];
+            if (entry != default
+                && !recovery.Note(i == interrupted || SetOf(Bare(entry.Key), entry.Id) != (i & ~(Ways - 1)) ? FlowFate.Broken : recovery.Judge(entry)))
+            {
+                _entries[i] = default;
+            }
+        }
     }
 
     /// <summary>As <see cref="TryGetPorts"/>, for those who only look.</summary>
@@ -110,6 +128,4 @@ public sealed class FragmentTable
     private static FlowKey Bare(in FlowKey key) => key with { SourcePort = 0, DestinationPort = 0 };
 
     private int SetOf(in FlowKey bare, uint id) => (int)(bare.Hash(_seed ^ id) & (ulong)(_entries.Length - 1)) & ~(Ways - 1);
-
-    private readonly record struct Entry(FlowKey Key, uint Id, uint Expires);
 }

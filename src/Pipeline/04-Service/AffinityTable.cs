@@ -15,19 +15,19 @@ public sealed class AffinityTable
     /// <summary>Places are twice the capacity, so that few sets are full before the table is.</summary>
     private const int PlacesPerEntry = 2;
 
-    private readonly AffinityEntry[] _entries;
+    private readonly TableRows<AffinityEntry> _entries;
     private readonly ulong _seed;
     private readonly int _shift;
     private uint _generation;
 
     /// <param name="capacity">Clients that fit, more or less.</param>
-    public AffinityTable(int capacity, ulong seed)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public AffinityTable(int capacity, ulong seed, TableRows<AffinityEntry>? rows = null)
     {
-        uint setCount = Math.Max(2, BitOperations.RoundUpToPowerOf2((uint)((((long)capacity * PlacesPerEntry) + SetLength - 1) / SetLength)));
-        _entries = new AffinityEntry[setCount * SetLength];
+        int placeCount = PlacesFor(capacity);
+        _entries = rows ?? TableMemory.OfProcess<AffinityEntry>(placeCount);
         _seed = seed;
-        _shift = 64 - BitOperations.Log2(setCount);
-        Array.Fill(_entries, default); // Brings the memory in now, not while packets wait.
+        _shift = 64 - BitOperations.Log2((uint)placeCount / SetLength);
     }
 
     /// <summary>Clients that are kept in mind now; walks the table.</summary>
@@ -50,6 +50,10 @@ public sealed class AffinityTable
 
     /// <summary>Bytes held, all since construction.</summary>
     public long MemoryLength => (long)_entries.Length * AffinityEntry.Length;
+
+    /// <summary>Places of a table in which so many clients fit.</summary>
+    public static int PlacesFor(int capacity) => checked((int)Math.Max(
+        2, BitOperations.RoundUpToPowerOf2((uint)((((long)capacity * PlacesPerEntry) + SetLength - 1) / SetLength))) * SetLength);
 
     public ref readonly AffinityEntry this[int index] => ref _entries[index];
 
@@ -87,7 +91,9 @@ public sealed class AffinityTable
         if (found < 0)
         {
             found = MostSilent(set);
-            _entries[found] = new AffinityEntry { Client = client, Frontend = frontend, Generation = NextGeneration() };
+            _entries.BeginWrite(found);
+            _entries[found] = new AffinityEntry { Client = client, Frontend = frontend, Generation = NextGeneration(), BackendId = backend, LastUsed = now };
+            _entries.EndWrite();
         }
 
         _entries[found].BackendId = backend;
@@ -107,6 +113,21 @@ public sealed class AffinityTable
         }
 
         return isSame;
+    }
+
+    /// <summary>Takes up what another process left.</summary>
+    internal void Restore(FlowRecovery recovery)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        for (int i = 0; i < _entries.Length; i++)
+        {
+            AffinityEntry entry = _entries[i];
+            _generation = Math.Max(_generation, entry.Generation);
+            if (entry != default && !recovery.Note(i == interrupted || SetOf(entry.Frontend, entry.Client) != i / SetLength ? FlowFate.Broken : recovery.Judge(entry)))
+            {
+                _entries[i] = default;
+            }
+        }
     }
 
     private bool Holds(int found, Frontend frontend, MonoTime now, out Backend backend)

@@ -67,7 +67,7 @@ public static class ConntrackStage
         }
 
         FlowKey key = ConntrackTable.Ordered(p.FlowKey, out bool swapped);
-        int index = conntrack.Create(key);
+        int index = conntrack.Create(key, p.ChoiceIndex);
         if (index < 0)
             return p.Drop(DropReason.ConntrackFull);
 

@@ -5,6 +5,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// <summary>How a packet moves a conntrack entry: counts, TCP state, lifetime (cilium bpf/lib/conntrack.h is the behaviour followed).</summary>
 public static class ConntrackState
 {
+    /// <summary>A SYN and two repetitions of it, within the first three seconds.</summary>
+    private const ulong MostPacketsOfBeginning = 3;
+
     public static void Update(ref ConntrackEntry entry, IpProtocol protocol, TcpFlags tcpFlags, bool isReply, int length, MonoTime now)
     {
         entry.Packets++;
@@ -50,6 +53,13 @@ public static class ConntrackState
 
     /// <summary>Both sides are done; a service's entry sees the client's side only and is done with it.</summary>
     public static bool IsClosed(in ConntrackEntry entry) => (entry.Flags & ConntrackFlags.Closing) == ConntrackFlags.Closing;
+
+    /// <summary>
+    /// Nothing of the server was seen, and hardly anything of the client: what floods and scans leave behind. In a full table these give way to new
+    /// flows, and no others.
+    /// </summary>
+    public static bool HasOnlyBegun(in ConntrackEntry entry) =>
+        entry.LastRx == 0 && entry.Packets is > 0 and <= MostPacketsOfBeginning && (entry.Flags & ConntrackFlags.Used) != 0;
 
     private static void Close(ref ConntrackEntry entry, TcpFlags flags, bool isReply)
     {

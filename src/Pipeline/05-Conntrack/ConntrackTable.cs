@@ -8,26 +8,24 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public sealed class ConntrackTable
 {
-    private readonly ConntrackEntry[] _entries;
+    /// <summary>Entries that are looked at, at most, for one that gives way: what a packet of a flood may cost in a table full of established flows.</summary>
+    private const int MostLooks = 16;
+
+    private readonly TableRows<ConntrackEntry> _entries;
     private readonly FlowIndex _index;
     private readonly ulong _seed;
     private uint _firstFree;
     private uint _generation;
     private int _sweepPosition;
+    private int _hand;
     private bool _isSweepWanted;
 
-    public ConntrackTable(int capacity, ulong seed)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public ConntrackTable(int capacity, ulong seed, TableRows<ConntrackEntry>? rows = null)
     {
-        _entries = new ConntrackEntry[capacity];
+        _entries = rows ?? TableMemory.OfProcess<ConntrackEntry>(capacity);
         _index = new FlowIndex(capacity);
         _seed = seed;
-
-        // Writing each entry now also brings its memory in now, not while packets wait.
-        for (int i = capacity - 1; i >= 0; i--)
-        {
-            _entries[i].BackendId = _firstFree;
-            _firstFree = (uint)(i + 1);
-        }
     }
 
     /// <summary>A table with some of another's entries, for one who wants to see what would become of them. Another's thread may go on with its own.</summary>
@@ -39,9 +37,8 @@ public sealed class ConntrackTable
         _generation = original._generation;
         foreach (ConntrackEntry entry in entries)
         {
-            int index = (int)_firstFree - 1;
-            _firstFree = _entries[index].BackendId;
-            _entries[index] = entry;
+            int index = TakeFree();
+            Write(index, entry);
             _index.Add(entry.Key.Hash(_seed), index);
             Count++;
         }
@@ -63,6 +60,9 @@ public sealed class ConntrackTable
 
     /// <summary>Entries that were taken away before it.</summary>
     public ulong DeletedCount { get; private set; }
+
+    /// <summary>Flows that had only begun and gave way to others.</summary>
+    public ulong EvictedCount { get; private set; }
 
     /// <summary>Entries that found no room.</summary>
     public ulong FailureCount { get; private set; }
@@ -140,8 +140,12 @@ public sealed class ConntrackTable
         }
     }
 
-    /// <summary>A fresh entry for a key, in place of a dead one of the same key if there is one; -1 when the table is full.</summary>
-    public int Create(in FlowKey key)
+    /// <summary>
+    /// A fresh entry for a key, in place of a dead one of the same key if there is one. In a full table a flow that has only begun gives way
+    /// (<see cref="ConntrackState.HasOnlyBegun"/>), the hand going round and round, so that each has a whole round for its answer; -1 when none does.
+    /// </summary>
+    /// <param name="kept">An entry that the same packet needs, and which does not give way; -1 for none.</param>
+    public int Create(in FlowKey key, int kept = -1)
     {
         ulong hash = key.Hash(_seed);
         int slot = _index.FirstSlot(hash);
@@ -150,21 +154,25 @@ public sealed class ConntrackTable
             if (_entries[old].Key == key)
             {
                 InsertedCount++;
-                _entries[old] = Fresh(key);
+                Write(old, Fresh(key));
                 return old;
             }
         }
 
-        if (_firstFree == 0)
+        int index = TakeFree();
+        if (index < 0)
         {
-            FailureCount++;
             _isSweepWanted = true;
-            return -1;
+            if (!TryMakeRoom(kept))
+            {
+                FailureCount++;
+                return -1;
+            }
+
+            index = TakeFree();
         }
 
-        int index = (int)_firstFree - 1;
-        _firstFree = _entries[index].BackendId;
-        _entries[index] = Fresh(key);
+        Write(index, Fresh(key));
         _index.Add(hash, index);
         Count++;
         InsertedCount++;
@@ -194,6 +202,13 @@ public sealed class ConntrackTable
         Free(index);
     }
 
+    /// <summary>Takes away a flow that has only begun, which gives way to another.</summary>
+    public void Evict(int index)
+    {
+        EvictedCount++;
+        Free(index);
+    }
+
     /// <summary>Whether an entry found no room since this was last asked.</summary>
     public bool TakeSweepWanted()
     {
@@ -205,9 +220,58 @@ public sealed class ConntrackTable
     private void Free(int index)
     {
         _index.Remove(_entries[index].Key.Hash(_seed), index);
-        _entries[index] = new ConntrackEntry { BackendId = _firstFree };
-        _firstFree = (uint)(index + 1);
+        SetFree(index);
         Count--;
+    }
+
+    private bool TryMakeRoom(int kept)
+    {
+        for (int i = Math.Min(MostLooks, _entries.Length); i > 0; i--)
+        {
+            int index = _hand;
+            _hand = _hand + 1 == _entries.Length ? 0 : _hand + 1;
+            if (index != kept && ConntrackState.HasOnlyBegun(_entries[index]))
+            {
+                Evict(index);
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void SetFree(int index)
+    {
+        Write(index, new ConntrackEntry { BackendId = _firstFree });
+        _firstFree = (uint)(index + 1);
+    }
+
+    /// <summary>One that was given back, else the first that was never used; -1 when there is none.</summary>
+    private int TakeFree()
+    {
+        int index = (int)_firstFree - 1;
+        if (index >= 0)
+        {
+            _firstFree = _entries[index].BackendId;
+            return index;
+        }
+
+        index = _entries.UsedCount;
+        if (index == _entries.Length)
+        {
+            return -1;
+        }
+
+        TableRows<ConntrackEntry> rows = _entries;
+        rows.UsedCount = index + 1;
+        return index;
+    }
+
+    private void Write(int index, in ConntrackEntry entry)
+    {
+        _entries.BeginWrite(index);
+        _entries[index] = entry;
+        _entries.EndWrite();
     }
 
     /// <summary>Removes what has died among the next <paramref name="entryCount"/> entries, round and round.</summary>
@@ -218,7 +282,7 @@ public sealed class ConntrackTable
         for (int i = 0; i < entryCount; i++)
         {
             ref ConntrackEntry entry = ref _entries[_sweepPosition];
-            if ((entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
+            if (_sweepPosition < _entries.UsedCount && (entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -232,6 +296,27 @@ public sealed class ConntrackTable
         }
 
         return removed;
+    }
+
+    /// <summary>Takes up what another process left: the index and the list of free entries are made anew.</summary>
+    internal void Restore(FlowRecovery recovery)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        TableRows<ConntrackEntry> rows = _entries;
+        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        {
+            ref ConntrackEntry entry = ref rows[i];
+            bool isUsed = (entry.Flags & ConntrackFlags.Used) != 0 || i == interrupted;
+            if (!isUsed || !recovery.Note(i == interrupted ? FlowFate.Broken : Find(entry.Key, default) >= 0 ? FlowFate.Unpaired : recovery.Judge(entry)))
+            {
+                SetFree(i);
+                continue;
+            }
+
+            _generation = Math.Max(_generation, entry.Generation);
+            _index.Add(entry.Key.Hash(_seed), i);
+            Count++;
+        }
     }
 
     private ConntrackEntry Fresh(in FlowKey key) => new() { Key = key, Flags = ConntrackFlags.Used, Generation = NextGeneration() };

@@ -19,10 +19,13 @@ public sealed class SnatTable
     /// </summary>
     private const int LongTries = 4096;
 
+    /// <summary>Mappings that are looked at, at most, for one that gives way.</summary>
+    private const int MostLooks = 16;
+
     /// <summary>Destinations whose last long search was in vain; a power of two.</summary>
     private const int ExhaustedCount = 1024;
 
-    private readonly SnatEntry[] _entries;
+    private readonly TableRows<SnatEntry> _entries;
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
@@ -33,22 +36,19 @@ public sealed class SnatTable
     private readonly uint[] _exhaustedUntil = new uint[ExhaustedCount];
     private uint _firstFree;
     private int _sweepPosition;
+    private int _hand;
 
     /// <param name="homes">Null where there is one worker, which gives away every port.</param>
     /// <param name="worker">Whose table this is: only its own ports are given away.</param>
-    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0)
+    /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
+    public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0, TableRows<SnatEntry>? rows = null)
     {
         _homes = homes;
         _worker = worker;
-        _entries = new SnatEntry[capacity];
+        _entries = rows ?? TableMemory.OfProcess<SnatEntry>(capacity);
         _forward = new FlowIndex(capacity);
         _reverse = new FlowIndex(capacity);
         _seed = seed;
-        for (int i = capacity - 1; i >= 0; i--)
-        {
-            _entries[i].Created = _firstFree;
-            _firstFree = (uint)(i + 1);
-        }
     }
 
     /// <summary>A table with some of another's mappings, for one who wants to see what would become of them. Gives away the same ports.</summary>
@@ -73,6 +73,9 @@ public sealed class SnatTable
 
     /// <summary>Ports that were taken when a flow asked for them.</summary>
     public ulong CollisionCount { get; private set; }
+
+    /// <summary>Mappings that gave way to others, as their flow was over or had only begun.</summary>
+    public ulong EvictedCount { get; private set; }
 
     /// <summary>Flows for which none was free.</summary>
     public ulong FailureCount { get; private set; }
@@ -128,10 +131,15 @@ public sealed class SnatTable
         bool isIcmp = forward.Protocol is IpProtocol.Icmp or IpProtocol.Icmpv6;
         uint low = isIcmp ? 0u : first;
         uint rangeLength = (isIcmp ? ushort.MaxValue : last) - low + 1;
+        if (!HasFree)
+        {
+            MakeRoom(conntrack, now);
+        }
+
         var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = true };
         uint port = FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
-        for (int attempt = 0; _firstFree != 0 && attempt < tries && IsOwn(port); attempt++)
+        for (int attempt = 0; HasFree && attempt < tries && IsOwn(port); attempt++)
         {
             candidate.NatPort = (ushort)port;
             if (TryClaim(candidate.Translated, conntrack, now))
@@ -168,7 +176,7 @@ public sealed class SnatTable
     /// <returns>-1 when the table is full.</returns>
     public int CreateReturn(in FlowKey answer, IpAddress service, ushort port, MonoTime now)
     {
-        if (_firstFree != 0)
+        if (HasFree)
         {
             return Insert(new SnatEntry { Forward = answer, NatAddress = service, NatPort = port, Created = now.Seconds, IsUsed = true, IsReturn = true });
         }
@@ -205,7 +213,7 @@ public sealed class SnatTable
         int removed = 0;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
+            if (_sweepPosition < _entries.UsedCount && _entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -274,9 +282,77 @@ public sealed class SnatTable
             _reverse.Remove(entry.Translated.Hash(_seed), index);
         }
 
-        _entries[index] = new SnatEntry { Created = _firstFree };
-        _firstFree = (uint)(index + 1);
+        SetFree(index);
         Count--;
+    }
+
+    /// <summary>In a full table mappings of flows that are over give way, and with them flows that have only begun.</summary>
+    private void MakeRoom(ConntrackTable conntrack, MonoTime now)
+    {
+        for (int i = Math.Min(MostLooks, _entries.Length); i > 0 && !HasFree; i--)
+        {
+            int index = _hand;
+            _hand = _hand + 1 == _entries.Length ? 0 : _hand + 1;
+            int flow = FlowOf(index, conntrack, now);
+            if (flow >= 0 && ConntrackState.HasOnlyBegun(conntrack[flow]))
+            {
+                conntrack.Evict(flow);
+                flow = -1;
+            }
+
+            if (flow < 0)
+            {
+                Free(index);
+                EvictedCount++;
+            }
+        }
+    }
+
+    private bool HasFree => _firstFree != 0 || _entries.UsedCount < _entries.Length;
+
+    private void SetFree(int index)
+    {
+        Write(index, new SnatEntry { Created = _firstFree });
+        _firstFree = (uint)(index + 1);
+    }
+
+    private void Write(int index, in SnatEntry entry)
+    {
+        _entries.BeginWrite(index);
+        _entries[index] = entry;
+        _entries.EndWrite();
+    }
+
+    /// <summary>Takes up what another process left, behind its conntrack entries: the indexes and the list of free entries are made anew.</summary>
+    internal void Restore(FlowRecovery recovery, ConntrackTable conntrack)
+    {
+        int interrupted = _entries.TakeInterrupted();
+        TableRows<SnatEntry> rows = _entries;
+        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        {
+            if ((!rows[i].IsUsed && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
+            {
+                SetFree(i);
+                continue;
+            }
+
+            _forward.Add(rows[i].Forward.Hash(_seed), i);
+            if (!rows[i].IsReturn)
+            {
+                _reverse.Add(rows[i].Translated.Hash(_seed), i);
+            }
+
+            Count++;
+        }
+    }
+
+    private FlowFate Judge(int index, FlowRecovery recovery, ConntrackTable conntrack)
+    {
+        SnatEntry entry = _entries[index];
+        FlowFate fate = recovery.Judge(entry);
+        bool isPaired = FlowOf(index, conntrack, recovery.Now) >= 0 && FindForward(entry.Forward) < 0
+            && (entry.IsReturn || (FindTranslated(entry.Translated) < 0 && IsOwn(entry.NatPort)));
+        return fate == FlowFate.Kept && !isPaired ? FlowFate.Unpaired : fate;
     }
 
     private int FindTranslated(in FlowKey translated)
@@ -297,8 +373,17 @@ public sealed class SnatTable
     private int Insert(in SnatEntry entry)
     {
         int index = (int)_firstFree - 1;
-        _firstFree = _entries[index].Created;
-        _entries[index] = entry;
+        if (index >= 0)
+        {
+            _firstFree = _entries[index].Created;
+        }
+        else
+        {
+            TableRows<SnatEntry> rows = _entries;
+            index = rows.UsedCount++;
+        }
+
+        Write(index, entry);
         _forward.Add(entry.Forward.Hash(_seed), index);
         if (!entry.IsReturn)
         {

@@ -10,10 +10,21 @@ namespace ClusterMesh.Datapath.State.Compile;
 /// </summary>
 internal sealed class BackendIds
 {
+    private readonly Dictionary<BackendKey, uint> _kept;
     private readonly Dictionary<BackendKey, Use> _uses = [];
     private uint _last;
 
+    /// <param name="kept">Numbers that backends had in the process before this one, for when they come again.</param>
+    public BackendIds(IReadOnlyDictionary<BackendKey, uint> kept)
+    {
+        _kept = new Dictionary<BackendKey, uint>(kept);
+        _last = _kept.Count == 0 ? 0 : _kept.Values.Max();
+    }
+
     public int Count => _uses.Count;
+
+    /// <summary>All that are given, and those kept for backends that have not come again.</summary>
+    public IEnumerable<KeyValuePair<BackendKey, uint>> Given => _uses.Select(u => KeyValuePair.Create(u.Key, u.Value.Id)).Concat(_kept);
 
     /// <summary>So many more are about to be taken.</summary>
     public void Reserve(int count) => Room.For(_uses, count);
@@ -25,10 +36,11 @@ internal sealed class BackendIds
     /// <summary>One service more has the backend.</summary>
     public uint Take(BackendSpec backend, IpProtocol protocol)
     {
-        ref Use use = ref CollectionsMarshal.GetValueRefOrAddDefault(_uses, new BackendKey(backend.Address, backend.Port, protocol), out bool isKnown);
+        var key = new BackendKey(backend.Address, backend.Port, protocol);
+        ref Use use = ref CollectionsMarshal.GetValueRefOrAddDefault(_uses, key, out bool isKnown);
         if (!isKnown)
         {
-            use.Id = checked(++_last);
+            use.Id = _kept.Remove(key, out uint id) ? id : checked(++_last);
         }
 
         use.Count++;
@@ -45,8 +57,6 @@ internal sealed class BackendIds
             _uses.Remove(key);
         }
     }
-
-    private readonly record struct BackendKey(IpAddress Address, ushort Port, IpProtocol Protocol);
 
     private record struct Use(uint Id, int Count);
 }

@@ -16,6 +16,26 @@ internal sealed class FrontendIds
     private readonly Dictionary<FrontendKey, uint> _freed = [];
     private readonly List<uint> _generations = [0];
     private readonly Stack<int> _freeSlots = new();
+    private readonly Dictionary<FrontendKey, uint> _kept;
+
+    /// <param name="kept">Numbers that frontends had in the process before this one, for when they come again.</param>
+    public FrontendIds(IReadOnlyDictionary<FrontendKey, uint> kept)
+    {
+        _kept = new Dictionary<FrontendKey, uint>(kept);
+        foreach (uint id in kept.Values)
+        {
+            int slot = (int)(id & SlotMask);
+            while (_generations.Count <= slot)
+            {
+                _generations.Add(0);
+            }
+
+            _generations[slot] = id >> ServiceTable.SlotBits;
+        }
+    }
+
+    /// <summary>All that are given, and those kept for frontends that have not come again.</summary>
+    public IEnumerable<KeyValuePair<FrontendKey, uint>> Given => _known.Select(k => KeyValuePair.Create(k.Key, k.Value.Id)).Concat(_kept);
 
     /// <summary>All that are given, inner sides included.</summary>
     public int Count => _known.Count;
@@ -42,7 +62,7 @@ internal sealed class FrontendIds
     {
         if (!_freed.Remove(key, out uint id))
         {
-            id = New();
+            id = _kept.Remove(key, out uint former) ? former : New();
         }
 
         _known.Add(key, (id, owner));

@@ -10,20 +10,27 @@ namespace ClusterMesh.Datapath.State.Compile;
 /// </summary>
 internal sealed class ServiceCompiler
 {
-    private readonly FrontendIds _ids = new();
-    private readonly BackendIds _backendIds = new();
+    private readonly FrontendIds _ids;
+    private readonly BackendIds _backendIds;
     private readonly Dictionary<string, Frontend[]> _frontendsOf = [];
     private readonly Dictionary<IpAddress, int> _wildcards = [];
     private readonly LocalNodeSpec _local;
     private readonly MaglevTables _maglev;
     private readonly ServiceTableWriter _table;
 
-    public ServiceCompiler(LocalNodeSpec local, ulong seed)
+    /// <param name="numbers">Of the process before this one; null for none.</param>
+    public ServiceCompiler(LocalNodeSpec local, ulong seed, ServiceNumbers? numbers = null)
     {
+        numbers ??= ServiceNumbers.None;
+        _ids = new FrontendIds(numbers.Frontends);
+        _backendIds = new BackendIds(numbers.Backends);
         _local = local;
         _maglev = new MaglevTables(local.LoadBalancer);
         _table = new ServiceTableWriter(ServiceOptions.Default with { LoopbackIpv4 = local.LoadBalancer.LoopbackIpv4, HasDirectReturn = local.LoadBalancer.Forwarding != ForwardingMode.Snat }, seed);
     }
+
+    /// <summary>What frontends and backends are called in flow tables now.</summary>
+    public ServiceNumbers Numbers => new(new Dictionary<FrontendKey, uint>(_ids.Given), new Dictionary<BackendKey, uint>(_backendIds.Given));
 
     public int BackendCount => _backendIds.Count;
 

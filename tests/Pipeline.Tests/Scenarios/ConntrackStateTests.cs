@@ -107,12 +107,13 @@ public sealed class ConntrackStateTests
         }
 
         s.Sends(TestNode.Curl, request with { SourcePort = 2 });
-        s.Drops(TestNode.Curl, request with { SourcePort = 3 }, DropReason.ConntrackFull);
+        s.Sends(TestNode.Curl, request with { SourcePort = 3 });
         s.Node.Wait(60);
         s.Node.Sweep();
         ConntrackTable table = s.Node.Live.Conntrack;
         Assert.Equal(
-            (8ul, 2ul, 2ul, 0ul, 1ul), (table.FoundCount, table.InsertedCount, table.ExpiredCount, table.DeletedCount, table.FailureCount));
+            (8ul, 3ul, 2ul, 0ul, 1ul, 0ul),
+            (table.FoundCount, table.InsertedCount, table.ExpiredCount, table.DeletedCount, table.EvictedCount, table.FailureCount));
     }
 
     private static string Describe(Scenario s, in FlowKey key)

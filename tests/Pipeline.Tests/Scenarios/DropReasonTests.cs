@@ -29,7 +29,11 @@ public sealed class DropReasonTests
             s.Drops(TestNode.Curl, TestPacket.Of(IpProtocol.Sctp, s.Mesh.CurlPod, 1024, s.Mesh.Outside, 80), DropReason.ChecksumNotCorrectable),
         [DropReason.ConntrackFull] = s =>
         {
-            s.Sends(TestNode.Curl, Udp(s));
+            for (int i = 0; i < 4; i++)
+            {
+                s.Sends(TestNode.Curl, Udp(s)); // A flow that has begun only just would give way.
+            }
+
             s.Drops(TestNode.Curl, Udp(s) with { SourcePort = 1 }, DropReason.ConntrackFull);
         },
         [DropReason.InvalidExtensionHeader] = s =>

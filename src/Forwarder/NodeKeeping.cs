@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using ClusterMesh.Datapath.Configuration;
+using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.Pipeline;
+using ClusterMesh.Datapath.State;
+using ClusterMesh.Datapath.State.Desired;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>
+/// What of a node outlives its process (<c>--keep</c>): the flow tables in a file, the TAPs at a keeper, the configuration beside them. Without
+/// the option nothing does, and all of this is memory of the process.
+/// </summary>
+internal sealed class NodeKeeping : IDisposable
+{
+    private readonly FlowFile? _flows;
+    private readonly KeptConfiguration? _configuration;
+    private bool _isRecovered;
+    private bool _isUp;
+    private bool _isReleased;
+    private bool _isOwned = true;
+
+    private NodeKeeping(FlowFile? flows, KeptConfiguration? configuration, KeptTaps? taps, ulong seed, DesiredChange? initial, ServiceNumbers numbers)
+    {
+        _flows = flows;
+        _configuration = configuration;
+        Taps = taps;
+        Seed = seed;
+        Initial = initial;
+        Numbers = numbers;
+    }
+
+    public bool IsKept => _flows is not null;
+
+    /// <summary>Null when TAPs end with the process.</summary>
+    public KeptTaps? Taps { get; }
+
+    /// <summary>Of all hashes, the dice and the dealing of ports.</summary>
+    public ulong Seed { get; }
+
+    /// <summary>What the process before this one had in force; null for the node file's.</summary>
+    public DesiredChange? Initial { get; }
+
+    /// <summary>By which the flow tables name frontends and backends.</summary>
+    public ServiceNumbers Numbers { get; }
+
+    /// <exception cref="DeviceException">The directory, the file or the keeper cannot be had.</exception>
+    public static NodeKeeping Open(NodeFile file, ForwarderOptions options)
+    {
+        ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+        if (options.KeepDirectory is not { } directory)
+        {
+            return new NodeKeeping(null, null, null, seed, null, ServiceNumbers.None);
+        }
+
+        string name = $"{file.Local.Cluster}/{file.Local.Name}";
+        string path = Path.Combine(directory, name.Replace('/', '.'));
+        FlowFile flows = FlowFile.Open(
+            directory, name, options.WorkerCount, SizesOf(file.Local, options.WorkerCount), seed, Log.Write, options.IsTakeover);
+        var configuration = new KeptConfiguration(path + ".config", file);
+        DesiredChange? initial = configuration.TryRead(out ServiceNumbers numbers);
+        if (options.IsTakeover && initial is null)
+        {
+            throw new DeviceException($"{options.ConfigPath}: it is not the node file that the other forwarder runs with, which goes on; stop that one and start this");
+        }
+
+        KeptTaps taps = KeptTaps.Join(path + ".keeper", KeeperStart(path + ".keeper"), Log.Write);
+        if (options.IsTakeover)
+        {
+            taps.Release();
+        }
+
+        return new NodeKeeping(flows, configuration, taps, flows.Seed, initial, numbers) { _isOwned = !options.IsTakeover };
+    }
+
+    /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
+    public static int Share(int entryCount, int workerCount) => (entryCount + workerCount - 1) / workerCount;
+
+    /// <summary>Null for memory of the process.</summary>
+    public FlowMemory? MemoryOf(int worker) => _flows?.Workers[worker];
+
+    /// <summary>Looks through the tables that were found, once, before the first packet, and says what it took up.</summary>
+    /// <param name="neighbors">Of the process that was taken over.</param>
+    public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local, IReadOnlyList<NeighborNews> neighbors)
+    {
+        if (_isRecovered || _flows is not { IsKept: true })
+        {
+            return;
+        }
+
+        _isRecovered = true;
+        long start = Stopwatch.GetTimestamp();
+        var now = new MonoTime(MonotonicClock.Nanoseconds);
+        var recovery = new FlowRecovery(snapshot, local.PodCidrs, now);
+        workers.Invoke(worker =>
+        {
+            recovery.Run(worker.Live);
+            foreach (NeighborNews news in neighbors)
+            {
+                worker.Live.Neighbors.Take(news, now);
+            }
+        });
+        Log.Write(
+            $"flow tables {_flows.Path} taken up in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0} ms, generation {_flows.Generation}: "
+            + $"{recovery.FlowCount} flows and {recovery.MappingCount} SNAT mappings go on; {recovery.CountOf(FlowFate.Expired)} entries were over, "
+            + $"{recovery.CountOf(FlowFate.Orphaned)} of pods or services that are gone, {recovery.CountOf(FlowFate.Unpaired)} without their counterpart, {recovery.CountOf(FlowFate.Broken)} broken");
+    }
+
+    /// <summary>The node is up: TAPs that nobody wanted go, and the configuration is followed.</summary>
+    /// <param name="describe">What is in force, and its numbers, at one moment.</param>
+    public void Follow(Func<(ServiceNumbers Numbers, string Configuration)> describe)
+    {
+        _isUp = true;
+        Taps?.DropRest();
+        _configuration?.Follow(describe);
+    }
+
+    /// <summary>What is in force is in its file when this returns.</summary>
+    public void Write() => _configuration?.Write();
+
+    /// <summary>Another process has all of this from now on.</summary>
+    public void Release()
+    {
+        _isReleased = true;
+        Taps?.Release();
+        _configuration?.Dispose();
+    }
+
+    /// <summary>It is ours: the process that had it has let go.</summary>
+    public void Own()
+    {
+        _flows?.Own();
+        Taps?.Own();
+        _isOwned = true;
+    }
+
+    public void NoteChange() => _configuration?.NoteChange();
+
+    /// <summary>The node ends for good, and with it all of this; but what was found stays for the next try when the node did not come up.</summary>
+    public void End()
+    {
+        if (_isReleased || !_isOwned || (!_isUp && _flows is { IsKept: true }))
+        {
+            Taps?.Release();
+            return;
+        }
+
+        Taps?.Leave();
+        _configuration?.Delete();
+        _flows?.Delete();
+    }
+
+    public void Dispose()
+    {
+        _configuration?.Dispose();
+        Taps?.Dispose();
+    }
+
+    private static FlowSizes SizesOf(LocalNodeSpec local, int workerCount) => FlowSizes.For(
+        Share(local.ConntrackEntries, workerCount), Share(local.SnatEntries, workerCount), Share(local.AffinityEntries, workerCount));
+
+    /// <summary>This program once more.</summary>
+    private static ProcessStartInfo KeeperStart(string socketPath)
+    {
+        string program = Environment.ProcessPath!;
+        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
+        return new ProcessStartInfo(program, [.. own, "--keeper", socketPath]);
+    }
+}
