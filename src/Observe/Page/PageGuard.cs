@@ -27,9 +27,9 @@ internal static class PageGuard
             return;
         }
 
-        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
+        if (!HttpMethods.IsGet(context.Request.Method))
         {
-            headers.Allow = "GET, HEAD";
+            headers.Allow = "GET";
             await PageJson.RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, "this page is for reading only; use GET").ConfigureAwait(false);
             return;
         }

@@ -3,6 +3,8 @@ using System.Text.Json;
 using ClusterMesh.Datapath.Observe.Filters;
 using ClusterMesh.Datapath.Observe.Store;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace ClusterMesh.Datapath.Observe.Page;
 
@@ -45,7 +47,7 @@ internal sealed class PageStream(PageSource source)
             context.Response.ContentType = "text/event-stream";
             await FollowAsync(context, filter).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // The page was closed, or the agent ends.
         }
@@ -57,7 +59,9 @@ internal sealed class PageStream(PageSource source)
 
     private async Task FollowAsync(HttpContext context, PageFlowFilter filter)
     {
-        CancellationToken cancellation = context.RequestAborted;
+        IHostApplicationLifetime lifetime = context.RequestServices.GetRequiredService<IHostApplicationLifetime>();
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
+        CancellationToken cancellation = end.Token;
         FlowStore store = source.Store;
         ObservedFlow flow = new(source.Node, store.Instance);
         FlowSlot[] batch = new FlowSlot[MostEvents];

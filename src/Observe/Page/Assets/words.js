@@ -35,7 +35,7 @@ const bracketed = side => side.address.includes(':') ? `[${side.address}]` : sid
 
 export const addressOf = side => side.port ? `${bracketed(side)}:${side.port}` : side.address;
 
-// An end as cmesh trace wants it.
-export const traceEnd = (side, withPort) => (side.kind === 'pod' ? endName(side) : bracketed(side)) + (withPort && side.port ? `:${side.port}` : '');
+// Who sends, as cmesh trace wants it: pods by name, others by address.
+export const traceEnd = side => (side.kind === 'pod' ? endName(side) : bracketed(side)) + (side.port ? `:${side.port}` : '');
 
 export const several = (number, word) => `${figure(number)} ${word}${number === 1 ? '' : 's'}`;
