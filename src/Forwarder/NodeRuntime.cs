@@ -134,6 +134,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         Nodes = [.. writer.Desired.Nodes.Values.OrderBy(n => DesiredState.NodeKey(n.Cluster, n.Name), StringComparer.Ordinal)],
         Routes = [.. writer.Desired.Routes.Values.OrderBy(r => r.Prefix)],
         Services = [.. writer.Desired.Services.Values.OrderBy(s => s.Name, StringComparer.Ordinal)],
+        Policies = [.. writer.Desired.Policies.Values.OrderBy(p => p.Name, StringComparer.Ordinal)],
     }));
 
     public async ValueTask DisposeAsync()
