@@ -2,6 +2,11 @@
 # commands.sh: what ./run-lab.sh is told.
 
 main() {
+    if [[ ${1:-} == --mode ]]; then
+        MODE=${2:-}
+        [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
+        shift 2
+    fi
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
@@ -27,6 +32,8 @@ command_help() {
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
+
+./run-lab.sh --mode vxlan COMMAND       the same with packets between nodes in VXLAN tunnels; native unless given
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
 for the whole job, for faults, for acceptance and for bench.

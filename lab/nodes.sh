@@ -14,12 +14,16 @@ answering_forwarder() {
     [[ -S $(socket_directory "$1")/control.sock ]] && json "$1" .processId status 2>/dev/null
 }
 
+# How packets travel between nodes: native, or vxlan.
+MODE=native
+
 # start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given. CMESH_WORKERS: 1, if not given.
 start_forwarders() {
     local node
     progress "forwarders: $*"
     for node; do
         sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
+        [[ $MODE == native ]] || sed -i 's/^  mode: native$/  mode: tunnel/' "$STATE/nodes/$node.yaml"
         ! is_meshed || sed -i '/^# From here on: for worlds without agents/,$d' "$STATE/nodes/$node.yaml"
         start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --workers "${CMESH_WORKERS:-1}"
     done

@@ -5,11 +5,26 @@ step_14() {
     heading "Step 14: tcpdump where the packets arrive"
     local client=${ADDRESS[west-curl-pod]} target=${ADDRESS[east-curl-pod]}
     start_capture pod east-curl-pod eth0 "$target" icmp
-    start_capture uplink net east-worker "$target" icmp
+    if [[ $MODE == native ]]; then
+        start_capture uplink net east-worker "$target" icmp
+    else
+        start_capture uplink net east-worker "${ADDRESS[west-worker]}" 'udp port 8472'
+    fi
     see west-curl-pod ping -c 1 -W 2 "$target"
     finish_capture pod "$client" "$target" "in the pod" "echo request and reply" pings
-    finish_capture uplink "$client" "$target" "on the node's uplink" "echo request and reply" pings
-    expect_direct "$client" "$target"
+    if [[ $MODE == native ]]; then
+        finish_capture uplink "$client" "$target" "on the node's uplink" "echo request and reply" pings
+        expect_direct "$client" "$target"
+    else
+        wait_for 5 has_tunnelled_pings || true
+        stop tcpdump-uplink
+        expect_that "on the node's uplink: request and reply in a tunnel between the two nodes" "both packets" has_tunnelled_pings
+    fi
+}
+
+has_tunnelled_pings() {
+    local log=$STATE/log/tcpdump-uplink.log west=${ADDRESS[west-worker]//./\\.} east=${ADDRESS[east-worker]//./\\.}
+    grep -qE " $west\\.[0-9]+ > $east\\.8472:" "$log" && grep -qE " $east\\.[0-9]+ > $west\\.8472:" "$log" && pings "$log"
 }
 
 # start_capture <name> <place> <interface> <address> <filter>: returns when tcpdump listens.

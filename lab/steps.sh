@@ -34,7 +34,11 @@ step_2() {
         see_settings "$node"
         expect_line "$node: cluster $cluster" "^  cluster: $cluster\$" "cluster: $cluster"
         expect_line "$node: cluster id ${id[$cluster]}" "^  clusterId: ${id[$cluster]}\$" "clusterId: ${id[$cluster]}"
-        expect_line "$node: native routing" '^  mode: native$' "mode: native"
+        if [[ $MODE == native ]]; then
+            expect_line "$node: native routing" '^  mode: native$' "mode: native"
+        else
+            expect_line "$node: routing through tunnels" '^  mode: tunnel$' "mode: tunnel"
+        fi
         expect_line "$node: native routing CIDR ${native[$cluster]//\\/}" "^  ipv4NativeRoutingCIDR: ${native[$cluster]}\$" \
             "ipv4NativeRoutingCIDR: ${native[$cluster]//\\/}"
         expect_line "$node: direct routes to nodes" '^  autoDirectNodeRoutes: true$' "autoDirectNodeRoutes: true"

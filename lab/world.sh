@@ -39,6 +39,7 @@ choose_world() {
     if [[ $LAB_ID == lab ]]; then CMESH_RUN_DIR=/run/cmesh; fi
     # One that another command made may have other places, such as a benchmark's.
     if [[ -s $STATE/places ]]; then mapfile -t PLACES <"$STATE/places"; fi
+    if [[ -s $STATE/mode ]]; then MODE=$(<"$STATE/mode"); fi
 }
 
 random_id() { tr -d - </proc/sys/kernel/random/uuid | cut -c1-6 | sed 's/^/t/'; }
@@ -64,6 +65,7 @@ claim() {
     mkdir "$STATE"/{pid,log,nodes,servers}
     printf '%s\n' $$ >"$STATE/owner"
     printf '%s\n' "${PLACES[@]}" >"$STATE/places"
+    printf '%s\n' "$MODE" >"$STATE/mode"
 }
 
 trap_signals() {

@@ -251,6 +251,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
         }
 
         Volatile.Write(ref _warnings, warnings);
+        document = document with
+        {
+            Policies = new PolicyDocuments(Settings.Cluster, Settings.IsPolicyLocalByDefault, Objects, Remotes.State.Current, LabelsOf).Make(),
+        };
         return _drain.Apply(document, cluster => cluster == Settings.Cluster || known.Contains(cluster));
     }
 

@@ -46,11 +46,14 @@ internal sealed record AgentSettings(
     /// <summary>So long a backend that was removed keeps its flows; zero, as in Cilium, takes them away at once.</summary>
     public TimeSpan DrainTime { get; init; }
 
+    /// <summary>Cilium's policy-default-local-cluster: selectors of policies that name no cluster mean the own one.</summary>
+    public bool IsPolicyLocalByDefault { get; init; }
+
     /// <exception cref="ConfigurationException">The first mistake, with file, line and field.</exception>
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe", "health");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe", "health", "policy");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels", "healthAddress");
         YamlField? store = root["store"]?.Only("directory", "etcd");
@@ -107,6 +110,7 @@ internal sealed record AgentSettings(
             HealthAddress = node["healthAddress"]?.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address") ?? "",
             Health = health is null ? null : new HealthSettings(
                 health["port"]?.Number(1, 65535) ?? DefaultHealthPort, TimeSpan.FromSeconds(health["intervalSeconds"]?.Number(1, 3600) ?? DefaultHealthSeconds)),
+            IsPolicyLocalByDefault = root["policy"]?.Only("defaultLocalCluster")["defaultLocalCluster"]?.Flag() ?? false,
         };
     }
 

@@ -18,6 +18,7 @@ internal sealed class ChangeDifference
     {
         (Nodes, GoneNodes) = Compare(before.Nodes!, wanted.Nodes!, n => (n.Cluster ?? "", n.Name), ControlJson.Default.RemoteNodeDocument);
         (Services, GoneServices) = Compare(before.Services!, wanted.Services!, s => ("", s.Name), ControlJson.Default.ServiceDocument);
+        (Policies, GonePolicies) = Compare(before.Policies ?? [], wanted.Policies ?? [], p => ("", p.Name), ControlJson.Default.PolicyDocument);
         HasOther = !Text(before.Masquerade, ControlJson.Default.MasqueradeSection).AsSpan().SequenceEqual(Text(wanted.Masquerade, ControlJson.Default.MasqueradeSection));
     }
 
@@ -25,15 +26,19 @@ internal sealed class ChangeDifference
 
     public IReadOnlyList<ServiceDocument> Services { get; }
 
+    public IReadOnlyList<PolicyDocument> Policies { get; }
+
     /// <summary>cluster/name.</summary>
     public IReadOnlyList<string> GoneNodes { get; }
 
     public IReadOnlyList<string> GoneServices { get; }
 
-    /// <summary>What is neither node nor service differs.</summary>
+    public IReadOnlyList<string> GonePolicies { get; }
+
+    /// <summary>What is neither node, service nor policy differs.</summary>
     public bool HasOther { get; }
 
-    public bool IsEmpty => Nodes.Count + Services.Count + GoneNodes.Count + GoneServices.Count == 0 && !HasOther;
+    public bool IsEmpty => Nodes.Count + Services.Count + Policies.Count + GoneNodes.Count + GoneServices.Count + GonePolicies.Count == 0 && !HasOther;
 
     public static ChangeDifference Between(ChangeDocument before, ChangeDocument wanted) => new(before, wanted);
 

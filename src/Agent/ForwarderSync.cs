@@ -84,6 +84,13 @@ internal sealed partial class ForwarderSync(
                 Task change = nextChange();
                 long begin = time.GetTimestamp();
                 ChangeDocument wanted = make(restored);
+                if (identities.IsUnknown)
+                {
+                    wanted = wanted with { Policies = null };
+                }
+
+                // Before the policies that ask for them: nobody is shut out for want of a name.
+                await identities.PushAsync(client, cancellation);
                 ChangeDifference? difference = pushed is null ? null : ChangeDifference.Between(pushed, wanted);
                 if (difference is not { IsEmpty: true })
                 {
@@ -94,7 +101,6 @@ internal sealed partial class ForwarderSync(
                     Pushed.TrySetResult();
                 }
 
-                await identities.PushAsync(client, cancellation);
                 TimeSpan spent = time.GetElapsedTime(begin);
                 await await Task.WhenAny(change.WaitAsync(cancellation), gone);
                 // Changes that come in a row are taken together, so that a large mesh that comes up does not keep a processor busy with this.
@@ -162,10 +168,11 @@ internal sealed partial class ForwarderSync(
         {
             Nodes = difference.Nodes.Count > 0 ? difference.Nodes : null,
             Services = difference.Services.Count > 0 ? difference.Services : null,
+            Policies = difference.Policies.Count > 0 ? difference.Policies : null,
             Masquerade = wanted.Masquerade,
         };
         ChangeResult result = await client.ApplyAsync(ApplyMode.Merge, change, cancellation);
-        foreach ((string kind, IReadOnlyList<string> names) in ((string, IReadOnlyList<string>)[])[("service", difference.GoneServices), ("node", difference.GoneNodes)])
+        foreach ((string kind, IReadOnlyList<string> names) in ((string, IReadOnlyList<string>)[])[("service", difference.GoneServices), ("node", difference.GoneNodes), ("policy", difference.GonePolicies)])
         {
             result = names.Count > 0 ? await client.DeleteAsync(kind, names, cancellation) : result;
         }
@@ -183,11 +190,14 @@ internal sealed partial class ForwarderSync(
         }
 
         int index = int.Parse(named.Groups[2].ValueSpan);
-        return named.Groups[1].Value == "services"
-            ? index < document.Services!.Count ? document with { Services = [.. document.Services.Where((_, i) => i != index)] } : null
-            : index < document.Nodes!.Count ? document with { Nodes = [.. document.Nodes.Where((_, i) => i != index)] } : null;
+        return named.Groups[1].Value switch
+        {
+            "services" => index < document.Services!.Count ? document with { Services = [.. document.Services.Where((_, i) => i != index)] } : null,
+            "policies" => index < document.Policies!.Count ? document with { Policies = [.. document.Policies.Where((_, i) => i != index)] } : null,
+            _ => index < document.Nodes!.Count ? document with { Nodes = [.. document.Nodes.Where((_, i) => i != index)] } : null,
+        };
     }
 
-    [GeneratedRegex(@"\b(services|nodes)\[(\d{1,7})\]")]
+    [GeneratedRegex(@"\b(services|nodes|policies)\[(\d{1,7})\]")]
     private static partial Regex ObjectPath();
 }

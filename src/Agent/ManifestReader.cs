@@ -55,7 +55,11 @@ internal static class ManifestReader
             "Deployment" => ReadDeployment(root, @namespace, name),
             "Node" => ReadNode(root, metadata, name),
             "ConfigMap" => new ConfigMapObject(@namespace, name) { Data = root["data"]?.TextMap() ?? new Dictionary<string, string>() },
-            string other => throw kind.Refuse($"'{other}' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap and List are"),
+            "NetworkPolicy" => NetworkPolicyReader.Read(root, @namespace, name),
+            "CiliumNetworkPolicy" => CiliumPolicyReader.Read(root, "CiliumNetworkPolicy", @namespace, name),
+            "CiliumClusterwideNetworkPolicy" => CiliumPolicyReader.Read(root, "CiliumClusterwideNetworkPolicy", "", name),
+            string other => throw kind.Refuse(
+                $"'{other}' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap, NetworkPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and List are"),
         });
     }
 

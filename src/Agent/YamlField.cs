@@ -9,6 +9,9 @@ internal sealed class YamlField(string file, YamlNode node, string path, int lin
 {
     public string Path => path;
 
+    /// <summary>web.yaml:12: spec.ingress[0].</summary>
+    public string Where => string.Create(CultureInfo.InvariantCulture, $"{file}:{line}: {path}");
+
     /// <summary>The field of a mapping; null when it is absent or empty.</summary>
     public YamlField? this[string name]
     {

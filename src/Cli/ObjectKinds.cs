@@ -10,6 +10,9 @@ internal static class ObjectKinds
     public const string Deployments = "deployments";
     public const string Nodes = "nodes";
     public const string ConfigMaps = "configmaps";
+    public const string NetworkPolicies = "networkpolicies";
+    public const string CiliumPolicies = "ciliumnetworkpolicies";
+    public const string ClusterwidePolicies = "ciliumclusterwidenetworkpolicies";
 
     /// <summary>Each kind with the shorter words for it.</summary>
     private static readonly (string Plural, string[] Words)[] s_kinds =
@@ -21,6 +24,9 @@ internal static class ObjectKinds
         (Deployments, ["deploy", "deployment"]),
         (Nodes, ["no", "node"]),
         (ConfigMaps, ["cm", "configmap"]),
+        (NetworkPolicies, ["netpol", "networkpolicy"]),
+        (CiliumPolicies, ["cnp", "ciliumnetworkpolicy"]),
+        (ClusterwidePolicies, ["ccnp", "ciliumclusterwidenetworkpolicy"]),
     ];
 
     public static IEnumerable<string> Words => s_kinds.SelectMany(k => k.Words.Append(k.Plural));
@@ -30,7 +36,7 @@ internal static class ObjectKinds
         ?? throw new UsageException($"there is no kind '{word}'; there are {string.Join(", ", s_kinds.Select(k => k.Plural))}");
 
     /// <summary>As in front of a name: service/webpod.</summary>
-    public static string SingularOf(string plural) => plural == Endpoints ? plural : plural[..^1];
+    public static string SingularOf(string plural) => plural == Endpoints ? plural : plural.EndsWith("ies", StringComparison.Ordinal) ? $"{plural[..^3]}y" : plural[..^1];
 
-    public static bool HasNamespace(string plural) => plural != Nodes;
+    public static bool HasNamespace(string plural) => plural is not (Nodes or ClusterwidePolicies);
 }

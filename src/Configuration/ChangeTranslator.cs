@@ -32,6 +32,7 @@ public static class ChangeTranslator
             Services = Each(document.Services, root.Field("services"), "name", s => s.Name, (s, place) => ServiceTranslator.Translate(s, local, place)),
             Ipcache = Each(document.Ipcache, root.Field("ipcache"), "prefix", i => i.Prefix.ToString(), (i, place) => IdentityTranslator.Entry(i, local, place)),
             Identities = Each(document.Identities, root.Field("identities"), "id", i => $"{i.Id}", (i, place) => IdentityTranslator.Identity(i, place)),
+            Policies = Each(document.Policies, root.Field("policies"), "name", p => p.Name, (p, place) => PolicyTranslator.Policy(p, place)),
         };
     }
 

@@ -51,11 +51,13 @@ public static class DocumentWriter
                 NodePortRange = string.Create(CultureInfo.InvariantCulture, $"{local.NodePortFirst}-{local.NodePortLast}"),
             },
             Flows = FlowsTranslator.Write(local.Flows),
+            Policy = PolicyTranslator.Write(local.Policy),
             Endpoints = [.. (current.Endpoints ?? []).Select(Endpoint)],
             Nodes = [.. (current.Nodes ?? []).Select(Node)],
             Routes = [.. (current.Routes ?? []).Select(r => new RouteDocument { Prefix = r.Prefix.ToString(), Via = r.Via.ToString() })],
             Services = [.. (current.Services ?? []).Select(ServiceWriter.Write)],
             Ipcache = current.Ipcache is null ? null : [.. current.Ipcache.Select(IdentityTranslator.Write)],
+            Policies = current.Policies is null ? null : [.. current.Policies.Select(PolicyTranslator.Write)],
             Identities = current.Identities is null ? null : [.. current.Identities.Select(IdentityTranslator.Write)],
         };
     }

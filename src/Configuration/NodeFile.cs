@@ -51,6 +51,7 @@ public sealed class NodeFile
             Services = document.Services,
             Ipcache = document.Ipcache,
             Identities = document.Identities,
+            Policies = document.Policies,
         };
         DesiredChange initial = ChangeTranslator.Translate(start, replace: true, local, origin);
         if (local.Flows.IpMasqAgentConfigPath is { } path)

@@ -86,6 +86,7 @@ internal static class NodeTranslator
             Flows = flows,
             Tunnel = tunnel,
             MaxConnectedClusters = MaxConnectedClusters(section.MaxConnectedClusters, clusterId, node.Field("maxConnectedClusters")),
+            Policy = PolicyTranslator.Options(document.Policy, root.Field("policy")),
         };
     }
 

@@ -47,6 +47,12 @@ public sealed class ControlClient : IAsyncDisposable
         _reading = Task.Run(ReadAsync);
     }
 
+    /// <summary>Whether policies let a packet pass, and why.</summary>
+    /// <param name="from">An endpoint's name or an address.</param>
+    /// <param name="port">80/TCP, or an ICMP type: 8/ICMP.</param>
+    public Task<ExplainResult> ExplainAsync(string from, string to, string port, CancellationToken cancellation = default) =>
+        CallAsync("explain", new ExplainRequest(from, to, port), ControlJson.Default.ExplainRequest, ControlJson.Tolerant.ExplainResult, cancellation);
+
     /// <summary>Connects, or says in a sentence why not and what to do.</summary>
     /// <param name="answerTimeout">
     /// How long a request may remain unanswered, and a watch silent before its first full set is there: then the connection is given

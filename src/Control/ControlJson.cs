@@ -39,6 +39,8 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(MaglevResult))]
 [JsonSerializable(typeof(SelectRequest))]
 [JsonSerializable(typeof(SelectResult))]
+[JsonSerializable(typeof(ExplainRequest))]
+[JsonSerializable(typeof(ExplainResult))]
 [JsonSerializable(typeof(TakeoverRequest))]
 [JsonSerializable(typeof(TakeoverResult))]
 [JsonSerializable(typeof(CaptureRequest))]
@@ -58,6 +60,7 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(ListResult<CounterRow>), TypeInfoPropertyName = "CounterList")]
 [JsonSerializable(typeof(ListResult<PortRow>), TypeInfoPropertyName = "PortList")]
 [JsonSerializable(typeof(ListResult<IpcacheRow>), TypeInfoPropertyName = "IpcacheList")]
+[JsonSerializable(typeof(ListResult<PolicyRow>), TypeInfoPropertyName = "PolicyList")]
 [JsonSerializable(typeof(ListResult<IdentityRow>), TypeInfoPropertyName = "IdentityList")]
 [JsonSerializable(typeof(WatchEvent<EndpointRow>), TypeInfoPropertyName = "EndpointEvent")]
 [JsonSerializable(typeof(WatchEvent<NodeRow>), TypeInfoPropertyName = "NodeEvent")]
@@ -71,6 +74,7 @@ namespace ClusterMesh.Datapath.Control;
 [JsonSerializable(typeof(WatchEvent<CounterRow>), TypeInfoPropertyName = "CounterEvent")]
 [JsonSerializable(typeof(WatchEvent<PortRow>), TypeInfoPropertyName = "PortEvent")]
 [JsonSerializable(typeof(WatchEvent<IpcacheRow>), TypeInfoPropertyName = "IpcacheEvent")]
+[JsonSerializable(typeof(WatchEvent<PolicyRow>), TypeInfoPropertyName = "PolicyEvent")]
 [JsonSerializable(typeof(WatchEvent<IdentityRow>), TypeInfoPropertyName = "IdentityEvent")]
 public sealed partial class ControlJson : JsonSerializerContext
 {

@@ -32,8 +32,10 @@ public static class ControlKinds
     /// <summary>In the order of the numbers.</summary>
     public static ControlKind<IdentityRow> Identity { get; } = new("identity", Live: false, row => $"{row.Id}");
 
+    public static ControlKind<PolicyRow> Policy { get; } = new("policy", Live: false, row => row.Name);
+
     public static ControlKind<PortRow> Port { get; } = new("port", Live: true, row => row.Name);
 
     /// <summary>Kinds whose objects <c>delete</c> takes.</summary>
-    public static IReadOnlyList<string> Deletable { get; } = ["endpoint", "node", "route", "service", "ipcache", "identity"];
+    public static IReadOnlyList<string> Deletable { get; } = ["endpoint", "node", "route", "service", "ipcache", "identity", "policy"];
 }

@@ -39,6 +39,9 @@ internal static class ControlMethods
         var identities = new IdentityRows(node);
         server.MapKind(ControlKinds.Ipcache, (c, n, _) => new(identities.Ipcache(c, n)));
         server.MapKind(ControlKinds.Identity, (c, n, _) => new(identities.Identities(c, n)));
+        var policies = new PolicyAnswers(node);
+        server.Map("explain", ControlJson.Default.ExplainRequest, ControlJson.Default.ExplainResult, (r, _) => new(policies.Explain(r)));
+        server.MapKind(ControlKinds.Policy, (c, n, _) => new(policies.Policies(c, n)));
         server.MapKind(ControlKinds.Port, (c, n, _) => new(StatusRows.Ports(node, c, n)));
     }
 
@@ -50,6 +53,7 @@ internal static class ControlMethods
         "service" => ObjectKind.Service,
         "ipcache" => ObjectKind.Ipcache,
         "identity" => ObjectKind.Identity,
+        "policy" => ObjectKind.Policy,
         _ => throw new ControlException(ErrorCode.InvalidParams, $"kind: '{kind}' cannot be deleted; there are {string.Join(", ", ControlKinds.Deletable)}"),
     };
 }

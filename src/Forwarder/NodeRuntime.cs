@@ -108,7 +108,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
-            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.Describe(writer, file), ControlJson.Default.NodeDocument))));
+            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))));
             return runtime;
         }
         catch

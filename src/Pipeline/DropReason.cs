@@ -15,6 +15,10 @@ public enum DropReason : byte
     [Description("Invalid source ip")]
     InvalidSource = 132,
 
+    /// <summary>The sender's or the receiver's policy is closed to what no rule allows, and none allows this.</summary>
+    [Description("Policy denied")]
+    PolicyDenied = 133,
+
     /// <summary>Lengths, versions or a checksum do not fit each other, a tunnelled packet met congestion of which its transport would not learn, a fragment cannot be part of any datagram or is one of ICMP, or an ICMP error quotes a packet that its receiver never sent.</summary>
     [Description("Invalid packet")]
     InvalidPacket = 134,
@@ -122,6 +126,10 @@ public enum DropReason : byte
     /// <summary>The client is not among those that the frontend's source ranges admit, or is among those that they deny.</summary>
     [Description("Denied by LB src range check")]
     SourceRange = 177,
+
+    /// <summary>A deny rule of the sender's or the receiver's policy matches.</summary>
+    [Description("Policy denied by denylist")]
+    PolicyDeny = 181,
 
     /// <summary>The frame has a VLAN tag.</summary>
     [Description("VLAN traffic disallowed by VLAN filter")]

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
@@ -124,6 +125,16 @@ public ref struct PacketContext
 
     /// <summary>Identity of the end that it is for: of the backend, where a frontend was asked.</summary>
     public uint DestinationIdentity { get; set; }
+
+    /// <summary>What the sender's policy said; Unknown when it was not asked.</summary>
+    public FlowVerdict EgressPolicy { get; set; }
+
+    public PolicyMatch EgressMatch { get; set; }
+
+    /// <summary>What the receiver's policy said; Unknown when it was not asked.</summary>
+    public FlowVerdict IngressPolicy { get; set; }
+
+    public PolicyMatch IngressMatch { get; set; }
 
     public RouteTarget Route { get; set; }
 

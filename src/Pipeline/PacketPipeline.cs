@@ -86,7 +86,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (witness.Enters(PipelineStage.Conntrack, p, v)) v = ConntrackStage.Run(ref p, live.Conntrack, now);
         if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services, live.Snat);
         // May they speak to each other?
-        if (witness.Enters(PipelineStage.Policy, p, v)) v = PolicyStage.Run(ref p, s.Ipcache);
+        if (witness.Enters(PipelineStage.Policy, p, v)) v = PolicyStage.Run(ref p, s.Ipcache, s.Policies);
         // Where does it go, and under whose name?
         if (witness.Enters(PipelineStage.Route, p, v)) v = RouteStage.Run(ref p, s.Routes, s.Services.Options, s.Tunnels);
         if (witness.Enters(PipelineStage.Snat, p, v)) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);

@@ -15,4 +15,7 @@ public sealed record Snapshot(
 
     /// <summary>Null where packets for other nodes' pods travel as they are.</summary>
     public TunnelTable? Tunnels { get; init; }
+
+    /// <summary>Who may speak to whom.</summary>
+    public PolicyTable Policies { get; init; } = PolicyTable.Empty;
 }

@@ -1,5 +1,6 @@
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Compile;
+using ClusterMesh.Datapath.State.Compile.Policy;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Wire;
 
@@ -28,11 +29,13 @@ public sealed class StateWriter
     private readonly ServiceCompiler _services;
     private readonly IpcacheCompiler _ipcache;
     private readonly TunnelCompiler? _tunnels;
+    private readonly PolicyCompiler _policies;
     private readonly LocalNodeSpec _local;
     private readonly PrefixMap _nativeRouting;
     private readonly IcmpRules _icmp;
     private MasqueradeRules _masquerade;
     private TunnelTable? _tunnelTable;
+    private PolicyTable _policyTable = PolicyTable.Empty;
     private Snapshot _current;
 
     /// <param name="numbers">What frontends and backends were called in the flow tables that are taken up; null for none.</param>
@@ -42,6 +45,7 @@ public sealed class StateWriter
         _services = new ServiceCompiler(local, seed, numbers);
         _ipcache = new IpcacheCompiler(local);
         _tunnels = local.Tunnel is { } tunnel ? new TunnelCompiler(local, tunnel) : null;
+        _policies = new PolicyCompiler(local, _ipcache.IsDualStack);
         _nativeRouting = MapOf(local.NativeRoutingCidrs);
         _icmp = CompileIcmp(local);
         _routes.AddLocal(local);
@@ -107,6 +111,7 @@ public sealed class StateWriter
 
         _routes.Update(plan.Difference, _local.HasNodeRoutes, plan.Ports, _tunnels);
         ServiceTable services = _services.Update(plan.Difference.Services);
+        _policyTable = _policies.Update(plan.Difference, plan.Next, plan.Ports, _ipcache.SetCidr);
         _ipcache.Update(plan.Difference, plan.Next.Ipcache, plan.Ports);
         Desired = plan.Next;
         Ports = plan.Ports;
@@ -139,11 +144,19 @@ public sealed class StateWriter
 
     /// <summary>All identities that are known with their labels: reserved, clusters' and this node's own.</summary>
     public IEnumerable<(uint Id, IReadOnlyList<string> Labels)> Identities() =>
-        NumericIdentity.Named.Select(id => (id, LabelsOf(id))).Concat(Desired.Identities.Values.Select(i => (i.Id, i.Labels)));
+        NumericIdentity.Named.Select(id => (id, LabelsOf(id))).Concat(Desired.Identities.Values.Select(i => (i.Id, i.Labels)))
+            .Concat(_policies.CidrNumbers.Select(id => (id, LabelsOf(id))));
 
     /// <summary>The labels of an identity; empty when they are not known.</summary>
     public IReadOnlyList<string> LabelsOf(uint identity) =>
-        NumericIdentity.NameOf(identity) is { } name ? [$"reserved:{name}"] : Desired.Identities.TryGetValue(identity, out IdentitySpec? known) ? known.Labels : [];
+        NumericIdentity.NameOf(identity) is { } name ? [$"reserved:{name}"] : Desired.Identities.TryGetValue(identity, out IdentitySpec? known) ? known.Labels : _policies.LabelsOfCidr(identity);
+
+    /// <summary>What the policies of the endpoint behind a port say about a peer; null when it has none.</summary>
+    /// <param name="port">The destination port; of ICMP the type.</param>
+    public PolicySide? Explain(int endpoint, bool isIngress, uint peer, IpProtocol protocol, ushort port) => _policies.Explain(endpoint, isIngress, peer, protocol, port);
+
+    /// <summary>Ports of the endpoints that a policy selects.</summary>
+    public IEnumerable<int> PortsOf(PolicySpec policy) => _policies.PortsOf(policy);
 
     /// <summary>The Maglev table that a frontend's candidates have at a size, whether or not it is in use.</summary>
     /// <param name="tableSize">One of <see cref="LoadBalancerSpec.MaglevTableSizes"/>.</param>
@@ -220,7 +233,7 @@ public sealed class StateWriter
             ports[port.Id] = port;
         }
 
-        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade, _ipcache.Publish()) { Icmp = _icmp, Tunnels = _tunnelTable };
+        return new Snapshot(version, ports, _local.Uplink is null ? -1 : UplinkPort, _routes.Publish(), services, _masquerade, _ipcache.Publish()) { Icmp = _icmp, Tunnels = _tunnelTable, Policies = _policyTable };
     }
 
     private static IcmpRules CompileIcmp(LocalNodeSpec local) => new(

@@ -20,6 +20,7 @@ internal sealed class DropWords(MeshNames names, Snapshot s, FlowStateCopy state
             PipelineStage.Parse => Parse(p),
             PipelineStage.Service when p.Reason != DropReason.ChecksumNotCorrectable => p.Reason == DropReason.ConntrackFull ? Full() : ServiceWords.Refused(names, facts, p),
             PipelineStage.Conntrack => ($"conntrack knows TCP, UDP, SCTP and ICMP, and this is protocol {(byte)p.Key.Protocol}", "Carry it in one of those."),
+            PipelineStage.Policy when p.Reason == DropReason.PolicyDeny => PolicyWords.Forbidden(p),
             PipelineStage.Policy => (
                 $"no policy lets {names.IdentityOf(p.SourceIdentity)} ({p.FlowKey.Source}) reach {names.IdentityOf(p.DestinationIdentity)} at {FlowKey.Endpoint(p.FlowKey.Destination, p.FlowKey.DestinationPort)}/{FlowKey.ProtocolName(p.FlowKey.Protocol)}",
                 "Allow it in a network policy that selects the destination (and one that selects the source, if that has egress rules)."),

@@ -69,6 +69,17 @@ public sealed class IdentityTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Policies_come_to_the_forwarder_and_go()
+    {
+        await _west.ApplyAsync("kind: NetworkPolicy\nmetadata: {name: closed}\nspec: {podSelector: {}}\n---\nkind: CiliumNetworkPolicy\nmetadata: {name: open}\nspec: {endpointSelector: {}, ingress: [{fromEntities: [all]}]}\n");
+        await UntilAsync(() => _west.Forwarder.Policies == "cnp/default/open netpol/default/closed");
+        await _west.RestartForwarderAsync(null);
+        await UntilAsync(() => _west.Forwarder.Policies == "cnp/default/open netpol/default/closed");
+        await _west.CallAsync("delete", new Control.Agent.ObjectRequest("networkpolicies", ["default/closed"]), Control.Agent.AgentJson.Default.ObjectRequest);
+        await UntilAsync(() => _west.Forwarder.Policies == "cnp/default/open");
+    }
+
+    [Fact]
     public async Task The_api_server_is_known_by_its_service()
     {
         await _west.ApplyAsync("""

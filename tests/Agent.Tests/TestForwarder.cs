@@ -16,6 +16,7 @@ internal sealed class TestForwarder : IAsyncDisposable
     private readonly SortedDictionary<string, ServiceDocument> _services = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IpcacheDocument> _ipcache = new(StringComparer.Ordinal);
     private readonly SortedDictionary<int, IdentityDocument> _identities = [];
+    private readonly SortedDictionary<string, PolicyDocument> _policies = new(StringComparer.Ordinal);
     private MasqueradeSection? _masquerade;
     private long _version;
 
@@ -94,6 +95,18 @@ internal sealed class TestForwarder : IAsyncDisposable
         }
     }
 
+    /// <summary>Names of the policies.</summary>
+    public string Policies
+    {
+        get
+        {
+            lock (_telling)
+            {
+                return string.Join(' ', _policies.Keys);
+            }
+        }
+    }
+
     /// <summary>The backends of a service: "10.0.1.14:80 east/10.1.1.2:80".</summary>
     public string Backends(string service, string own) => string.Join(' ',
         (Document.Services!.FirstOrDefault(s => s.Name == service)?.Backends ?? []).Select(b => $"{(b.Cluster == own ? "" : b.Cluster + "/")}{b.Address}:{b.Port}"));
@@ -125,7 +138,17 @@ internal sealed class TestForwarder : IAsyncDisposable
                 _identities[identity.Id] = identity;
             }
 
-            if (request.Config is { Nodes: null, Services: null, Masquerade: null })
+            if (request is { Mode: ApplyMode.Replace, Config.Policies: not null })
+            {
+                _policies.Clear();
+            }
+
+            foreach (PolicyDocument policy in request.Config.Policies ?? [])
+            {
+                _policies[policy.Name] = policy;
+            }
+
+            if (request.Config is { Nodes: null, Services: null, Masquerade: null, Policies: null })
             {
                 return new ChangeResult(++_version, 1);
             }
@@ -169,6 +192,7 @@ internal sealed class TestForwarder : IAsyncDisposable
                 {
                     "node" => _nodes.Remove(name),
                     "ipcache" => _ipcache.Remove(name),
+                    "policy" => _policies.Remove(name),
                     "identity" => _identities.Remove(int.Parse(name)),
                     _ => _services.Remove(name),
                 };

@@ -24,9 +24,9 @@ internal static class Program
         }
 
         string what = arguments.Length == 0 ? "all" : arguments[0];
-        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "events" or "micro"))
+        if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "events" or "policy" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|micro [part of a name]] | benchmarks report PLAN DIRECTORY | benchmarks mesh AGENT [options]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|policy|micro [part of a name]] | benchmarks report PLAN DIRECTORY | benchmarks mesh AGENT [options]");
             return 2;
         }
 
@@ -58,6 +58,11 @@ internal static class Program
         if (what is "all" or "services")
         {
             ServiceBenchmark.Run();
+        }
+
+        if (what is "all" or "policy")
+        {
+            PolicyBenchmark.Run();
         }
 
         if (what is "all" or "events")

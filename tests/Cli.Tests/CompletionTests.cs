@@ -19,7 +19,7 @@ public sealed class CompletionTests
     }
 
     [Theory]
-    [InlineData("delete ", "endpoint identity ipcache node route service")]
+    [InlineData("delete ", "endpoint identity ipcache node policy route service")]
     [InlineData("delete se", "service")]
     [InlineData("delete service", "service")]
     [InlineData("delete service ", "default/webpod kube-system/kube-dns:dns")]

@@ -45,7 +45,7 @@ public sealed class HostileTextTests
         string backends = string.Join(", ", Enumerable.Repeat("*b", 3000));
         string services = string.Concat(Enumerable.Repeat("  - *s\n", 3000));
         Refused($"x: &b {{address: 10.0.0.1}}\nservices:\n  - &s {{name: a, backends: [{backends}]}}\n{services}",
-            "x.yaml:1: x: unknown field 'x'; known are node, socket, host, uplink, routing, loadBalancer, masquerade, tables, flows, endpoints, nodes, routes, services, ipcache, identities");
+            "x.yaml:1: x: unknown field 'x'; known are node, socket, host, uplink, routing, loadBalancer, masquerade, tables, flows, policy, endpoints, nodes, routes, services, ipcache, identities, policies");
         Refused($"services:\n  - &s {{name: a, backends: [&b {{address: 10.0.0.1}}, {backends}]}}\n{services}",
             "the aliases of this file repeat too much; write the values out");
         Refused("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nservices: [*c, *c, *c]", "unknown field 'a'");

@@ -87,6 +87,35 @@ public sealed class ScaleTests(ITestOutputHelper output)
         return bytes;
     }
 
+    /// <summary>10,000 identities and 1,000 rules; benchmarks/policy has the times.</summary>
+    [Fact]
+    public void One_identity_more_costs_little_among_ten_thousand_and_a_thousand_rules()
+    {
+        StateWriter writer = Wanted.Writer();
+        writer.Apply(new DesiredChange
+        {
+            Endpoints = [Wanted.Endpoint("a", "10.0.1.5")],
+            Ipcache = [IpcacheTests.Entry("10.0.1.5/32", 70_000)],
+            Identities = [.. Enumerable.Range(0, 10_000).Select(PodIdentity)],
+        });
+        Report("1,000 rules on 10,000 identities", () => writer.Apply(new DesiredChange { Policies = [.. Enumerable.Range(0, 1_000).Select(OneRule)] }));
+        Assert.Equal(PolicyDecisionKind.Allow, Decide(writer, 70_007, 8_007));
+        Assert.Equal(PolicyDecisionKind.DefaultDeny, Decide(writer, 70_007, 8_008));
+        Assert.InRange(Report("one identity more", () => writer.Apply(new DesiredChange { Identities = [PodIdentity(10_007)] })), 0, 200_000);
+        Assert.Equal(PolicyDecisionKind.Allow, Decide(writer, 80_007, 8_007));
+        Assert.InRange(Report("one identity less", () => writer.Delete(ObjectKind.Identity, "80007")), 0, 200_000);
+        Assert.Equal(PolicyDecisionKind.DefaultDeny, Decide(writer, 80_007, 8_007));
+    }
+
+    private static PolicyDecisionKind Decide(StateWriter writer, uint peer, ushort port) => writer.Current.Policies.Of(2)!.Ingress!.Lookup(peer, IpProtocol.Tcp, port).Kind;
+
+    private static IdentitySpec PodIdentity(int i) => new((uint)(70_000 + i), [$"k8s:app=app-{i % 1_000}", $"k8s:io.kubernetes.pod.namespace=ns-{i % 37}"], "many");
+
+    private static PolicySpec OneRule(int i) => new(
+        $"default/rule-{i}", "", LabelSelector.Everything, false, true, false,
+        [new PolicyRuleSpec(true, false, [new PolicyPeerSpec(LabelSelector.Exactly("k8s:app", $"app-{i}"), null, null, [])], [new PolicyPortSpec(IpProtocol.Tcp, (ushort)(8_000 + i), (ushort)(8_000 + i))], "many")],
+        "many");
+
     private long OnePodAmong(int count)
     {
         StateWriter writer = Wanted.Writer();

@@ -13,7 +13,7 @@ internal static class Misconfigurations
 
     public static IReadOnlyList<Misconfiguration> All { get; } =
     [
-        .. Routes(), .. Masquerade(), .. Services(), .. GlobalServices(), .. Tables(), .. Packets(),
+        .. Routes(), .. Masquerade(), .. Services(), .. GlobalServices(), .. Tables(), .. Packets(), .. Policies(),
     ];
 
     private static TracePacket From(string from, string to) => new() { From = from, To = to };
@@ -23,6 +23,17 @@ internal static class Misconfigurations
     private static BackendSpec East(IpAddress address) => new(address, 80, "east", "east-worker");
 
     private static void Services(TestNode node, params ServiceSpec[] services) => node.Apply(new DesiredChange { Services = services });
+
+    private static IEnumerable<Misconfiguration> Policies() =>
+    [
+        new("policy: a rule denies what the sender says", node => node.Apply(new DesiredChange { Policies = [Closed(isIngress: false, new PolicyRuleSpec(false, true, null, null, "test"))] }),
+            From(TestNode.Curl, "10.0.1.14:80"), "drop",
+            "Dropped (Policy denied by denylist): a deny rule of the sender's policies forbids identity 5 to speak to identity 5 at 80/TCP.",
+            "Ask which: cmesh policy explain --from 10.0.1.105 --to 10.0.1.14 --port 80/TCP."),
+    ];
+
+    private static PolicySpec Closed(bool isIngress, params PolicyRuleSpec[] rules) =>
+        new("default/closed", "", LabelSelector.Everything, false, isIngress, !isIngress, rules, "test");
 
     private static IEnumerable<Misconfiguration> Routes() =>
     [

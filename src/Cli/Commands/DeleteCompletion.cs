@@ -56,6 +56,7 @@ internal sealed class DeleteCompletion(NodeChoice choice, Argument<string?> kind
             "node" => config.Nodes?.Select(node => $"{node.Cluster ?? config.Node.Cluster}/{node.Name}"),
             "route" => config.Routes?.Select(route => route.Prefix),
             "service" => config.Services?.Select(service => service.Name),
+            "policy" => config.Policies?.Select(policy => policy.Name),
             _ => null,
         };
         return names ?? [];

@@ -19,6 +19,8 @@ internal static class ListCommands
         yield return Group("ipcache", "Who is behind an address, as packets find it.", List(screen, choice, ControlKinds.Ipcache, RowTexts.Ipcache));
         yield return Group("ip", "Who is behind an address, with labels.", IpList(screen, choice));
         yield return Group("identity", "Identities and their labels.", List(screen, choice, ControlKinds.Identity, RowTexts.Identity));
+        yield return Group(
+            "policy", "Who may speak to whom.", List(screen, choice, ControlKinds.Policy, RowTexts.Policy), PolicyCommands.Explain(screen, choice));
         yield return Group("ct", "Connections that are tracked.", List(screen, choice, ControlKinds.Conntrack, RowTexts.Conntrack));
         yield return Group("nat", "Masqueraded flows.", List(screen, choice, ControlKinds.Snat, RowTexts.Snat));
         yield return Group("neighbor", "Neighbours on the node network.", List(screen, choice, ControlKinds.Neighbor, RowTexts.Neighbor));

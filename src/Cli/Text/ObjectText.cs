@@ -31,6 +31,7 @@ internal static class ObjectText
         ObjectKinds.Pods => ["READY", "IP", "NODE"],
         ObjectKinds.Deployments => ["READY"],
         ObjectKinds.Nodes => ["INTERNAL-IP", "POD-CIDR"],
+        ObjectKinds.NetworkPolicies or ObjectKinds.CiliumPolicies or ObjectKinds.ClusterwidePolicies => ["SELECTOR"],
         _ => ["DATA"],
     };
 
@@ -51,6 +52,7 @@ internal static class ObjectText
             Listed(Items(value, "addresses").Where(a => Text(a, "type") == "InternalIP").Select(a => Text(a, "address"))),
             Listed(Texts(value, "podCidrs")),
         ],
+        ObjectKinds.NetworkPolicies or ObjectKinds.CiliumPolicies or ObjectKinds.ClusterwidePolicies => [Listed(Items(value, "specs").Select(s => Text(s, "subject")))],
         _ => [value.TryGetProperty("data", out JsonElement data) ? $"{data.EnumerateObject().Count()}" : "0"],
     };
 

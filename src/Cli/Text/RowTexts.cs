@@ -59,6 +59,11 @@ internal static class RowTexts
         row => row.Labels.DefaultIfEmpty("").Select((label, i) => (string[])[i == 0 ? $"{row.Id}" : "", label]),
         row => $"{row.Id}");
 
+    public static RowText<PolicyRow> Policy { get; } = new(
+        ["NAME", "KIND", "SELECTOR", "DEFAULT DENY", "RULES", "ENDPOINTS"],
+        row => [[row.Name, Or(row.Kind), row.Selector.Length == 0 ? "(all)" : row.Selector, Join(row.DefaultDeny), $"{row.Rules}", Join(row.Endpoints)]],
+        row => row.Name);
+
     public static RowText<PortRow> Port { get; } = new(
         ["ID", "NAME", "KIND", "NAMESPACE", "INTERFACE", "MAC", "MTU", "STATE"],
         row => [[$"{row.Id}", row.Name, row.Kind, Or(row.Namespace), row.Interface, row.Mac, $"{row.Mtu}", row.State]],

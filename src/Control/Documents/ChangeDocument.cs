@@ -19,4 +19,6 @@ public sealed record ChangeDocument
     public IReadOnlyList<IpcacheDocument>? Ipcache { get; set; }
 
     public IReadOnlyList<IdentityDocument>? Identities { get; set; }
+
+    public IReadOnlyList<PolicyDocument>? Policies { get; set; }
 }

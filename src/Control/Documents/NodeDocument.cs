@@ -27,6 +27,8 @@ public sealed record NodeDocument
 
     public FlowsSection Flows { get; set; } = new();
 
+    public PolicySection Policy { get; set; } = new();
+
     public IReadOnlyList<EndpointDocument>? Endpoints { get; set; }
 
     /// <summary>The other nodes, of this cluster and of others: each gives routes to its pods.</summary>
@@ -41,4 +43,6 @@ public sealed record NodeDocument
 
     /// <summary>The labels of identities; as <see cref="Ipcache"/>.</summary>
     public IReadOnlyList<IdentityDocument>? Identities { get; set; }
+
+    public IReadOnlyList<PolicyDocument>? Policies { get; set; }
 }

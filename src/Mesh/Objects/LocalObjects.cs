@@ -22,6 +22,9 @@ public sealed record LocalObjects
 
     public ImmutableSortedDictionary<string, ConfigMapObject> ConfigMaps { get; init; } = None<ConfigMapObject>();
 
+    /// <summary>Of all three kinds, by plural and key: networkpolicies/default/allow-curl.</summary>
+    public ImmutableSortedDictionary<string, PolicyObject> Policies { get; init; } = None<PolicyObject>();
+
     private IReadOnlyList<PodObject>? _running;
     private ILookup<string, PodObject>? _runningByNamespace;
     private ILookup<string, EndpointSliceObject>? _slicesByService;
@@ -32,8 +35,8 @@ public sealed record LocalObjects
 
     /// <summary>What was computed from the original may not hold for a copy.</summary>
     private LocalObjects(LocalObjects original) =>
-        (Services, EndpointSlices, Pods, Deployments, Nodes, ConfigMaps) =
-        (original.Services, original.EndpointSlices, original.Pods, original.Deployments, original.Nodes, original.ConfigMaps);
+        (Services, EndpointSlices, Pods, Deployments, Nodes, ConfigMaps, Policies) =
+        (original.Services, original.EndpointSlices, original.Pods, original.Deployments, original.Nodes, original.ConfigMaps, original.Policies);
 
     /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
     public IReadOnlyList<PodObject> RunningPods() => _running ??= [.. FindRunning()];
@@ -67,6 +70,8 @@ public sealed record LocalObjects
                     ObjectKind.Pod => after with { Pods = Set(after.Pods, key, change, ObjectJson.Default.PodObject) },
                     ObjectKind.Deployment => after with { Deployments = Set(after.Deployments, key, change, ObjectJson.Default.DeploymentObject) },
                     ObjectKind.Node => after with { Nodes = Set(after.Nodes, key, change, ObjectJson.Default.NodeObject) },
+                    ObjectKind.NetworkPolicy or ObjectKind.CiliumNetworkPolicy or ObjectKind.CiliumClusterwideNetworkPolicy =>
+                        after with { Policies = Set(after.Policies, $"{ObjectKeys.NameOf(kind)}/{key}", change, ObjectJson.Default.PolicyObject) },
                     _ => after with { ConfigMaps = Set(after.ConfigMaps, key, change, ObjectJson.Default.ConfigMapObject) },
                 };
             }
@@ -90,6 +95,7 @@ public sealed record LocalObjects
             DeploymentObject deployment => (ObjectKind.Deployment, deployment.Key),
             NodeObject node => (ObjectKind.Node, node.Key),
             ConfigMapObject map => (ObjectKind.ConfigMap, map.Key),
+            PolicyObject policy => (Enum.Parse<ObjectKind>(policy.Kind), policy.Key),
             _ => throw new ArgumentException($"{value.GetType().Name} is no object of a cluster", nameof(value)),
         };
         return new StoreWrite(ObjectKeys.Of(kind, key), JsonSerializer.SerializeToUtf8Bytes(value, ObjectJson.Default.GetTypeInfo(value.GetType())!));

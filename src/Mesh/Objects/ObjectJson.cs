@@ -11,4 +11,5 @@ namespace ClusterMesh.Datapath.Mesh.Objects;
 [JsonSerializable(typeof(DeploymentObject))]
 [JsonSerializable(typeof(NodeObject))]
 [JsonSerializable(typeof(ConfigMapObject))]
+[JsonSerializable(typeof(PolicyObject))]
 internal sealed partial class ObjectJson : JsonSerializerContext;

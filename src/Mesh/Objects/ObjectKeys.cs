@@ -26,6 +26,10 @@ public static class ObjectKeys
         return false;
     }
 
-    /// <summary>Kubernetes' plural: services, endpointslices.</summary>
-    public static string NameOf(ObjectKind kind) => $"{kind.ToString().ToLowerInvariant()}s";
+    /// <summary>Kubernetes' plural: services, networkpolicies.</summary>
+    public static string NameOf(ObjectKind kind)
+    {
+        string name = kind.ToString().ToLowerInvariant();
+        return name.EndsWith('y') ? $"{name[..^1]}ies" : $"{name}s";
+    }
 }

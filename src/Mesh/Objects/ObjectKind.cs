@@ -9,4 +9,7 @@ public enum ObjectKind
     Deployment,
     Node,
     ConfigMap,
+    NetworkPolicy,
+    CiliumNetworkPolicy,
+    CiliumClusterwideNetworkPolicy,
 }

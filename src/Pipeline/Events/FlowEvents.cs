@@ -34,6 +34,8 @@ public sealed class FlowEvents(int worker)
     /// <summary>A packet has been through the stages.</summary>
     public void Tell(ref PacketContext p, Verdict verdict, Snapshot s)
     {
+        TellPolicy(ref p, s, p.EgressPolicy, p.EgressMatch, FlowDirection.Egress);
+        TellPolicy(ref p, s, p.IngressPolicy, p.IngressMatch, FlowDirection.Ingress);
         bool isDrop = verdict == Verdict.Drop;
         if (!isDrop && !HasLeft(p, verdict))
         {
@@ -82,6 +84,25 @@ public sealed class FlowEvents(int worker)
         ReasonDetail = reasonDetail,
         Interface = (uint)(port + 1),
     });
+
+    /// <summary>What a policy decided about a flow's first packet, and about each that it denies.</summary>
+    private void TellPolicy(ref PacketContext p, Snapshot s, FlowVerdict policy, PolicyMatch match, FlowDirection direction)
+    {
+        if (policy == FlowVerdict.Unknown || (p.Status != ConntrackStatus.New && policy != FlowVerdict.Dropped))
+        {
+            return;
+        }
+
+        Add(Describe(ref p, s, isForwarded: false) with
+        {
+            Kind = FlowEventKind.PolicyVerdict,
+            Verdict = policy,
+            PolicyMatch = match,
+            Direction = direction,
+            DropReason = policy == FlowVerdict.Dropped ? p.Reason : DropReason.None,
+            DestinationEndpoint = direction == FlowDirection.Ingress ? (ushort)s.Ipcache.Lookup(p.FlowKey.Destination).Port : (ushort)0,
+        });
+    }
 
     /// <summary>It goes on its way, now or when the neighbour answers; what the datapath says itself has no flow.</summary>
     private static bool HasLeft(in PacketContext p, Verdict verdict) => verdict is Verdict.Transmit or Verdict.Held

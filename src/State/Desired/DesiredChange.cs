@@ -21,4 +21,6 @@ public sealed record DesiredChange
     public IReadOnlyList<IpcacheSpec>? Ipcache { get; init; }
 
     public IReadOnlyList<IdentitySpec>? Identities { get; init; }
+
+    public IReadOnlyList<PolicySpec>? Policies { get; init; }
 }

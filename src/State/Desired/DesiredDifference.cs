@@ -17,8 +17,10 @@ public sealed record DesiredDifference
 
     public KindDifference<IdentitySpec> Identities { get; init; } = new();
 
+    public KindDifference<PolicySpec> Policies { get; init; } = new();
+
     /// <summary>Objects that were added, removed or are different now; the masquerade rules are one.</summary>
     public int ChangedCount =>
         (IsMasqueradeChanged ? 1 : 0) + Endpoints.ChangedCount + Nodes.ChangedCount + Routes.ChangedCount + Services.ChangedCount
-        + Ipcache.ChangedCount + Identities.ChangedCount;
+        + Ipcache.ChangedCount + Identities.ChangedCount + Policies.ChangedCount;
 }

@@ -26,6 +26,8 @@ public sealed record DesiredState(
 
     public ImmutableDictionary<uint, IdentitySpec> Identities { get; init; } = ImmutableDictionary<uint, IdentitySpec>.Empty;
 
+    public ImmutableDictionary<string, PolicySpec> Policies { get; init; } = ImmutableDictionary<string, PolicySpec>.Empty;
+
     /// <summary>Name of a node among those of all clusters.</summary>
     public static string NodeKey(string cluster, string name) => $"{cluster}/{name}";
 
@@ -42,6 +44,7 @@ public sealed record DesiredState(
             Services = Merge(Services, change.Services, s => s.Name, SpecEquality.Same, change.Replace, out KindDifference<ServiceSpec> services),
             Ipcache = Merge(Ipcache, change.Ipcache, i => i.Prefix, SpecEquality.Same, change.Replace, out KindDifference<IpcacheSpec> ipcache),
             Identities = Merge(Identities, change.Identities, i => i.Id, SpecEquality.Same, change.Replace, out KindDifference<IdentitySpec> identities),
+            Policies = Merge(Policies, change.Policies, p => p.Name, SpecEquality.Same, change.Replace, out KindDifference<PolicySpec> policies),
         };
         difference = new DesiredDifference
         {
@@ -52,6 +55,7 @@ public sealed record DesiredState(
             Services = services,
             Ipcache = ipcache,
             Identities = identities,
+            Policies = policies,
         };
         return next;
     }
@@ -85,6 +89,10 @@ public sealed record DesiredState(
             case ObjectKind.Identity:
                 next = this with { Identities = Remove(Identities, names, kind, n => NumberOf(n), out KindDifference<IdentitySpec> identities) };
                 difference = new DesiredDifference { Identities = identities };
+                return next;
+            case ObjectKind.Policy:
+                next = this with { Policies = Remove(Policies, names, kind, n => n, out KindDifference<PolicySpec> policies) };
+                difference = new DesiredDifference { Policies = policies };
                 return next;
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind));

@@ -27,6 +27,13 @@ public sealed class LabelSelector
     /// <summary>As it was written.</summary>
     public string Text { get; }
 
+    /// <summary>No condition.</summary>
+    public static LabelSelector Everything { get; } = new([], "");
+
+    /// <summary>A label and the value that it must have, if there is one such requirement: by it the few that can match are found.</summary>
+    public (string Key, string Value)? Equality =>
+        Array.Find(_requirements, r => r is { Operation: Operation.In, Values.Length: 1 }) is { } equality ? (equality.Key, equality.Values[0]) : null;
+
     /// <summary>One label that must have one value.</summary>
     public static LabelSelector Exactly(string key, string value) => new([new Requirement(key, Operation.In, [value])], $"{key}={value}");
 
@@ -117,7 +124,7 @@ public sealed class LabelSelector
         return Array.TrueForAll(values, IsValue) ? new Requirement(key, words[1] == "in" ? Operation.In : Operation.NotIn, values) : null;
     }
 
-    private static bool IsKey(string text) => text.Length is > 0 and <= 317 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '/' or '_' or '-');
+    private static bool IsKey(string text) => text.Length is > 0 and <= 317 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '/' or '_' or '-' or ':');
 
     private static bool IsValue(string text) => text.Length <= 63 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
 

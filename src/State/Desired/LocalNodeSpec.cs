@@ -32,4 +32,6 @@ public sealed record LocalNodeSpec(
 
     /// <summary>Longest datagram that a pod can send to any other.</summary>
     public int PodMtu => Mtu - (Tunnel?.Overhead ?? 0);
+
+    public PolicyOptions Policy { get; init; } = new();
 }

@@ -9,4 +9,5 @@ public enum ObjectKind
     Service,
     Ipcache,
     Identity,
+    Policy,
 }

@@ -21,6 +21,14 @@ public static class SpecEquality
 
     public static bool Same(IdentitySpec a, IdentitySpec b) => a.Id == b.Id && a.Labels.SequenceEqual(b.Labels);
 
+    public static bool Same(PolicySpec a, PolicySpec b) =>
+        a with { Rules = b.Rules, Source = b.Source } == b && a.Rules.Count == b.Rules.Count && a.Rules.Zip(b.Rules).All(r => Same(r.First, r.Second));
+
+    private static bool Same(PolicyRuleSpec a, PolicyRuleSpec b) =>
+        a with { Peers = b.Peers, Ports = b.Ports, Source = b.Source } == b
+        && (a.Peers is null) == (b.Peers is null) && (a.Ports is null) == (b.Ports is null)
+        && (a.Peers ?? []).Select(p => p.Text).SequenceEqual((b.Peers ?? []).Select(p => p.Text)) && (a.Ports ?? []).SequenceEqual(b.Ports ?? []);
+
     public static bool Same(MasqueradeSpec a, MasqueradeSpec b) =>
         a.Enabled == b.Enabled && a.NonMasqueradeCidrs.SequenceEqual(b.NonMasqueradeCidrs);
 }

@@ -170,9 +170,19 @@ public sealed class FlowEventTests
         }
     }
 
-    private static TestNode Listening(FlowDetail detail)
+    [Fact]
+    public void What_goes_into_a_tunnel_is_told_of_as_it_is_inside()
     {
-        TestNode node = new();
+        TestNode node = Listen(new TunnelScenario(Family.Ipv4, Family.Ipv4).Node, FlowDetail.Changes);
+        Assert.Equal(
+            ["Forwarded ToOverlay 10.0.1.105:5000 > 10.1.1.2:53 Udp None Egress No New"],
+            Sent(node, TestNode.Curl, TestPacket.Udp(s_m.CurlPod, 5000, s_m.EastPod, 53)));
+    }
+
+    private static TestNode Listening(FlowDetail detail) => Listen(new TestNode(), detail);
+
+    private static TestNode Listen(TestNode node, FlowDetail detail)
+    {
         foreach ((int i, LiveTables live) in node.AllLive.Index())
         {
             live.Counters.Events = new FlowEvents(i) { Detail = detail, Time = 1_000_000_000 };
