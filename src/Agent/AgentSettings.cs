@@ -1,6 +1,6 @@
 using System.Net;
-using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Agent.Observing;
+using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Objects;

@@ -110,6 +110,7 @@ internal sealed class FlowStateCopy(LiveTables original)
         SnatTable snat = original.Snat;
         Conntrack = (conntrack.Count, conntrack.Capacity);
         Snat = (snat.Count, snat.Capacity);
+        _conntrackFree = conntrack.RoomFor(MostFree);
         int mappings = 0;
         foreach (FlowKey key in wants.Forward)
         {
@@ -168,7 +169,6 @@ internal sealed class FlowStateCopy(LiveTables original)
             _snat[entry.Forward] = entry;
         }
 
-        _conntrackFree = Math.Min(MostFree, Conntrack.Capacity - Conntrack.Count);
         _snatFree = Math.Min(MostFree, Snat.Capacity - Snat.Count);
     }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
+using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Agent;
 using ClusterMesh.Datapath.Control.Messages;
-using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Mesh.Schema;
 using ClusterMesh.Datapath.Mesh.Store;
 

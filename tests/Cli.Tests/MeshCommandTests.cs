@@ -35,7 +35,12 @@ public sealed class MeshCommandTests : IAsyncDisposable
     {
         RemoteClusterRow away = East with
         {
-            Ready = false, Connected = false, Failures = 3, LastFailure = DateTimeOffset.UnixEpoch, DataAgeSeconds = 4000, Problem = "https://east:32379: Connection refused",
+            Ready = false,
+            Connected = false,
+            Failures = 3,
+            LastFailure = DateTimeOffset.UnixEpoch,
+            DataAgeSeconds = 4000,
+            Problem = "https://east:32379: Connection refused",
         };
         Assert.Equal(
         [

@@ -96,7 +96,12 @@ public sealed class ObserveCommandTests
             Line(syn with { Kind = FlowEventKind.PolicyVerdict, Verdict = FlowVerdict.Dropped, PolicyMatch = PolicyMatch.L3L4, Direction = FlowDirection.Egress }));
         Assert.Equal("xx drop (VLAN traffic disallowed by VLAN filter) identity 0->0 port lxc1: 02:00:00:00:00:01 -> 02:00:00:00:00:02 ethertype 0x8100", Line(new()
         {
-            Kind = FlowEventKind.Drop, DropReason = DropReason.Vlan, SourceMac = new(0x0200_0000_0001), DestinationMac = new(0x0200_0000_0002), EtherType = EtherType.Vlan, Interface = 1,
+            Kind = FlowEventKind.Drop,
+            DropReason = DropReason.Vlan,
+            SourceMac = new(0x0200_0000_0001),
+            DestinationMac = new(0x0200_0000_0002),
+            EtherType = EtherType.Vlan,
+            Interface = 1,
         }));
         Assert.Equal("xx drop (Worker is busy) identity 0->0 port lxc0: a frame that cannot be shown", Line(new() { Kind = FlowEventKind.Drop, DropReason = DropReason.WorkerBusy }));
         Assert.Equal(

@@ -51,7 +51,7 @@ public sealed class RefusalTests
         refused = await Assert.ThrowsAsync<ControlException>(() => client.DeleteAsync("endpoint", ["default/a", "default/x"]));
         Assert.Equal((ErrorCode.NotFound, "there is no endpoint 'default/x'; nothing was deleted"), (refused.Code, refused.Message));
         refused = await Assert.ThrowsAsync<ControlException>(() => client.DeleteAsync("port", ["host"]));
-        Assert.Equal((ErrorCode.InvalidParams, "kind: 'port' cannot be deleted; there are endpoint, node, route, service"), (refused.Code, refused.Message));
+        Assert.Equal((ErrorCode.InvalidParams, "kind: 'port' cannot be deleted; there are endpoint, node, route, service, ipcache, identity, policy"), (refused.Code, refused.Message));
         Assert.Equal(version, (await client.GetStatusAsync()).ConfigurationVersion);
         Assert.False(world.HasInterface("c", "eth0"));
         Assert.Equal("", forwarder.Errors);

@@ -23,7 +23,7 @@ public sealed class TableMemoryTests
         Assert.Equal(FlowKey.Length, Unsafe.SizeOf<FlowKey>());
         Assert.Equal(40, FlowKey.Length);
         Assert.Equal(ConntrackEntry.Length, Unsafe.SizeOf<ConntrackEntry>());
-        Assert.Equal(96, ConntrackEntry.Length);
+        Assert.Equal(88, ConntrackEntry.Length);
         Assert.Equal(AffinityEntry.Length, Unsafe.SizeOf<AffinityEntry>());
         Assert.Equal(SnatEntry.Length, Unsafe.SizeOf<SnatEntry>());
         Assert.Equal(64, SnatEntry.Length);

@@ -157,9 +157,10 @@ internal static class Misconfigurations
         },
         new("conntrack full", node =>
             {
-                for (int i = 0; i < 16; i++)
+                for (int i = 0; i < 16 * 4; i++)
                 {
-                    node.Send(TestNode.Curl, TestPacket.Tcp(s_mesh.CurlPod, 41000 + i, s_mesh.Webpod1, 80, TcpFlags.Syn));
+                    // Four packets each: a flow that has only begun would give way.
+                    node.Send(TestNode.Curl, TestPacket.Tcp(s_mesh.CurlPod, 41000 + (i / 4), s_mesh.Webpod1, 80, TcpFlags.Syn));
                 }
             },
             From(TestNode.Curl, "10.0.1.14:80"), "drop", "Dropped (CT: Map insertion failed): the conntrack table is full (16 of 16 entries), so that no new flow can be recorded.",

@@ -3,13 +3,13 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// One flow, or one client's choice of backend (<see cref="FlowScope.Service"/>). 96 bytes, no references. Times in seconds of the
+/// One flow, or one client's choice of backend (<see cref="FlowScope.Service"/>). 88 bytes, no references. Times in seconds of the
 /// monotonic clock. A flow's key is ordered, so that both directions find it by one look-up.
 /// </summary>
 public record struct ConntrackEntry
 {
     /// <summary>Bytes in memory; asserted by a test.</summary>
-    public const int Length = 96;
+    public const int Length = 88;
 
     public FlowKey Key;
 
@@ -44,10 +44,4 @@ public record struct ConntrackEntry
 
     /// <summary>Another for each entry that ever lay here, and never 0: who remembers it can tell whether this is still the same one.</summary>
     public uint Generation;
-
-    /// <summary>Identity of the server, as of the flow's first packet.</summary>
-    public uint DestinationIdentity;
-
-    /// <summary>Keeps the size a multiple of eight.</summary>
-    public uint Reserved;
 }

@@ -75,7 +75,6 @@ public static class ConntrackStage
         entry.RevNat = p.RevNat;
         entry.BackendId = p.BackendId;
         entry.SourceIdentity = p.SourceIdentity;
-        entry.DestinationIdentity = p.DestinationIdentity;
         entry.Flags |= (swapped ? ConntrackFlags.ClientIsSecond : 0)
             | (p.IngressKind == PortKind.Uplink ? ConntrackFlags.Inbound : 0)
             | (p.IsHairpin ? ConntrackFlags.LoopbackHairpin : 0)

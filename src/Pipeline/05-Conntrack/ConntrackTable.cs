@@ -224,6 +224,25 @@ public sealed class ConntrackTable
         Count--;
     }
 
+    /// <summary>How many of so many entries could be had now, by what is free and by what would give way. Changes nothing.</summary>
+    public int RoomFor(int count)
+    {
+        int room = Math.Min(count, Capacity - Count);
+        int hand = _hand;
+        for (int looks = 0; room < count && looks < Math.Min(MostLooks, _entries.Length); looks++)
+        {
+            if (ConntrackState.HasOnlyBegun(_entries[hand]))
+            {
+                room++;
+                looks = -1;
+            }
+
+            hand = hand + 1 == _entries.Length ? 0 : hand + 1;
+        }
+
+        return room;
+    }
+
     private bool TryMakeRoom(int kept)
     {
         for (int i = Math.Min(MostLooks, _entries.Length); i > 0; i--)

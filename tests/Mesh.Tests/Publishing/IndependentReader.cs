@@ -119,9 +119,9 @@ internal sealed class IndependentReader
     }
 
     private static string Ports(JsonElement map) => string.Join(',', from address in map.EnumerateObject()
-                                                                    from port in address.Value.EnumerateObject()
-                                                                    let parsed = IPAddress.Parse(address.Name)
-                                                                    select $"{parsed}:{port.Value.GetProperty("Port").GetUInt16()}/{port.Value.GetProperty("Protocol").GetString()}");
+                                                                     from port in address.Value.EnumerateObject()
+                                                                     let parsed = IPAddress.Parse(address.Name)
+                                                                     select $"{parsed}:{port.Value.GetProperty("Port").GetUInt16()}/{port.Value.GetProperty("Protocol").GetString()}");
 
     private void Identity(string key, string number)
     {

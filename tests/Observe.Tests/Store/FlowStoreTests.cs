@@ -115,7 +115,7 @@ public sealed class FlowStoreTests
     public void A_record_of_another_version_is_refused_and_counted()
     {
         FlowStore store = Sample.Store();
-        store.Add([Sample.Syn() with { Version = 2 }, default, Sample.Syn()]);
+        store.Add([Sample.Syn() with { Version = FlowRecord.CurrentVersion + 1 }, default, Sample.Syn()]);
         Assert.Equal((1ul, 1ul, 2ul), (store.Status.Count, store.Status.Seen, store.Status.Refused));
     }
 

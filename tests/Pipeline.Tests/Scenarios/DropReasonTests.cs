@@ -10,6 +10,8 @@ public sealed class DropReasonTests
     private static readonly Dictionary<DropReason, Action<Scenario>> s_provocations = new()
     {
         [DropReason.InvalidSource] = s => s.Drops(TestNode.Curl, Udp(s) with { Source = s.Mesh.Webpod1 }, DropReason.InvalidSource),
+        [DropReason.PolicyDenied] = s => Judged(s, DropReason.PolicyDenied),
+        [DropReason.PolicyDeny] = s => Judged(s, DropReason.PolicyDeny, new PolicyRuleSpec(IsIngress: false, IsDeny: true, Peers: null, Ports: null, "test")),
         [DropReason.InvalidPacket] = s => s.Drops(TestNode.Curl, s.Node.Arriving(TestNode.Curl, Udp(s))[..^1], DropReason.InvalidPacket),
         [DropReason.TruncatedHeader] = s =>
         {
@@ -241,5 +243,19 @@ public sealed class DropReasonTests
         frame[12] = (byte)(type >> 8);
         frame[13] = (byte)type;
         return frame;
+    }
+
+    /// <summary>The client's policy lets out what its rules allow, and these allow nothing.</summary>
+    private static void Judged(Scenario s, DropReason reason, params PolicyRuleSpec[] rules)
+    {
+        const uint Identity = 65_536 + 300;
+        Assert.True(LabelSelector.TryParse("k8s:app=curl", out LabelSelector? selector));
+        s.Node.Apply(new()
+        {
+            Ipcache = [new IpcacheSpec(IpPrefix.Host(s.Mesh.CurlPod), Identity, default, 0, IpcacheFlags.None, "", "", "test")],
+            Identities = [new IdentitySpec(Identity, ["k8s:app=curl"], "test")],
+            Policies = [new PolicySpec("default/closed", "", selector!, false, false, true, rules, "test")],
+        });
+        s.Drops(TestNode.Curl, Udp(s), reason);
     }
 }

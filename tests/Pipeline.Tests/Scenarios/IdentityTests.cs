@@ -1,10 +1,11 @@
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline.Tests.Scenarios;
 
-/// <summary>Each flow's entry says who its client and who its server is.</summary>
+/// <summary>Each flow's entry says who its client is, and what is told of the flow who its server is, too.</summary>
 public sealed class IdentityTests
 {
     private const uint Curl = 65_536 + 300;
@@ -87,6 +88,12 @@ public sealed class IdentityTests
                 Entry(s.Mesh.WestPod, NumericIdentity.Unmanaged),
             ],
         });
+        var events = new FlowEvents(0);
+        foreach (LiveTables live in s.Node.AllLive)
+        {
+            live.Counters.Events = events;
+        }
+
         return s;
     }
 
@@ -100,7 +107,9 @@ public sealed class IdentityTests
             int index = live.Conntrack.Find(key, s.Node.Now);
             if (index >= 0)
             {
-                return (live.Conntrack[index].SourceIdentity, live.Conntrack[index].DestinationIdentity);
+                FlowRecord told = live.Counters.Events!.Records.ToArray().Last(r => r.Source == source && r.SourcePort == port && r.Destination == destination && r.DestinationPort == destinationPort);
+                Assert.Equal(live.Conntrack[index].SourceIdentity, told.SourceIdentity);
+                return (told.SourceIdentity, told.DestinationIdentity);
             }
         }
 
