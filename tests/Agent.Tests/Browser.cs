@@ -50,20 +50,20 @@ internal sealed partial class Browser : IDisposable
     }
 
     private string Begin() => Send("/session", new JsonObject
+    {
+        ["capabilities"] = new JsonObject
         {
-            ["capabilities"] = new JsonObject
+            ["alwaysMatch"] = new JsonObject
             {
-                ["alwaysMatch"] = new JsonObject
+                ["browserName"] = "chrome",
+                ["goog:loggingPrefs"] = new JsonObject { ["browser"] = "ALL" },
+                ["goog:chromeOptions"] = new JsonObject
                 {
-                    ["browserName"] = "chrome",
-                    ["goog:loggingPrefs"] = new JsonObject { ["browser"] = "ALL" },
-                    ["goog:chromeOptions"] = new JsonObject
-                    {
-                        ["args"] = new JsonArray("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run", "--no-proxy-server", "--hide-scrollbars", $"--user-data-dir={_directory}/profile"),
-                    },
+                    ["args"] = new JsonArray("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run", "--no-proxy-server", "--hide-scrollbars", $"--user-data-dir={_directory}/profile"),
                 },
             },
-        })["sessionId"]!.GetValue<string>();
+        },
+    })["sessionId"]!.GetValue<string>();
 
     public void Open(string address) => Send($"{_session}/url", new JsonObject { ["url"] = address });
 

@@ -43,7 +43,11 @@ internal sealed class PageHost : IAsyncDisposable
         store.Names = NameTable.Empty
             .WithEndpoints(s_pods.Select(p => KeyValuePair.Create(IpPrefix.Host(IpAddress.Parse(p.Address)), (EndpointName?)new EndpointName
             {
-                Cluster = p.Cluster, Namespace = p.Namespace, Pod = p.Pod, Identity = p.Identity, Labels = [$"k8s:app={p.Pod.Split('-')[0]}"],
+                Cluster = p.Cluster,
+                Namespace = p.Namespace,
+                Pod = p.Pod,
+                Identity = p.Identity,
+                Labels = [$"k8s:app={p.Pod.Split('-')[0]}"],
             })))
             .WithServices([KeyValuePair.Create(new ServiceAddress(IpAddress.Parse("10.2.0.10"), 80, IpProtocol.Tcp), (ServiceName?)new ServiceName("shop", "web"))]);
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -60,14 +64,31 @@ internal sealed class PageHost : IAsyncDisposable
     {
         FlowRecord syn = new()
         {
-            Source = IpAddress.Parse(source), Destination = IpAddress.Parse("10.2.0.10"), SourcePort = ++_port, DestinationPort = 80, Protocol = IpProtocol.Tcp, TcpFlags = TcpFlags.Syn,
-            Kind = FlowEventKind.Trace, Verdict = FlowVerdict.Translated, ObservationPoint = ObservationPoint.FromEndpoint, Reply = FlowReply.No, PacketLength = 60, PacketCount = 1, Time = Now,
+            Source = IpAddress.Parse(source),
+            Destination = IpAddress.Parse("10.2.0.10"),
+            SourcePort = ++_port,
+            DestinationPort = 80,
+            Protocol = IpProtocol.Tcp,
+            TcpFlags = TcpFlags.Syn,
+            Kind = FlowEventKind.Trace,
+            Verdict = FlowVerdict.Translated,
+            ObservationPoint = ObservationPoint.FromEndpoint,
+            Reply = FlowReply.No,
+            PacketLength = 60,
+            PacketCount = 1,
+            Time = Now,
         };
         FlowRecord onward = syn with { Destination = IpAddress.Parse(backend), DestinationPort = 8080, Verdict = FlowVerdict.Forwarded, ObservationPoint = ObservationPoint.ToNetwork, TraceReason = FlowTraceReason.New };
         FlowRecord answer = onward with
         {
-            Source = onward.Destination, Destination = onward.Source, SourcePort = 8080, DestinationPort = _port, TcpFlags = TcpFlags.Syn | TcpFlags.Ack, ObservationPoint = ObservationPoint.ToEndpoint,
-            Reply = FlowReply.Yes, TraceReason = FlowTraceReason.Reply,
+            Source = onward.Destination,
+            Destination = onward.Source,
+            SourcePort = 8080,
+            DestinationPort = _port,
+            TcpFlags = TcpFlags.Syn | TcpFlags.Ack,
+            ObservationPoint = ObservationPoint.ToEndpoint,
+            Reply = FlowReply.Yes,
+            TraceReason = FlowTraceReason.Reply,
         };
         Store.Add([syn, onward, answer]);
     }
