@@ -26,6 +26,7 @@ public sealed class PageBrowserTests
         Assert.Equal("west/west-worker", browser.Text("#title"));
         Assert.Contains("default/curl-pod", browser.Text("#map"));
         Assert.Contains("shop/web", browser.Text("#map"));
+        Assert.Equal(2, browser.Run("return document.querySelectorAll('#map rect.service').length")!.GetValue<int>()); // web, and dns with its two ports
         Assert.Equal(3, browser.Run("return document.querySelectorAll('#map .arrow.bad').length")!.GetValue<int>());
         Assert.Contains("Conntrack\n3,812 of 65,536 entries", browser.Text("#tables"));
         Assert.Contains("east/east-worker\nICMP to the node: no answer within 3 s", browser.Text("#health"));

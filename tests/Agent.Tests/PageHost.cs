@@ -122,6 +122,7 @@ internal sealed class PageHost : IAsyncDisposable
                 new AgentNode("west/west-control-plane", "172.18.0.4", null, null, null, "custom-resource"), new AgentNode("west/west-worker", "172.18.0.5", null, null, null, "local"),
                 new AgentNode("east/east-control-plane", "172.18.0.2", null, null, null, "clustermesh"), new AgentNode("east/east-worker", "172.18.0.3", null, null, null, "clustermesh"),
             ],
+            Services = [.. new[] { "web", "dns:udp", "dns:tcp" }.Select((name, i) => new AgentService { Id = i, Address = IpAddress.Parse($"10.2.0.{10 + i}"), Port = 53, Namespace = "shop", Name = name })],
             Addresses = [.. s_pods.Where(p => p.Pod != Hostile).Select(p => new AgentAddress($"{p.Address}/32", p.Identity, "k8s", "", p.Namespace, p.Pod))],
         },
         Metrics = new MetricsState

@@ -239,7 +239,8 @@ internal static class PageJson
 
         foreach (AgentService service in agent.Services.Where(s => s.Name.Length > 0))
         {
-            yield return new PageEnd("service", source.Node.Cluster, service.Namespace, service.Name);
+            // A service of several ports is one frontend each, NAME:PORT.
+            yield return new PageEnd("service", source.Node.Cluster, service.Namespace, service.Name.Split(':')[0]);
         }
     }
 
