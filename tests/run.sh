@@ -17,7 +17,7 @@ main() {
     (( $# == 0 )) || die 2 "tests/run.sh takes no arguments"
     local solution=$ROOT/ClusterMesh.Datapath.sln code=0
     install_missing ip:iproute2 ping:iputils-ping tcpdump:tcpdump ethtool:ethtool jq:jq flock:util-linux \
-        etcd:etcd-server etcdctl:etcd-client
+        etcd:etcd-server etcdctl:etcd-client chromium:chromium chromedriver:chromium-driver
     need_dotnet
     with_clock "building the solution" "$LOG" dotnet build "$solution" -c Release --nologo -v quiet || {
         tail -n 40 "$LOG" >&2

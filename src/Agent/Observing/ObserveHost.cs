@@ -7,6 +7,7 @@ using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Observe;
 using ClusterMesh.Datapath.Observe.AgentApi;
 using ClusterMesh.Datapath.Observe.Metrics;
+using ClusterMesh.Datapath.Observe.Page;
 using ClusterMesh.Datapath.Observe.Relay;
 using ClusterMesh.Datapath.Observe.Store;
 using ClusterMesh.Datapath.State;
@@ -112,6 +113,12 @@ internal sealed class ObserveHost : IAsyncDisposable
         if (_settings.MetricsEndpoint is not null)
         {
             await ServeAsync([], _settings.MetricsEndpoint, HttpProtocols.Http1, false, _ => { }, web => web.MapMetrics(metrics.Read));
+        }
+
+        if (_settings.PageEndpoint is not null)
+        {
+            var pages = new PageStates(_agent, states, new MetricsStates(_agent, this), _version);
+            await ServeAsync([], _settings.PageEndpoint, HttpProtocols.Http1, false, _ => { }, web => web.MapPage(Store, node, pages.Read, _time));
         }
 
         _collector = new FlowCollector(_settings.EventsSocket, _settings.Detail, Store, _time, _log);
