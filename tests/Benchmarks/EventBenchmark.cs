@@ -97,7 +97,7 @@ internal static class EventBenchmark
 
                 if (count < batch.Length)
                 {
-                    Thread.Sleep(1); // As the agent's collector does.
+                    Thread.Sleep(10); // As the agent's collector does.
                 }
             }
         });

@@ -14,6 +14,7 @@ namespace ClusterMesh.Datapath.Cli.Commands;
 internal static class MonitorCommand
 {
     private const int BatchLength = 1024;
+    private const int ShortestRest = 10;
     private const int LongestRest = 50;
 
     public static Command Build(Screen screen, NodeChoice choice)
@@ -100,7 +101,7 @@ internal static class MonitorCommand
         FlowRecord[] batch = new FlowRecord[BatchLength];
         ulong lost = 0;
         long printed = 0;
-        int rest = 1;
+        int rest = ShortestRest;
         while (!cancellation.IsCancellationRequested && printed < most)
         {
             int count = reader.Read(batch);
@@ -128,7 +129,7 @@ internal static class MonitorCommand
             }
 
             await screen.Output.FlushAsync(CancellationToken.None);
-            rest = count > 0 ? 1 : Math.Min(rest * 2, LongestRest);
+            rest = count > 0 ? ShortestRest : Math.Min(rest * 2, LongestRest);
             if (rest == LongestRest && !reader.IsConnected)
             {
                 break;
