@@ -16,9 +16,9 @@ internal sealed class HostRoutes : IDisposable
     private readonly string _interface;
     private readonly Dictionary<IpPrefix, IpAddress> _installed = [];
 
-    public HostRoutes(HostPortSpec host)
+    public HostRoutes(HostPortSpec host, PortOpener opener)
     {
-        _table = HostRouteTable.Open(host.Namespace);
+        _table = HostRouteTable.Open(host.Namespace, opener);
         _interface = host.Interface;
     }
 

@@ -3,6 +3,7 @@ using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Forwarder.Watching;
 using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State;
@@ -19,7 +20,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly WorkerGroup _workers;
     private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
-    private readonly ControlAccess _access;
+    private readonly NodePorts _ports;
     private readonly NamespaceWatch _namespaces;
     private readonly QuietCollector _collector;
     private readonly Handover _handover;
@@ -33,6 +34,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         _file = file;
         _keeping = keeping;
+        _ports = new NodePorts(file.Local, options.WorkerCount, keeping.Taps, options.Opener);
         ulong seed = keeping.Seed;
         _writer = new StateWriter(file.Local, seed, keeping.Numbers);
         int count = options.WorkerCount;
@@ -45,10 +47,9 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 fragments: file.Local.Flows.Fragments, affinityCapacity: NodeKeeping.Share(file.Local.AffinityEntries, count), homes: homes, worker: i,
                 memory: keeping.MemoryOf(i))),
         ];
-        _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
+        _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, NodeWatch.WorkerDied);
         _handover = new Handover(keeping, _workers);
-        _access = options.ToAccess();
-        _server = new ControlServer(file.SocketPath) { Access = _access, Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        _server = new ControlServer(file.SocketPath) { Access = options.ToAccess(), Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
         ControlMethods.Map(_server, this);
@@ -107,7 +108,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 }
             }
 
-            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._access.SocketMode, runtime._access.Refuses);
+            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._server.Access.SocketMode, runtime._server.Access.Refuses);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
             keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))));
@@ -179,13 +180,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _collector.Dispose();
         _workers.Dispose();
         _hostRoutes?.Dispose();
-    }
-
-    private static void WorkerDied(string worker, Exception e)
-    {
-        // A dead worker is worse than a restart: whoever supervises us sees the exit.
-        Log.Write($"{worker} died: {e}");
-        Environment.Exit(3);
+        _ports.Opener.Dispose();
     }
 
     private void OpenNode(Takeover? takeover)
@@ -196,13 +191,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
             if (Local.Uplink is not null)
             {
                 _namespaces.Add(Local.Uplink.Namespace);
-                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count, _keeping.Taps)));
+                opened.Add((StateWriter.UplinkPort, _ports.OpenUplink()));
             }
 
             if (Local.Host is not null)
             {
                 _namespaces.Add(Local.Host.Namespace);
-                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count, _keeping.Taps)));
+                opened.Add((StateWriter.HostPort, _ports.OpenHost()));
             }
         }
         catch
@@ -211,7 +206,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             throw;
         }
 
-        _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
+        _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host, _ports.Opener) : null;
         Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened, takeover);
     }
 
@@ -309,7 +304,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private bool IsOrphaned(int id, string ns)
     {
         ulong served = _workers.NamespaceInodeOf(id);
-        return served != 0 && served != NamespaceWatch.InodeOf(ns);
+        return served != 0 && served != _ports.Opener.InodeOf(ns);
     }
 
     /// <summary>
@@ -336,7 +331,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
                 _namespaces.Add(endpoint.Namespace);
-                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps)));
+                opened.Add((plan.Ports[endpoint.Name].Id, _ports.OpenEndpoint(endpoint)));
             }
         }
         catch (DeviceException e)
@@ -384,7 +379,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             try
             {
-                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps))]);
+                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, _ports.OpenEndpoint(endpoint))]);
             }
             catch (DeviceException e)
             {

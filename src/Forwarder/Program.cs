@@ -27,6 +27,11 @@ internal static class Program
                 return 0;
             case ["--keeper", string socketPath]:
                 return RunKeeper(socketPath);
+            case ["--opener", string socket]:
+                PortOpenerProcess.Run(int.Parse(socket, CultureInfo.InvariantCulture));
+                return 0;
+            case ["--in-sandbox", string program, .. string[] rest]:
+                return TrySandbox(program, rest);
             case ["--stack-of", string process, string thread]:
                 return ShowStack(process, thread);
             case []:
@@ -36,7 +41,7 @@ internal static class Program
 
         if (ForwarderOptions.Parse(arguments, out string mistake) is { } options)
         {
-            return await RunAsync(options);
+            return await RunAsync(options, arguments);
         }
 
         Console.Error.WriteLine($"cmesh-forwarder: {mistake}");
@@ -76,10 +81,27 @@ internal static class Program
         }
     }
 
-    private static async Task<int> RunAsync(ForwarderOptions options)
+    /// <summary>For people who want to see what the sandbox leaves: --in-sandbox cat /proc/self/status.</summary>
+    private static int TrySandbox(string program, string[] arguments)
     {
         try
         {
+            Sandboxing.Try(program, arguments);
+            return 0;
+        }
+        catch (DeviceException e)
+        {
+            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
+            return ExitFailure;
+        }
+    }
+
+    private static async Task<int> RunAsync(ForwarderOptions options, string[] arguments)
+    {
+        try
+        {
+            Sandboxing.Enter(options, arguments);
+            options = options with { Opener = PortOpener.FromEnvironment() };
             NodeFile file = NodeFile.Read(options.ConfigPath);
             if (options.CheckOnly)
             {

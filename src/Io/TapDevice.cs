@@ -26,43 +26,32 @@ public static class TapDevice
     /// <summary>A TAP with several queues, each a port to be served by a worker of its own; the kernel chooses by the flow. The device lives until all are closed.</summary>
     /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
     /// <param name="kept">Has the TAPs of a forwarder before this one, and is given the new ones; null for TAPs that end with this process.</param>
-    public static TapPort[] CreateQueues(TapSettings settings, int count, KeptTaps? kept = null)
+    /// <param name="opener">Who makes it; this process when null.</param>
+    public static TapPort[] CreateQueues(TapSettings settings, int count, KeptTaps? kept = null, PortOpener? opener = null)
     {
+        opener ??= PortOpener.Here;
         try
         {
             Check(settings);
-            using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
-            if (kept is not null && TryAdopt(settings, ns, count, kept) is { } adopted)
+            if (kept is not null && TryAdopt(settings, opener, count, kept) is { } adopted)
             {
                 return adopted;
             }
 
-            // Both belong to the namespace in which they were opened; everything else can be said from here.
-            (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
-            using (netlink)
+            (TunFile[] queues, ulong inode, int index, MacAddress mac) = opener.Make(settings, count);
+            try
             {
-                try
+                for (int i = 0; i < count; i++)
                 {
-                    Claim(queues[0], netlink, settings, withQueues: count > 1);
-                    foreach (TunFile queue in queues[1..])
-                    {
-                        queue.Join(settings.Interface);
-                        queue.SetOffloads(settings.Offloads);
-                    }
-
-                    Link link = SetUp(netlink, settings);
-                    for (int i = 0; i < count; i++)
-                    {
-                        kept?.Keep(settings, ns.Inode, i, count, queues[i].File);
-                    }
-
-                    return PortsOf(settings, queues, link, ns.Inode, kept);
+                    kept?.Keep(settings, inode, i, count, queues[i].File);
                 }
-                catch
-                {
-                    Array.ForEach(queues, q => q.Dispose());
-                    throw;
-                }
+
+                return PortsOf(settings, queues, index, mac, inode, kept);
+            }
+            catch
+            {
+                Array.ForEach(queues, q => q.Dispose());
+                throw;
             }
         }
         catch (DeviceException e)
@@ -71,33 +60,75 @@ public static class TapDevice
         }
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, Link link, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings, q, link, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
+    /// <summary>Made in this process, which needs the rights for it.</summary>
+    internal static (TunFile[] Queues, ulong Inode, int LinkIndex, MacAddress Mac) Make(TapSettings settings, int count)
+    {
+        Check(settings);
+        using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
+
+        // Both belong to the namespace in which they were opened; everything else can be said from here.
+        (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
+        using (netlink)
+        {
+            try
+            {
+                Claim(queues[0], netlink, settings, withQueues: count > 1);
+                foreach (TunFile queue in queues[1..])
+                {
+                    queue.Join(settings.Interface);
+                    queue.SetOffloads(settings.Offloads);
+                }
+
+                Link link = SetUp(netlink, settings);
+                return (queues, ns.Inode, link.Index, link.Mac);
+            }
+            catch
+            {
+                Array.ForEach(queues, q => q.Dispose());
+                throw;
+            }
+        }
+    }
+
+    /// <summary>The namespace's number, and what the interface is there; index 0 for one that is not, or when none is named.</summary>
+    internal static (ulong Inode, int LinkIndex, MacAddress Mac) Find(string name, string interfaceName)
+    {
+        using NetworkNamespace ns = NetworkNamespace.Open(name);
+        if (interfaceName.Length == 0)
+        {
+            return (ns.Inode, 0, default);
+        }
+
+        using RtNetlink netlink = ns.Run(RtNetlink.Open);
+        return netlink.FindLink(interfaceName) is { } link ? (ns.Inode, link.Index, link.Mac) : (ns.Inode, 0, default);
+    }
+
+    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, int index, MacAddress mac, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings, q, index, mac, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
 
     /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see.</summary>
-    private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
+    private static TapPort[]? TryAdopt(TapSettings settings, PortOpener opener, int count, KeptTaps kept)
     {
-        if (kept.TryTake(settings, ns.Inode, count) is not { } files)
+        (ulong inode, int index, MacAddress mac) = opener.Find(settings.Namespace, settings.Interface);
+        if (kept.TryTake(settings, inode, count) is not { } files)
         {
             return null;
         }
 
         TunFile?[] queues = Array.ConvertAll(files, TunFile.TryAdopt);
-        using RtNetlink netlink = ns.Run(RtNetlink.Open);
-        Link? link = netlink.FindLink(settings.Interface);
-        if (link is null || Array.Exists(queues, q => q is null))
+        if (index == 0 || Array.Exists(queues, q => q is null))
         {
             Array.ForEach(files, f => f.Dispose());
             for (int i = 0; i < count; i++)
             {
-                kept.Drop(settings, ns.Inode, i, count);
+                kept.Drop(settings, inode, i, count);
             }
 
             return null;
         }
 
         queues[0]!.SetOffloads(settings.Offloads);
-        return PortsOf(settings, queues!, link, ns.Inode, kept);
+        return PortsOf(settings, queues!, index, mac, inode, kept);
     }
 
     private static void Check(TapSettings settings)
