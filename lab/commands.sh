@@ -2,6 +2,7 @@
 # commands.sh: what ./run-lab.sh is told.
 
 main() {
+    local -a told=("$@")
     if [[ ${1:-} == --mode ]]; then
         MODE=${2:-}
         [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
@@ -10,7 +11,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench | shell) enter_own_namespaces "${told[@]}" && need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -31,9 +32,12 @@ command_help() {
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
+./run-lab.sh shell                      for ordinary users: a shell with a machine of its own, in which worlds can be brought up and left standing
 ./run-lab.sh help                       this
 
 ./run-lab.sh --mode vxlan COMMAND       the same with packets between nodes in VXLAN tunnels; native unless given
+
+An ordinary user's worlds live in a user namespace (unshare), and end with the command.
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
 for the whole job, for faults, for acceptance and for bench.

@@ -100,9 +100,11 @@ internal static class Program
     {
         try
         {
-            Sandboxing.Enter(options, arguments);
-            options = options with { Opener = PortOpener.FromEnvironment() };
             NodeFile file = NodeFile.Read(options.ConfigPath);
+            MemoryBudget memory = MemoryBudget.Of(file.Local, options.WorkerCount);
+            memory.Require(options.ConfigPath);
+            Sandboxing.Enter(options, arguments, memory.HeapLimit);
+            options = options with { Opener = PortOpener.FromEnvironment() };
             if (options.CheckOnly)
             {
                 NodeRuntime.Check(file);
@@ -113,6 +115,11 @@ internal static class Program
             var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+            if (memory.Describe() is { } line)
+            {
+                Log.Write(line);
+            }
+
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             using var watch = new NodeWatch(runtime.Workers.Workers, options.WatchdogLimit, ServiceNotifier.FromEnvironment(Log.Write), runtime.Description);
             Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");

@@ -7,16 +7,25 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// <summary>How this program comes into its sandbox, and what it starts beside it.</summary>
 internal static class Sandboxing
 {
+    /// <summary>Read by the runtime when it starts, in hexadecimal.</summary>
+    private const string HeapLimit = "DOTNET_GCHeapHardLimit";
+
     private const string UserFile = "/etc/passwd";
 
     /// <summary>Does not return where the program is to be sandboxed and is not yet.</summary>
     /// <param name="arguments">The command line, to be told again.</param>
+    /// <param name="heapLimit">The most that the collected heap may take; null for the runtime's own choice.</param>
     /// <exception cref="ConfigurationException">There is no such user.</exception>
     /// <exception cref="DeviceException">The sandbox cannot be had.</exception>
-    public static void Enter(ForwarderOptions options, string[] arguments)
+    public static void Enter(ForwarderOptions options, string[] arguments, long? heapLimit)
     {
         if (options is { IsSandboxed: true, CheckOnly: false } && !Sandbox.IsInside)
         {
+            if (heapLimit is { } bytes && Environment.GetEnvironmentVariable(HeapLimit) is null)
+            {
+                Environment.SetEnvironmentVariable(HeapLimit, bytes.ToString("X", CultureInfo.InvariantCulture));
+            }
+
             var again = OwnProgram.Start(arguments);
             Sandbox.Enter(OwnProgram.StartWithStreams("--opener"), UserOf(options.User), again.FileName, [.. again.ArgumentList]);
         }
