@@ -7,6 +7,8 @@
 # entering, then inside; empty for root.
 UNPRIVILEGED=${CMESH_UNPRIVILEGED:-}
 
+STAY_ROOT=/run/own/stay-root.so
+
 # enter_own_namespaces <arguments of the script...>: returns for root, and inside.
 enter_own_namespaces() {
     if [[ $UNPRIVILEGED == entering ]]; then
@@ -30,17 +32,18 @@ make_own_places() {
     # What only root may read is not needed.
     cp -dR /etc/. /run/own/etc 2>/dev/null || true
     mount --bind /run/own/etc /etc || die 1 "no /etc of our own could be mounted"
+    gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o "$STAY_ROOT" "$ROOT/native/stay-root.c" || die 1 "native/stay-root.c could not be compiled"
     ip link set lo up
 }
 
 # is_unprivileged: root here, and nobody outside.
 is_unprivileged() { [[ -n $UNPRIVILEGED ]]; }
 
-# Programs that change their user when root starts them, which root of one user cannot.
+# as_own_user <program>: how it is started, since root of one user cannot give up its groups as root's programs want to.
 as_own_user() {
     case $1 in
-        dnsmasq) ! is_unprivileged || printf '%s\n' --no-daemon ;;
-        tcpdump) ! is_unprivileged || printf '%s\n' -Zroot ;;
+        dnsmasq) if is_unprivileged; then printf 'dnsmasq --no-daemon\n'; else printf 'dnsmasq\n'; fi ;;
+        tcpdump) if is_unprivileged; then printf 'env LD_PRELOAD=%s tcpdump -Zroot\n' "$STAY_ROOT"; else printf 'tcpdump\n'; fi ;;
     esac
 }
 
