@@ -30,8 +30,8 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                                              flow tables and of the ports for masquerading
           --keep DIRECTORY                   flows, TAPs and what was applied outlive a process that is killed: the next one goes on with
                                              them. A directory on tmpfs, for example /dev/shm/cmesh; a small keeper process holds the TAPs
-          --takeover                         take the place of the forwarder that runs for the node with the same --keep and --workers, without
-                                             losing a packet; it goes on if this one cannot
+          --takeover                         take the place of the forwarder that runs for the node with the same --keep, without losing a
+                                             packet; it goes on if this one cannot
 
         Exit codes: 0 stopped as asked, 1 could not run, 2 the command line or the node file is wrong.
         """;

@@ -47,7 +47,7 @@ internal sealed unsafe class TunFile : IDisposable
     /// <param name="withQueues">Other files can join it as further queues.</param>
     public bool TryClaim(string interfaceName, bool withQueues) => TrySetInterface(interfaceName, withQueues ? MultiQueue | Exclusive : Exclusive);
 
-    /// <summary>Becomes a further queue of an interface that another file of this process claimed.</summary>
+    /// <summary>Becomes a further queue of an interface that another file claimed.</summary>
     public void Join(string interfaceName)
     {
         if (!TrySetInterface(interfaceName, MultiQueue))
@@ -61,6 +61,17 @@ internal sealed unsafe class TunFile : IDisposable
     {
         byte* request = stackalloc byte[RequestLength];
         return SystemCalls.Control(file.Number, GetInterface, request) < 0 ? null : new TunFile(file);
+    }
+
+    /// <summary>Whether other files can join the device as further queues.</summary>
+    public bool TakesQueues
+    {
+        get
+        {
+            byte* request = stackalloc byte[RequestLength];
+            Require(SystemCalls.Control(_file.Number, GetInterface, request), "TUNGETIFF");
+            return (*(short*)(request + RequestFlags) & MultiQueue) != 0;
+        }
     }
 
     /// <summary>For a process that keeps the device alive.</summary>
