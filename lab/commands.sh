@@ -211,10 +211,11 @@ command_exec() {
     (( $# )) || die 2 "what is to be run in $place? ./run-lab.sh exec $place -- COMMAND"
     export PATH=$ROOT/bin:$PATH CMESH_RUN_DIR
     if [[ -d $(socket_directory "$place") ]]; then
-        # On a node: what asks its agent finds it, ours and Cilium's own.
+        # On a node: what asks its forwarder or its agent finds it, ours and Cilium's own.
+        CMESH_SOCKET=$(socket_directory "$place")/control.sock
         CILIUM_SOCK=$(socket_directory "$place")/api.sock
         HUBBLE_SERVER=unix://$(socket_directory "$place")/hubble.sock
-        export CILIUM_SOCK HUBBLE_SERVER
+        export CMESH_SOCKET CILIUM_SOCK HUBBLE_SERVER
     fi
     exec ip netns exec "$LAB_ID-$place" "$@"
 }
