@@ -24,6 +24,7 @@ public sealed class EffectiveDocumentTests
     [Theory]
     [InlineData(null)]
     [InlineData("node: {name: a}")]
+    [InlineData("node: {name: a, addresses: [172.18.0.5/16]}\nrouting: {mode: tunnel, tunnelPort: 4789, tunnelChecksum: true, tunnelInheritDscp: true, tunnelOffload: false}")]
     [InlineData(BothFamilies)]
     public void Written_and_read_again_gives_the_same(string? text)
     {

@@ -96,6 +96,7 @@ public sealed class MistakeTests
         { "mode: native", "mode: tunnel\n  tunnelPort: 70000", "20: routing.tunnelPort: 70000 is no UDP port; use 1 to 65535" },
         { "mode: native", "mode: tunnel\n  underlayProtocol: ip", "20: routing.underlayProtocol: expected ipv4 or ipv6, found 'ip'" },
         { "mode: native", "mode: tunnel\n  underlayProtocol: ipv6", "20: routing.underlayProtocol: the node has no IPv6 address; add one to node.addresses or use ipv4" },
+        { "mode: native", "mode: tunnel\n  tunnelOffload: auto", "20: routing.tunnelOffload: expected true or false, found 'auto'" },
         { "mode: native", "mode: tunnel\n  mtu: 600", "20: routing.mtu: 600 leaves too little behind the 50 bytes of a tunnel; use 626 or more" },
         { "clusterId: 1", "clusterId: 300\n  maxConnectedClusters: 255", "6: node.maxConnectedClusters: cluster id 300 is above 255; give 511 in the whole mesh" },
         { "clusterId: 1", "clusterId: 1\n  maxConnectedClusters: 300", "6: node.maxConnectedClusters: 300 is no number of clusters; use 255 or 511" },
