@@ -73,7 +73,7 @@ internal static class Program
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
-            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
+            Log.Announce($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
             await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }

@@ -19,6 +19,7 @@ public sealed class FlowEventServer : IDisposable
     internal const int AnswerLength = 24;
     internal const int FilesAtOnce = 8;
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_acceptPause = TimeSpan.FromMilliseconds(100);
 
     private readonly WorkerGroup _workers;
     private readonly string _path;
@@ -127,10 +128,20 @@ public sealed class FlowEventServer : IDisposable
     {
         while (true)
         {
+            Socket? socket = null;
             try
             {
-                Socket socket = _listener.Accept();
-                new Thread(() => Serve(socket)) { Name = "flow listener", IsBackground = true }.Start();
+                socket = _listener.Accept();
+                Socket accepted = socket;
+                new Thread(() => Serve(accepted)) { Name = "flow listener", IsBackground = true }.Start();
+            }
+            catch (Exception e) when (e is SocketException or OutOfMemoryException && !Volatile.Read(ref _isStopping))
+            {
+                // Out of file descriptors, most likely, which a thread needs too; it is called out of memory then. Whoever waits to be accepted still
+                // waits, so that without a pause this took a whole core.
+                socket?.Dispose();
+                _log($"flow events: {e.Message}");
+                Thread.Sleep(s_acceptPause);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
@@ -233,9 +244,16 @@ public sealed class FlowEventServer : IDisposable
             _taps = [];
             _writtenBefore += Sum(taps, t => t.Ring.WrittenCount);
             _lostBefore += Sum(taps, t => t.Ring.LostCount);
-            foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+            try
             {
-                worker.Listen(null, FlowDetail.Changes);
+                foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+                {
+                    worker.Listen(null, FlowDetail.Changes);
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // The workers have ended, with a takeover for example, and tell nothing any more.
             }
 
             Array.ForEach(taps, t => t.Ring.Dispose());
