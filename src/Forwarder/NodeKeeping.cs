@@ -69,7 +69,7 @@ internal sealed class NodeKeeping : IDisposable
                 $"{options.ConfigPath}: it is not the node file that the other forwarder runs with, to which things were applied that would be lost; that one goes on: give its node file, or stop it and start this");
         }
 
-        KeptTaps taps = KeptTaps.Join(path + ".keeper", KeeperStart(path + ".keeper"), Log.Write);
+        KeptTaps taps = KeptTaps.Join(path + ".keeper", OwnProgram.Start("--keeper", path + ".keeper"), Log.Write);
         if (options.IsTakeover)
         {
             taps.Release();
@@ -198,12 +198,4 @@ internal sealed class NodeKeeping : IDisposable
 
     private static FlowSizes SizesOf(LocalNodeSpec local, int workerCount) => FlowSizes.For(
         Share(local.ConntrackEntries, workerCount), Share(local.SnatEntries, workerCount), Share(local.AffinityEntries, workerCount));
-
-    /// <summary>This program once more.</summary>
-    private static ProcessStartInfo KeeperStart(string socketPath)
-    {
-        string program = Environment.ProcessPath!;
-        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        return new ProcessStartInfo(program, [.. own, "--keeper", socketPath]);
-    }
 }

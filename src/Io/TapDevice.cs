@@ -44,11 +44,8 @@ public static class TapDevice
                 try
                 {
                     Claim(queues[0], netlink, settings, withQueues: count > 1);
-                    foreach (TunFile queue in queues[1..])
-                    {
-                        queue.Join(settings.Interface);
-                        queue.SetOffloads(settings.Offloads);
-                    }
+                    Array.ForEach(queues[1..], q => q.Join(settings.Interface));
+                    TapOffloads offloads = Offer(queues, settings);
 
                     Link link = SetUp(netlink, settings);
                     string[] names = [.. queues.Select((_, i) => KeptTaps.NameOf(settings, ns.Inode, i, count))];
@@ -57,7 +54,7 @@ public static class TapDevice
                         kept?.Keep(names[i], queues[i].File);
                     }
 
-                    return PortsOf(settings, queues, names, link, ns.Inode, kept);
+                    return PortsOf(settings, offloads, queues, names, link, ns.Inode, kept);
                 }
                 catch
                 {
@@ -72,8 +69,8 @@ public static class TapDevice
         }
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, string[] names, Link link, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings, q, link, inode, () => kept?.Drop(names[i])))];
+    private static TapPort[] PortsOf(TapSettings settings, TapOffloads offloads, TunFile[] queues, string[] names, Link link, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, link, inode, () => kept?.Drop(names[i])))];
 
     /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see. Queues come and go with the workers.</summary>
     private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
@@ -107,8 +104,7 @@ public static class TapDevice
             kept.Keep(names[^1], queue.File);
         }
 
-        queues.ForEach(q => q.SetOffloads(settings.Offloads));
-        return PortsOf(settings, [.. queues], [.. names], link, ns.Inode, kept);
+        return PortsOf(settings, Offer([.. queues], settings), [.. queues], [.. names], link, ns.Inode, kept);
     }
 
     private static void Check(TapSettings settings)
@@ -121,7 +117,9 @@ public static class TapDevice
             throw new DeviceException($"'{name}' is no interface name; give 1 to {LongestInterfaceName} characters without '/', ':', '%' and blanks");
         }
 
-        if ((settings.Offloads & ~TapOffloads.All) != 0)
+        // With those of tunnels, which go beside all others, the header is longer.
+        TapOffloads plain = (settings.Offloads & TapOffloads.All) == TapOffloads.All ? settings.Offloads & ~TapOffloads.Tunnels : settings.Offloads;
+        if ((plain & ~TapOffloads.All) != 0)
         {
             throw new DeviceException($"offloads {(int)settings.Offloads:x} of interface {name}: only {(int)TapOffloads.All:x} can be read with a virtio header of 10 bytes");
         }
@@ -161,8 +159,18 @@ public static class TapDevice
 
             Thread.Sleep(5); // no event tells that an interface of this name went without a race against its next owner
         }
+    }
 
-        tun.SetOffloads(settings.Offloads);
+    /// <summary>Says what we take, on all queues; what the kernel cannot give is left out.</summary>
+    private static TapOffloads Offer(TunFile[] queues, TapSettings settings)
+    {
+        TapOffloads taken = settings.Offloads;
+        foreach (TunFile queue in queues)
+        {
+            taken = queue.SetOffloads(taken);
+        }
+
+        return taken;
     }
 
     private static Link SetUp(RtNetlink netlink, TapSettings settings)
