@@ -41,7 +41,7 @@ public sealed class PacketTracer(
         MonoTime now = clock();
         ulong[] dice = DiceOf(request);
         Snapshot s = writer.Current;
-        s = s.Tunnels is { } tunnels ? s with { Tunnels = tunnels with { PathMtus = tunnels.PathMtus.Copy() } } : s; // a trace teaches nothing
+        s = s.Tunnels is { } tunnels ? s with { Tunnels = tunnels with { PathMtus = new PathMtuTable([.. tunnels.PathMtus.Entries]) } } : s; // a trace teaches nothing
         var wants = new StateWants();
         FlowStateCopy[] copies = [.. workers.Select(w => new FlowStateCopy(w))];
         for (int round = 0; ; round++)

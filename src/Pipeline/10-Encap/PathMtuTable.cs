@@ -28,6 +28,6 @@ public sealed class PathMtuTable(long[] entries)
         }
     }
 
-    /// <summary>For somebody who only tries what would be.</summary>
-    public PathMtuTable Copy() => new PathMtuTable([.. entries]);
+    /// <summary>For a copy, to try what would be.</summary>
+    public ReadOnlySpan<long> Entries => entries;
 }
