@@ -11,6 +11,8 @@ source "$ROOT/lab/packages.sh"
 source "$ROOT/lab/build.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
+# shellcheck source=lab/family.sh
+source "$ROOT/lab/family.sh"
 # shellcheck source=lab/world.sh
 source "$ROOT/lab/world.sh"
 # shellcheck source=lab/servers.sh
@@ -27,6 +29,8 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-mesh.sh"
 # shellcheck source=lab/steps-traffic.sh
 source "$ROOT/lab/steps-traffic.sh"
+# shellcheck source=lab/steps-observe.sh
+source "$ROOT/lab/steps-observe.sh"
 # shellcheck source=lab/faults.sh
 source "$ROOT/lab/faults.sh"
 # shellcheck source=lab/propagation.sh

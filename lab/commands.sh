@@ -2,13 +2,25 @@
 # commands.sh: what ./run-lab.sh is told.
 
 main() {
-    if [[ ${1:-} == --mode ]]; then
-        MODE=${2:-}
-        [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
+    while [[ ${1:-} == --mode || ${1:-} == --family ]]; do
+        case $1 in
+            --mode)
+                MODE=${2:-}
+                [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
+                ;;
+            --family) choose_family "${2:-}" ;;
+        esac
         shift 2
-    fi
+    done
+    # Without a command it is the whole job, whose options may be given at once.
     local command=${1:-run}
-    if (( $# )); then shift; fi
+    if [[ $command == --short ]]; then
+        command=run
+    elif (( $# )); then
+        shift
+    fi
+    [[ $FAMILY == ipv4 || " faults cases acceptance bench " != *" $command "* ]] ||
+        die 2 "the worlds of '$command' are IPv4; --family $FAMILY is for the walk-through and for up"
     case $command in
         run | up | connect | disconnect | scale | exec | status | down | faults | chaos | soak | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
@@ -18,7 +30,7 @@ main() {
 
 command_help() {
     cat <<'END'
-./run-lab.sh                            the whole job: install, build, bring up, walk through, clean up
+./run-lab.sh [--short]                  the whole job: install, build, bring up, walk through, clean up; --short takes the steps that have traffic
 ./run-lab.sh up [--unconnected]         bring the world up and leave it there: two clusters, joined, with webpod in both; or not joined yet
 ./run-lab.sh connect                    join the two clusters of that world: cmesh clustermesh enable, connect, status --wait
 ./run-lab.sh disconnect                 take them apart again
@@ -37,6 +49,7 @@ lab/soak [--minutes N] [--seed N]       the same for long, with operations that 
 ./run-lab.sh help                       this
 
 ./run-lab.sh --mode vxlan COMMAND       the same with packets between nodes in VXLAN tunnels; native unless given
+./run-lab.sh --family dual COMMAND      the walk-through and up with IPv4 and IPv6, or with --family ipv6 alone; ipv4 unless given
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
 for the whole job, for faults, for acceptance and for bench.
@@ -76,14 +89,19 @@ conclude() {
 }
 
 command_run() {
-    (( $# == 0 )) || die 2 "'run' takes no arguments"
     local began number
+    local -a steps=("${STEPS[@]}")
+    case ${1:-} in
+        '') ;;
+        --short) steps=("${SHORT_STEPS[@]}") ;;
+        *) die 2 "'run' knows --short, not '$1'" ;;
+    esac
     own_world mesh
     began=$(milliseconds)
     say "The steps and their numbers are those of docs/walkthrough.md."
-    for number in "${STEPS[@]}"; do "step_$number"; done
+    for number in "${steps[@]}"; do "step_$number"; done
     say "
-• ${#STEPS[@]} steps: $(in_seconds $(( $(milliseconds) - began )))"
+• ${#steps[@]} steps: $(in_seconds $(( $(milliseconds) - began )))"
     conclude
 }
 
@@ -221,7 +239,7 @@ By hand, from here:
   cmesh annotate service webpod service.cilium.io/affinity=local --overwrite --context west
   cmesh scale deployment webpod --replicas 0 --context west"
     else
-        say "  cmesh apply -f lab/manifests/west/webpod.yaml --context west
+        say "  cmesh apply -f $STATE/manifests/west/webpod.yaml --context west
   cmesh clustermesh enable --context west
   cmesh clustermesh enable --context east --ca-from west
   cmesh clustermesh connect --context west --destination-context east"
@@ -271,10 +289,11 @@ command_exec() {
     (( $# )) || die 2 "what is to be run in $place? ./run-lab.sh exec $place -- COMMAND"
     export PATH=$ROOT/bin:$PATH CMESH_RUN_DIR
     if [[ -d $(socket_directory "$place") ]]; then
-        # On a node: what asks its agent finds it, ours and Cilium's own.
+        # On a node: what asks its forwarder or its agent finds it, ours and Cilium's own.
+        CMESH_SOCKET=$(socket_directory "$place")/control.sock
         CILIUM_SOCK=$(socket_directory "$place")/api.sock
         HUBBLE_SERVER=unix://$(socket_directory "$place")/hubble.sock
-        export CILIUM_SOCK HUBBLE_SERVER
+        export CMESH_SOCKET CILIUM_SOCK HUBBLE_SERVER
     fi
     exec ip netns exec "$LAB_ID-$place" "$@"
 }
@@ -324,16 +343,16 @@ show_places() {
     say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $known"
     if is_meshed; then say "  webpods that are ready: west $(webpods_of west), east $(webpods_of east)"; fi
     for node in "${NODES[@]}"; do
-        say "  $node ${ADDRESS[$node]}, ${note[$node]}"
+        say "  $node $(of_all_families ADDRESS "$node" ', '), ${note[$node]}"
         say "    $(forwarder_of "$node"), socket $(socket_directory "$node")/control.sock"
         if is_meshed; then say "    agent $(pid_of "$node-agent" || printf 'none, it is dead'), file $STATE/agents/$node.yaml"; fi
         for pod in "${PODS[@]}"; do
             if grep -qF "namespace: \"$LAB_ID-$pod\"" "$STATE/nodes/$node.yaml"; then
-                say "    $pod ${ADDRESS[$pod]}, namespace $LAB_ID-$pod"
+                say "    $pod $(of_all_families ADDRESS "$pod" ', '), namespace $LAB_ID-$pod"
             fi
         done
     done
-    say "  outside ${ADDRESS[outside]}, namespace $LAB_ID-outside"
+    say "  outside $(of_all_families ADDRESS outside ', '), namespace $LAB_ID-outside"
 }
 
 webpods_of() {

@@ -23,7 +23,7 @@ start_forwarders() {
     local node
     progress "forwarders: $*"
     for node; do
-        sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
+        of_family "$ROOT/lab/nodes/$node.yaml" | sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" >"$STATE/nodes/$node.yaml"
         [[ $MODE == native ]] || sed -i 's/^  mode: native$/  mode: tunnel/' "$STATE/nodes/$node.yaml"
         ! is_meshed || sed -i '/^# From here on: for worlds without agents/,$d' "$STATE/nodes/$node.yaml"
         start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --workers "${CMESH_WORKERS:-1}" ${KEEP:+--keep "$KEPT"}

@@ -65,7 +65,7 @@ internal static class Program
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
-            await using ControlServer server = new(settings.SocketPath) { Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
+            await using ControlServer server = new(settings.SocketPath) { Access = settings.Access, Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
             AgentMethods.Map(server, agent);
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();

@@ -55,15 +55,25 @@ internal static class NodePorts
         kept);
 
     /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
-    public static TapPort[] OpenUplink(LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
-        new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
+    public static TapPort[] OpenUplink(LocalNodeSpec local, int queueCount, KeptTaps? kept)
+    {
+        TapOffloads tunnels = local.Tunnel is { HasOffload: true } && local.Uplink!.Offloads == TapOffloads.All ? TapOffloads.Tunnels : TapOffloads.None;
+        TapPort[] queues = TapDevice.CreateQueues(
+            new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
+            {
+                Bridge = local.Uplink.Bridge,
+                Offloads = local.Uplink.Offloads | tunnels,
+                QueueLength = QueueLength(local.Uplink.Offloads, kept),
+            },
+            queueCount,
+            kept);
+        if ((tunnels & ~queues[0].Offloads) != 0)
         {
-            Bridge = local.Uplink.Bridge,
-            Offloads = local.Uplink.Offloads,
-            QueueLength = QueueLength(local.Uplink.Offloads, kept),
-        },
-        queueCount,
-        kept);
+            Log.Write("uplink: this kernel's TUN has no UDP-tunnel GSO (Linux 6.17); super-packets are cut before they leave by a tunnel");
+        }
+
+        return queues;
+    }
 
     private static int? QueueLength(TapOffloads offloads, KeptTaps? kept) =>
         kept is not null ? KeptQueueLength : (offloads & AnyTcp) == 0 ? PlainQueueLength : null;

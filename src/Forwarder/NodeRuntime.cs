@@ -19,6 +19,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly WorkerGroup _workers;
     private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
+    private readonly ControlAccess _access;
     private readonly NamespaceWatch _namespaces;
     private readonly OwnPorts _ownPorts;
     private readonly QuietCollector _collector;
@@ -47,7 +48,8 @@ internal sealed class NodeRuntime : IAsyncDisposable
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
         _handover = new Handover(keeping, _workers);
-        _server = new ControlServer(file.SocketPath) { Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        _access = options.ToAccess();
+        _server = new ControlServer(file.SocketPath) { Access = _access, Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
         _ownPorts = new OwnPorts(file.Local, count, keeping.Taps, _namespaces);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
@@ -107,7 +109,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 }
             }
 
-            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write);
+            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._access.SocketMode, runtime._access.Refuses);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
             runtime._ownPorts.Watch(runtime.ReviveOwnPorts);

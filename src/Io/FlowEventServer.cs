@@ -27,6 +27,7 @@ public sealed class FlowEventServer : IDisposable
     private readonly WorkerGroup _workers;
     private readonly string _path;
     private readonly Action<string> _log;
+    private readonly Predicate<Socket> _refuses;
     private readonly Socket _listener;
     private readonly Thread _thread;
 
@@ -40,13 +41,16 @@ public sealed class FlowEventServer : IDisposable
     private ulong _lostBefore;
     private bool _isStopping;
 
+    /// <param name="mode">Of the socket's file.</param>
+    /// <param name="refuses">Whether a client may not listen; it is disconnected without a word, as the protocol has none for it.</param>
     /// <exception cref="DeviceException">The socket could not be made.</exception>
-    public FlowEventServer(string path, WorkerGroup workers, Action<string> log)
+    public FlowEventServer(string path, WorkerGroup workers, Action<string> log, UnixFileMode mode, Predicate<Socket> refuses)
     {
+        _refuses = refuses;
         _path = path;
         _workers = workers;
         _log = log;
-        _listener = Listen(path);
+        _listener = Listen(path, mode);
         _thread = new Thread(Accept) { Name = "flow events", IsBackground = true };
         _thread.Start();
     }
@@ -85,7 +89,7 @@ public sealed class FlowEventServer : IDisposable
         File.Delete(_path);
     }
 
-    private static Socket Listen(string path)
+    private static Socket Listen(string path, UnixFileMode mode)
     {
         try
         {
@@ -94,7 +98,7 @@ public sealed class FlowEventServer : IDisposable
             socket.Bind(new UnixDomainSocketEndPoint(path));
             if (!OperatingSystem.IsWindows())
             {
-                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+                File.SetUnixFileMode(path, mode);
             }
 
             socket.Listen();
@@ -170,7 +174,7 @@ public sealed class FlowEventServer : IDisposable
         {
             socket.ReceiveTimeout = (int)s_limit.TotalMilliseconds;
             socket.SendTimeout = (int)s_limit.TotalMilliseconds;
-            if (Question(socket) is { } detail && Add(socket, detail))
+            if (!_refuses(socket) && Question(socket) is { } detail && Add(socket, detail))
             {
                 // Nothing more is said: what comes is the end.
                 socket.ReceiveTimeout = 0;

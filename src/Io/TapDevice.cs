@@ -44,11 +44,8 @@ public static class TapDevice
                 try
                 {
                     Claim(queues[0], netlink, settings, withQueues: count > 1);
-                    foreach (TunFile queue in queues[1..])
-                    {
-                        queue.Join(settings.Interface);
-                        queue.SetOffloads(settings.Offloads);
-                    }
+                    Array.ForEach(queues[1..], q => q.Join(settings.Interface));
+                    TapOffloads offloads = Offer(queues, settings);
 
                     Link link = SetUp(netlink, settings);
                     for (int i = 0; i < count; i++)
@@ -56,7 +53,7 @@ public static class TapDevice
                         kept?.Keep(settings, ns.Inode, i, count, queues[i].File);
                     }
 
-                    return PortsOf(settings, queues, link, ns.Inode, kept);
+                    return PortsOf(settings, offloads, queues, link, ns.Inode, kept);
                 }
                 catch
                 {
@@ -71,8 +68,8 @@ public static class TapDevice
         }
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, Link link, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings, q, link, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
+    private static TapPort[] PortsOf(TapSettings settings, TapOffloads offloads, TunFile[] queues, Link link, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, link, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
 
     /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see.</summary>
     private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
@@ -96,8 +93,7 @@ public static class TapDevice
             return null;
         }
 
-        queues[0]!.SetOffloads(settings.Offloads);
-        return PortsOf(settings, queues!, link, ns.Inode, kept);
+        return PortsOf(settings, Offer(queues!, settings), queues!, link, ns.Inode, kept);
     }
 
     private static void Check(TapSettings settings)
@@ -110,7 +106,9 @@ public static class TapDevice
             throw new DeviceException($"'{name}' is no interface name; give 1 to {LongestInterfaceName} characters without '/', ':', '%' and blanks");
         }
 
-        if ((settings.Offloads & ~TapOffloads.All) != 0)
+        // With those of tunnels, which go beside all others, the header is longer.
+        TapOffloads plain = (settings.Offloads & TapOffloads.All) == TapOffloads.All ? settings.Offloads & ~TapOffloads.Tunnels : settings.Offloads;
+        if ((plain & ~TapOffloads.All) != 0)
         {
             throw new DeviceException($"offloads {(int)settings.Offloads:x} of interface {name}: only {(int)TapOffloads.All:x} can be read with a virtio header of 10 bytes");
         }
@@ -150,8 +148,18 @@ public static class TapDevice
 
             Thread.Sleep(5); // no event tells that an interface of this name went without a race against its next owner
         }
+    }
 
-        tun.SetOffloads(settings.Offloads);
+    /// <summary>Says what we take, on all queues; what the kernel cannot give is left out.</summary>
+    private static TapOffloads Offer(TunFile[] queues, TapSettings settings)
+    {
+        TapOffloads taken = settings.Offloads;
+        foreach (TunFile queue in queues)
+        {
+            taken = queue.SetOffloads(taken);
+        }
+
+        return taken;
     }
 
     private static Link SetUp(RtNetlink netlink, TapSettings settings)

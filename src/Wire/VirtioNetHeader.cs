@@ -16,6 +16,8 @@ public readonly record struct VirtioNetHeader(
     /// <summary>Bytes in front of each frame.</summary>
     public const int Length = 10;
 
+    internal const int HeaderLengthOffset = 2;
+
     /// <summary>The checksum field holds only the pseudo-header's sum, not complemented; the last device completes it.</summary>
     public bool HasPartialChecksum => (Flags & VirtioNetFlags.NeedsChecksum) != 0;
 
@@ -23,7 +25,10 @@ public readonly record struct VirtioNetHeader(
     public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Flags) != VirtioGsoType.None;
 
     /// <summary>The frame has outer headers around it, and what is said here of a super-packet, or of fragments to be made, is the inner frame's affair.</summary>
-    public bool IsTunnelled => (GsoType & (VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6)) != VirtioGsoType.None;
+    public bool IsTunnelled => (GsoType & VirtioGsoType.TunnelOther) != VirtioGsoType.None;
+
+    /// <summary>The outer headers are none of ours: it can neither be cut nor be put behind others.</summary>
+    public bool IsInOtherTunnel => (GsoType & VirtioGsoType.TunnelOther) == VirtioGsoType.TunnelOther;
 
     /// <summary>No device takes it as it is, or not every one.</summary>
     public bool IsToBeLookedAt => IsToBeFragmented || IsTunnelled;
@@ -50,7 +55,7 @@ public readonly record struct VirtioNetHeader(
         return this with
         {
             Flags = isInner ? Flags : Flags & ~VirtioNetFlags.NeedsChecksum,
-            GsoType = GsoType & ~(VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6),
+            GsoType = GsoType & ~VirtioGsoType.TunnelOther,
             ChecksumStart = (ushort)(isInner ? ChecksumStart - outerLength : 0),
             ChecksumOffset = isInner ? ChecksumOffset : (ushort)0,
         };
@@ -68,14 +73,14 @@ public readonly record struct VirtioNetHeader(
     public static VirtioNetHeader ReadReceived(ReadOnlySpan<byte> bytes)
     {
         VirtioNetHeader header = Read(bytes);
-        return header with { Flags = header.Flags & ~VirtioNetFlags.Fragment };
+        return header with { Flags = header.Flags & ~(VirtioNetFlags.Fragment | VirtioNetFlags.TunnelChecksum) };
     }
 
     /// <param name="bytes">At least <see cref="Length"/> bytes.</param>
     public static VirtioNetHeader Read(ReadOnlySpan<byte> bytes) => new(
         (VirtioNetFlags)bytes[0],
         (VirtioGsoType)bytes[1],
-        BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[HeaderLengthOffset..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..]));
@@ -85,7 +90,7 @@ public readonly record struct VirtioNetHeader(
     {
         destination[0] = (byte)Flags;
         destination[1] = (byte)GsoType;
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], HeaderLength);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[HeaderLengthOffset..], HeaderLength);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[4..], SegmentLength);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], ChecksumStart);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], ChecksumOffset);

@@ -17,6 +17,8 @@ public static class EncapStage
 
         if (tunnels.Endpoints[p.Route.Tunnel] is not { } endpoint || endpoint.NextHop == default)
             return p.Drop(DropReason.NoTunnelEndpoint);
+        if (p.Offload.IsTunnelled)
+            return p.Drop(DropReason.TunnelHeader); // A device says of one tunnel only how it is to be cut.
 
         Verdict verdict = TransmitStage.TakeHop(ref p, ports[p.EgressPort].Kind, tunnels.Mtu);
         if (verdict != Verdict.Continue)

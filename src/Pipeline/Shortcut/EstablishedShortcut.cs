@@ -78,6 +78,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         Port egress = s.Ports[target.Port];
         TunnelEndpoint? tunnel = target.Tunnel == 0 ? null : s.Tunnels!.Endpoints[target.Tunnel];
         if (!IsAlive(entry, packet, now)
+            || (tunnel is not null && frame.Offload.IsTunnelled)
             || ((entry.Flags & ShortcutFlags.Hop) != 0 && packet.HopLimit <= 1)
             || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.Mtu))
         {
