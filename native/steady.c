@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #define RECORD_LENGTH 1000
@@ -333,24 +332,6 @@ static void serve(long port)
     run(true);
 }
 
-/* Who is refused comes again, until there are as many attempts as connections are wanted. */
-static void be_silent(long most, int count, char **paths)
-{
-    for (int i = 0; i < count; i++) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        snprintf(address.sun_path, sizeof address.sun_path, "%s", paths[i]);
-        for (long made = 0; made < most; made++) {
-            int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-            if (fd < 0)
-                break;
-            if (connect(fd, (struct sockaddr *)&address, sizeof address))
-                close(fd);
-        }
-    }
-    while (!must_end)
-        pause();
-}
-
 static void add_target(const char *option, char *text, enum kind kind)
 {
     if (target_count == sizeof targets / sizeof *targets)
@@ -396,7 +377,7 @@ int main(int count, char **arguments)
     if (count - optind == 2 && !strcmp(arguments[optind], "serve") && target_count + stream_count == 0)
         serve(number("serve", arguments[optind + 1], 1, 65535));
     else if (count - optind > 2 && !strcmp(arguments[optind], "silent"))
-        be_silent(number("silent", arguments[optind + 1], 1, 100000), count - optind - 2, arguments + optind + 2);
+        be_silent(&must_end, number("silent", arguments[optind + 1], 1, 100000), count - optind - 2, arguments + optind + 2);
     else if (count - optind == 1 && !strcmp(arguments[optind], "run") && target_count + stream_count > 0)
         run(false);
     else
