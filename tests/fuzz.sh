@@ -96,6 +96,11 @@ prepare() {
         dotnet tool run sharpfuzz "$WORK/$target/program/$assembly" >"$WORK/$target/instrument" 2>&1 || { cat "$WORK/$target/instrument" >&2; die 1 "could not instrument $assembly"; }
     done
     find "$ROOT/tests/Fuzz/corpus/$target" "$ROOT/tests/Fuzz/regressions/$target" -type f -exec cp -t "$WORK/$target/inputs" {} + 2>/dev/null || true
+    case $target in
+        control | records | yaml)
+            # What people and programs write is made of words; put in whole, they get past the check of names.
+            grep -aohE '[A-Za-z][A-Za-z0-9]{2,24}' -r "$WORK/$target/inputs" | sort | uniq -c | sort -rn | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$WORK/$target/words" ;;
+    esac
 }
 
 # So many at a time, each one process.
@@ -112,11 +117,12 @@ run_all() {
 # In a network namespace of its own: whatever an input asks for, no interface of the machine is there.
 fuzz() {
     local target=$1
-    local -a alone=()
+    local -a alone=() words=()
+    if [[ -s $WORK/$target/words ]]; then words=(-x "$WORK/$target/words"); fi
     if (( EUID == 0 )); then alone=(unshare --net); fi
     CMESH_FUZZ_DIRECTORY=$SHARED/$target timeout --kill-after 10 $(( SECONDS_EACH + 60 )) nice -n 19 "${alone[@]}" \
         afl-fuzz -i "$WORK/$target/inputs" -o "$WORK/$target/out" -t "$HANG_MILLISECONDS" -m none -V "$SECONDS_EACH" \
-        -- "$WORK/$target/program/${PROGRAM##*/}" run "$target" >"$WORK/$target/log" 2>&1 </dev/null || true
+        "${words[@]}" -- "$WORK/$target/program/${PROGRAM##*/}" run "$target" "$WORK/$target/inputs" >"$WORK/$target/log" 2>&1 </dev/null || true
 }
 
 # judge <target>: one line of figures; finds are copied to tests/Fuzz/finds, where they are not committed.
@@ -145,7 +151,7 @@ stat_of() { sed -n "s/^$1 *: //p" "$stats"; }
 keep_paths() {
     local target=$1
     AFL_ALLOW_TMP=1 CMESH_FUZZ_DIRECTORY=$SHARED/$target nice -n 19 afl-cmin -i "$WORK/$target/out/default/queue" -o "$WORK/$target/least" -t "$HANG_MILLISECONDS" -m none \
-        -- "$WORK/$target/program/${PROGRAM##*/}" run "$target" >"$WORK/$target/cmin" 2>&1 </dev/null || { complain "$target: afl-cmin failed: $(tail -n 3 "$WORK/$target/cmin")"; return 0; }
+        -- "$WORK/$target/program/${PROGRAM##*/}" run "$target" "$WORK/$target/inputs" >"$WORK/$target/cmin" 2>&1 </dev/null || { complain "$target: afl-cmin failed: $(tail -n 3 "$WORK/$target/cmin")"; return 0; }
     find "$WORK/$target/least" -type f -exec sh -c 'for f; do cp "$f" "$0/$(sha256sum "$f" | cut -c 1-16)"; done' "$ROOT/tests/Fuzz/corpus/$target" {} +
 }
 

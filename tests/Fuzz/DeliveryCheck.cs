@@ -5,8 +5,8 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Fuzz;
 
 /// <summary>
-/// Judges what a node sends, by rules of its own: what leaves is a valid frame that its link takes, and no worse than what came. Knows nothing of services,
-/// policies or routes, only of frames.
+/// Judges what a node sends, by rules of its own (<see cref="FrameCheck"/>, <see cref="FrameValidity"/>): what leaves is a valid frame that its link takes, and no
+/// worse than what came. Knows nothing of services, policies or routes, only of frames.
 /// </summary>
 internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerIsIpv4)
 {
@@ -17,8 +17,9 @@ internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerI
         Require(got.Verdict != Verdict.Drop || got.Reason != DropReason.None, "dropped without a reason", sent, got);
         foreach (OutboxFrame beside in got.Outbox)
         {
-            FrameCheck check = FrameCheck.Of(beside.Frame);
-            Require(IsArp(beside.Frame) || (check.IsIp && check.HasValidHeader), $"a wrong frame beside: {Convert.ToHexString(beside.Frame)}", sent, got);
+            // One of the host's may have waited: its hop limit is its sender's affair.
+            string? wrong = FrameValidity.Fault(beside.Frame, isHost: true);
+            Require(wrong is null, $"beside: {wrong}: {Convert.ToHexString(beside.Frame)}", sent, got);
             Require(node.State.Ports.ContainsKey(beside.Port), $"a frame beside for port {beside.Port}", sent, got);
         }
 
@@ -29,7 +30,9 @@ internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerI
 
         Require(got.Port is not null && node.State.Ports.ContainsKey(got.Port), "it leaves by no port", sent, got);
         FrameCheck after = FrameCheck.Of(got.Frame);
-        Require(IsArp(got.Frame) || (after.IsIp && after.HasValidHeader), "what leaves is no valid IP", sent, got);
+        bool isHost = sent.Port == TestNode.Host || got.Port == TestNode.Host;
+        string? fault = FrameValidity.Fault(got.Frame, isHost);
+        Require(fault is null && (IsArp(got.Frame) || (after.IsIp && after.HasValidHeader)), $"what leaves is no valid frame: {fault}", sent, got);
         if (IsArp(got.Frame))
         {
             return;
@@ -37,12 +40,15 @@ internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerI
 
         if (isTunnelled && (IsWrapped(got, after) || got.Frame.Length < sent.Bytes.Length - OuterHeaders.LengthOf(isIpv4: true) + 1))
         {
-            CheckWrapped(sent, got, after);
+            CheckWrapped(sent, got, after, isHost);
             return;
         }
 
         CheckPieces(sent, got);
         CheckSums(sent, got, after);
+        bool isAnswer = got.Port == sent.Port && got.Offload == default;
+        string? loss = isAnswer ? null : FrameValidity.Loss(sent.Bytes, sent.Offload, got.Frame, got.Offload);
+        Require(loss is null, loss ?? "", sent, got);
     }
 
     /// <summary>Sums that held, or that a sane virtio header leaves to the device, hold.</summary>
@@ -83,7 +89,7 @@ internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerI
         }
     }
 
-    private static void CheckWrapped(SeedFrame sent, Delivery got, in FrameCheck after)
+    private static void CheckWrapped(SeedFrame sent, Delivery got, in FrameCheck after, bool isHost)
     {
         if (got.Port != TestNode.Uplink || !IsVxlan(got.Frame, after))
         {
@@ -92,8 +98,8 @@ internal sealed class DeliveryCheck(TestNode node, bool isTunnelled, bool outerI
 
         foreach (byte[] piece in got.Offload.IsTunnelled ? Offload.Cut(got.Frame, got.Offload) : [got.Frame])
         {
-            FrameCheck inner = FrameCheck.Of(TunnelFrames.Inside(piece));
-            Require(FrameCheck.Of(piece) is { IsIp: true, HasValidHeader: true } && inner is { IsIp: true, HasValidHeader: true }, "a wrong tunnelled frame", sent, got);
+            string? fault = FrameValidity.Fault(piece) ?? FrameValidity.Fault(TunnelFrames.Inside(piece), isHost);
+            Require(fault is null && FrameCheck.Of(TunnelFrames.Inside(piece)) is { IsIp: true, HasValidHeader: true }, $"a wrong tunnelled frame: {fault}", sent, got);
             Require(piece.Length <= EthernetHeader.Length + Mtu, "a tunnelled frame that does not fit", sent, got);
         }
     }

@@ -12,7 +12,7 @@ internal static class Program
 {
     private const string Usage = """
         fuzz targets                        the targets, one a line, each with the assemblies to instrument
-        fuzz run TARGET                     inputs from AFL++, which has started this program
+        fuzz run TARGET [PATH...]           inputs from AFL++, which has started this program; these files and folders first, for what runs only once
         fuzz replay TARGET [PATH...]        inputs of the tree, or these files and folders: says which are finds
         fuzz seeds TARGET FOLDER            writes the target's structured seeds
         fuzz mutate [COUNT [SEED]]          so many malformed texts and as many records, by a seeded mutator
@@ -33,8 +33,8 @@ internal static class Program
                 }
 
                 return 0;
-            case ["run", string name] when FuzzTargets.Make(name) is { } target:
-                Follow(target);
+            case ["run", string name, .. string[] paths] when FuzzTargets.Make(name) is { } target:
+                Follow(target, [.. paths.SelectMany(FilesOf)]);
                 return 0;
             case ["replay", string name, .. string[] paths] when FuzzTargets.Make(name) is { } target:
                 using (target)
@@ -60,9 +60,14 @@ internal static class Program
     }
 
     /// <summary>One input after the other; the fuzzer sees in shared memory what each covers. A process behind this one does the work and may end by an input.</summary>
-    private static void Follow(FuzzTarget target)
+    private static void Follow(FuzzTarget target, string[] first)
     {
         Console.SetError(TextWriter.Null);
+        foreach (string file in first)
+        {
+            target.Run(File.ReadAllBytes(file));
+        }
+
         bool isWarm = false;
         Fuzzer.OutOfProcess.Run((Stream stream) =>
         {

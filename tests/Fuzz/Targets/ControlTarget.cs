@@ -58,17 +58,18 @@ internal sealed class ControlTarget : FuzzTarget
 
     public override void Run(ReadOnlySpan<byte> input)
     {
-        if (_isChanged)
-        {
-            _node.Apply(_initial, replace: true);
-            _isChanged = false;
-        }
-
         var reader = new InputReader(input);
         for (int line = 0; line < MostLines && !reader.IsAtEnd; line++)
         {
             byte[] bytes = reader.Until((byte)'\n').ToArray();
             Ask(bytes);
+        }
+
+        // By the same input, so that what this covers is not the next one's.
+        if (_isChanged)
+        {
+            _node.Apply(_initial, replace: true);
+            _isChanged = false;
         }
     }
 
