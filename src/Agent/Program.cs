@@ -89,7 +89,7 @@ internal static class Program
 
             // On a thread of the pool, as everything else here: an agent that has none left tells nothing.
             await using Timer? beat = manager.WatchdogInterval is { } interval ? new Timer(_ => manager.Beat(), null, TimeSpan.Zero, interval / 3) : null;
-            Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
+            Announce($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
             manager.Stopping($"{node} stops");
             return 0;
@@ -131,7 +131,30 @@ internal static class Program
         }
     }
 
-    private static void Log(string line) => Console.Error.WriteLine($"cmesh-agent: {line}");
+    /// <summary>Nobody may be able to read it: the agent goes on all the same.</summary>
+    private static void Announce(string line)
+    {
+        try
+        {
+            Console.WriteLine(line);
+        }
+        catch (IOException)
+        {
+            // As in Log.
+        }
+    }
+
+    private static void Log(string line)
+    {
+        try
+        {
+            Console.Error.WriteLine($"cmesh-agent: {line}");
+        }
+        catch (IOException)
+        {
+            // The disk of the log is full: the node is configured on without a word.
+        }
+    }
 
     private static void Stop(PosixSignalContext context, TaskCompletionSource stop)
     {

@@ -151,7 +151,7 @@ internal sealed class DocumentBinder
         {
             WriteNumber(scalar, node, place);
         }
-        else if (type == typeof(bool))
+        else if (type == typeof(bool) || type == typeof(bool?))
         {
             bool value = scalar is { IsPlain: true, Value: "true" or "True" or "TRUE" };
             if (!value && scalar is not { IsPlain: true, Value: "false" or "False" or "FALSE" })

@@ -51,7 +51,7 @@ internal static class TunnelTranslator
         }
 
         var port = (ushort)ValueParser.InRange(routing.TunnelPort ?? VxlanHeader.DefaultPort, 1, ushort.MaxValue, place.Field("tunnelPort"), "UDP port");
-        return new TunnelSpec(port, isIpv4, routing.TunnelChecksum ?? !isIpv4, routing.TunnelInheritDscp ?? false);
+        return new TunnelSpec(port, isIpv4, routing.TunnelChecksum ?? !isIpv4, routing.TunnelInheritDscp ?? false) { HasOffload = routing.TunnelOffload ?? true };
     }
 
     public static RoutingSection Write(TunnelSpec? tunnel) => tunnel is null
@@ -64,5 +64,6 @@ internal static class TunnelTranslator
             UnderlayProtocol = tunnel.IsIpv4 ? Ipv4 : Ipv6,
             TunnelChecksum = tunnel.HasChecksum,
             TunnelInheritDscp = tunnel.InheritsDscp,
+            TunnelOffload = tunnel.HasOffload,
         };
 }

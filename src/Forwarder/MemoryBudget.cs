@@ -1,4 +1,5 @@
 using System.Globalization;
+using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State;
 using ClusterMesh.Datapath.State.Desired;
@@ -31,8 +32,8 @@ internal sealed record MemoryBudget(long TableBytes, long? LimitBytes)
     public bool Fits => LimitBytes is null || TableBytes + ProgramBytes <= LimitBytes;
 
     public static MemoryBudget Of(LocalNodeSpec local, int workerCount) => new(
-        workerCount * FlowSizes.For(
-            NodeKeeping.Share(local.ConntrackEntries, workerCount), NodeKeeping.Share(local.SnatEntries, workerCount), NodeKeeping.Share(local.AffinityEntries, workerCount)).MemoryLength,
+        FlowFile.LengthOf(workerCount, FlowSizes.For(
+            NodeKeeping.Share(local.ConntrackEntries, workerCount), NodeKeeping.Share(local.SnatEntries, workerCount), NodeKeeping.Share(local.AffinityEntries, workerCount))),
         LimitOf(OwnGroups, Mounts));
 
     /// <exception cref="ConfigurationException">The tables do not fit.</exception>

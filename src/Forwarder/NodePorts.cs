@@ -60,16 +60,27 @@ internal sealed class NodePorts(LocalNodeSpec local, int queueCount, KeptTaps? k
         Opener);
 
     /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
-    public TapPort[] OpenUplink() => TapDevice.CreateQueues(
-        new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
+    public TapPort[] OpenUplink()
+    {
+        TapOffloads tunnels = local.Tunnel is { HasOffload: true } && local.Uplink!.Offloads == TapOffloads.All ? TapOffloads.Tunnels : TapOffloads.None;
+        TapPort[] queues = TapDevice.CreateQueues(
+            new TapSettings("uplink", local.Uplink!.Namespace, local.Uplink.Interface, local.Mtu)
+            {
+                Bridge = local.Uplink.Bridge,
+                Offloads = local.Uplink.Offloads | tunnels,
+                // Cut before the uplink, or where an older peer cuts, a stream through a tunnel is plain frames on its way here.
+                QueueLength = kept is null && local.Tunnel is not null ? PlainQueueLength : QueueLength(local.Uplink.Offloads),
+            },
+            queueCount,
+            kept,
+            Opener);
+        if ((tunnels & ~queues[0].Offloads) != 0)
         {
-            Bridge = local.Uplink.Bridge,
-            Offloads = local.Uplink.Offloads,
-            QueueLength = QueueLength(local.Uplink.Offloads),
-        },
-        queueCount,
-        kept,
-        Opener);
+            Log.Write("uplink: this kernel's TUN has no UDP-tunnel GSO (Linux 6.17); super-packets are cut before they leave by a tunnel");
+        }
+
+        return queues;
+    }
 
     private int? QueueLength(TapOffloads offloads) =>
         kept is not null ? KeptQueueLength : (offloads & AnyTcp) == 0 ? PlainQueueLength : null;

@@ -122,7 +122,7 @@ internal static class Program
 
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             using var watch = new NodeWatch(runtime.Workers.Workers, options.WatchdogLimit, ServiceNotifier.FromEnvironment(Log.Write), runtime.Description);
-            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
+            Log.Announce($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
             await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }

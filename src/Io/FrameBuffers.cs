@@ -17,11 +17,8 @@ internal sealed unsafe class FrameBuffers : FrameMemory, IDisposable
     /// <summary>Forwarders whose buffers can be mapped behind our own.</summary>
     public const int MaxLinkCount = 15;
 
-    /// <summary>Where in a buffer a virtio header is received, with the frame behind it.</summary>
+    /// <summary>Where in a buffer a short virtio header stands, with the frame behind the headroom.</summary>
     public const int ReceiveOffset = PacketContext.Headroom - VirtioNetHeader.Length;
-
-    /// <summary>Bytes that can be received into a buffer; any frame fits.</summary>
-    public const int ReceiveLength = PacketContext.BufferLength - ReceiveOffset;
 
     /// <summary>Bytes from one buffer to the next: whole cache lines, and no power of two, which would crowd all frames into few sets of the cache.</summary>
     public const int Stride = (PacketContext.BufferLength + 63) / 64 * 64;

@@ -220,20 +220,20 @@ public abstract class PortEngine : IDisposable
 
             if (_ports[frame.EgressPort] is not { } port)
             {
-                CountSent(frame.EgressPort, length, PortStatus.Gone, Buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length));
+                CountSent(frame.EgressPort, frame.Length, PortStatus.Gone, Buffers.BufferOf(frame.Buffer).Slice(frame.Start, frame.Length));
             }
-            else if ((port.Offloads != TapOffloads.All || frame.Offload.IsToBeLookedAt) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
+            else if (((port.Offloads & TapOffloads.All) != TapOffloads.All || frame.Offload.IsToBeLookedAt) && Segmenter.IsNeeded(Buffers.BufferOf(frame.Buffer).Slice(start, length), port.Offloads))
             {
                 Flush();
                 SendSegments(frame.EgressPort, port, Buffers.BufferOf(frame.Buffer).Slice(start, length));
             }
             else
             {
-                Send(frame.EgressPort, port, frame.Buffer, start, length);
+                port.Prepare(Buffers.BufferOf(frame.Buffer), frame);
+                Send(frame.EgressPort, port, frame.Buffer, frame.Start - port.HeaderLength, frame.Length + port.HeaderLength);
                 return;
             }
         }
-
         else if (frame.Verdict == Verdict.HandedOver && _paths.Siblings!.HandOver(frame))
         {
             return;
@@ -257,7 +257,7 @@ public abstract class PortEngine : IDisposable
         }
         else
         {
-            CountSent(id, frame.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone, frame[VirtioNetHeader.Length..]);
+            CountSent(id, frame.Length - VirtioNetHeader.Length, _ports[id]?.TryTransmit(frame) ?? PortStatus.Gone, frame[VirtioNetHeader.Length..]);
         }
     }
 
@@ -350,13 +350,13 @@ public abstract class PortEngine : IDisposable
             Span<byte> piece = _segment.AsSpan(0, length);
             if (!_links.CanSend || !_links.TrySend(id, piece))
             {
-                CountSent(id, length, port.TryTransmit(piece), piece[VirtioNetHeader.Length..]);
+                CountSent(id, length - VirtioNetHeader.Length, port.TryTransmit(piece), piece[VirtioNetHeader.Length..]);
             }
         }
 
         if (count == 0)
         {
-            CountSent(id, packet.Length, PortStatus.Refused, packet[VirtioNetHeader.Length..]);
+            CountSent(id, packet.Length - VirtioNetHeader.Length, PortStatus.Refused, packet[VirtioNetHeader.Length..]);
         }
     }
 
@@ -366,23 +366,23 @@ public abstract class PortEngine : IDisposable
         Buffer = buffer,
         IngressPort = id,
         Start = PacketContext.Headroom,
-        Length = Math.Max(0, length - VirtioNetHeader.Length),
-        Offload = VirtioNetHeader.ReadReceived(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..]),
+        Length = Math.Max(0, length - _ports[id]!.HeaderLength),
+        Offload = _ports[id]!.OffloadOf(Buffers.BufferOf(buffer), length),
     };
 
     private protected TapPort? PortOf(int id) => _ports[id];
 
-    /// <param name="length">Virtio header included.</param>
-    /// <param name="frame">Without that, for those who are told of drops; empty where the buffer has been given back.</param>
+    /// <param name="length">Of the frame.</param>
+    /// <param name="frame">For those who are told of drops; empty where the buffer has been given back.</param>
     private protected void CountSent(int id, int length, PortStatus status, Span<byte> frame)
     {
         if (status == PortStatus.Done)
         {
-            _counters.CountTransmit(id, length - VirtioNetHeader.Length);
+            _counters.CountTransmit(id, length);
             return;
         }
 
-        _counters.CountDrop(DropReason.EgressRefused, length - VirtioNetHeader.Length, frame, id);
+        _counters.CountDrop(DropReason.EgressRefused, length, frame, id);
         if (status == PortStatus.Gone)
         {
             ReportGone(id);

@@ -71,7 +71,7 @@ internal sealed class ReadinessEngine : PortEngine
     private protected override void Send(int id, TapPort port, int buffer, int start, int length)
     {
         Span<byte> packet = Buffers.BufferOf(buffer).Slice(start, length);
-        CountSent(id, length, port.TryTransmit(packet), packet[VirtioNetHeader.Length..]);
+        CountSent(id, length - port.HeaderLength, port.TryTransmitPrepared(packet), packet[port.HeaderLength..]);
         Release(buffer);
     }
 
@@ -90,7 +90,7 @@ internal sealed class ReadinessEngine : PortEngine
         }
 
         int buffer = Buffers.Take();
-        PortStatus status = port.TryReceive(Buffers.BufferOf(buffer)[FrameBuffers.ReceiveOffset..], out int length);
+        PortStatus status = port.TryReceive(Buffers.BufferOf(buffer)[port.ReceiveOffset..], out int length);
         if (status == PortStatus.Done)
         {
             Burst.Add(FrameOf(id, buffer, length));

@@ -132,7 +132,7 @@ internal sealed unsafe class RingEngine : PortEngine
 
     private protected override void Send(int id, TapPort port, int buffer, int start, int length)
     {
-        _ring.Write(port.Tun, Buffers.AddressOf(buffer) + start, length, Key(RequestKind.Write, id, buffer, length));
+        _ring.Write(port.Tun, Buffers.AddressOf(buffer) + start, length, Key(RequestKind.Write, id, buffer, length - port.HeaderLength));
         _certainCount++;
     }
 
@@ -203,7 +203,7 @@ internal sealed unsafe class RingEngine : PortEngine
 
     private void RequestReads(int id, int aheadCount)
     {
-        TunFile tun = PortOf(id)!.Tun;
+        TapPort port = PortOf(id)!;
         ref PortReads reads = ref _reads[id];
         for (int i = 0; i <= aheadCount; i++)
         {
@@ -219,7 +219,7 @@ internal sealed unsafe class RingEngine : PortEngine
             }
 
             ulong key = Key(isPatient ? RequestKind.PatientRead : RequestKind.Read, id, buffer);
-            _ring.Read(tun, Buffers.AddressOf(buffer) + FrameBuffers.ReceiveOffset, FrameBuffers.ReceiveLength, isPatient, key);
+            _ring.Read(port.Tun, Buffers.AddressOf(buffer) + port.ReceiveOffset, PacketContext.BufferLength - port.ReceiveOffset, isPatient, key);
         }
     }
 

@@ -41,12 +41,13 @@ public static class TapDevice
             (TunFile[] queues, ulong inode, int index, MacAddress mac) = opener.Make(settings, count);
             try
             {
+                string[] names = [.. queues.Select((_, i) => KeptTaps.NameOf(settings, inode, i, count))];
                 for (int i = 0; i < count; i++)
                 {
-                    kept?.Keep(settings, inode, i, count, queues[i].File);
+                    kept?.Keep(names[i], queues[i].File);
                 }
 
-                return PortsOf(settings, queues, index, mac, inode, kept);
+                return PortsOf(settings, Offer(queues, settings), queues, names, index, mac, inode, kept);
             }
             catch
             {
@@ -73,12 +74,8 @@ public static class TapDevice
             try
             {
                 Claim(queues[0], netlink, settings, withQueues: count > 1);
-                foreach (TunFile queue in queues[1..])
-                {
-                    queue.Join(settings.Interface);
-                    queue.SetOffloads(settings.Offloads);
-                }
-
+                Array.ForEach(queues[1..], q => q.Join(settings.Interface));
+                Offer(queues, settings);
                 Link link = SetUp(netlink, settings);
                 return (queues, ns.Inode, link.Index, link.Mac);
             }
@@ -87,6 +84,23 @@ public static class TapDevice
                 Array.ForEach(queues, q => q.Dispose());
                 throw;
             }
+        }
+    }
+
+    /// <summary>A further queue of an interface that is there, made in this process.</summary>
+    internal static TunFile Join(string name, string interfaceName)
+    {
+        using NetworkNamespace ns = NetworkNamespace.Open(name);
+        TunFile queue = ns.Run(TunFile.Open);
+        try
+        {
+            queue.Join(interfaceName);
+            return queue;
+        }
+        catch
+        {
+            queue.Dispose();
+            throw;
         }
     }
 
@@ -103,32 +117,41 @@ public static class TapDevice
         return netlink.FindLink(interfaceName) is { } link ? (ns.Inode, link.Index, link.Mac) : (ns.Inode, 0, default);
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TunFile[] queues, int index, MacAddress mac, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings, q, index, mac, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
+    private static TapPort[] PortsOf(
+        TapSettings settings, TapOffloads offloads, TunFile[] queues, string[] names, int index, MacAddress mac, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, index, mac, inode, () => kept?.Drop(names[i])))];
 
-    /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see.</summary>
+    /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see. Queues come and go with the workers.</summary>
     private static TapPort[]? TryAdopt(TapSettings settings, PortOpener opener, int count, KeptTaps kept)
     {
         (ulong inode, int index, MacAddress mac) = opener.Find(settings.Namespace, settings.Interface);
-        if (kept.TryTake(settings, inode, count) is not { } files)
+        (string Name, FileDescriptor File)[] taken = kept.TakeQueues(settings, inode, count);
+        TunFile?[] found = [.. taken.Select(t => TunFile.TryAdopt(t.File))];
+        if (index == 0 || found.Length == 0 || Array.Exists(found, q => q is null) || (found.Length < count && !found[0]!.TakesQueues))
         {
-            return null;
-        }
-
-        TunFile?[] queues = Array.ConvertAll(files, TunFile.TryAdopt);
-        if (index == 0 || Array.Exists(queues, q => q is null))
-        {
-            Array.ForEach(files, f => f.Dispose());
-            for (int i = 0; i < count; i++)
+            foreach ((string name, FileDescriptor file) in taken)
             {
-                kept.Drop(settings, inode, i, count);
+                file.Dispose();
+                kept.Drop(name);
             }
 
-            return null;
+            return kept.IsForeign && index != 0 ? throw new DeviceException(
+                $"interface {settings.Interface} in namespace {settings.Namespace} is not set up as this forwarder wants it ({(found.Length > 0 ? $"it has one queue, and {count} workers want one each" : "its settings in the node file differ")}), "
+                + "and cannot be taken over; the other forwarder goes on: stop it and start this one")
+                : null;
         }
 
-        queues[0]!.SetOffloads(settings.Offloads);
-        return PortsOf(settings, queues!, index, mac, inode, kept);
+        List<TunFile> queues = [.. found.Select(q => q!)];
+        List<string> names = [.. taken.Select(t => t.Name)];
+        while (queues.Count < count)
+        {
+            TunFile queue = opener.Join(settings.Namespace, settings.Interface);
+            queues.Add(queue);
+            names.Add(KeptTaps.NameOf(settings, inode, names.Count, count));
+            kept.Keep(names[^1], queue.File);
+        }
+
+        return PortsOf(settings, Offer([.. queues], settings), [.. queues], [.. names], index, mac, inode, kept);
     }
 
     private static void Check(TapSettings settings)
@@ -141,7 +164,9 @@ public static class TapDevice
             throw new DeviceException($"'{name}' is no interface name; give 1 to {LongestInterfaceName} characters without '/', ':', '%' and blanks");
         }
 
-        if ((settings.Offloads & ~TapOffloads.All) != 0)
+        // With those of tunnels, which go beside all others, the header is longer.
+        TapOffloads plain = (settings.Offloads & TapOffloads.All) == TapOffloads.All ? settings.Offloads & ~TapOffloads.Tunnels : settings.Offloads;
+        if ((plain & ~TapOffloads.All) != 0)
         {
             throw new DeviceException($"offloads {(int)settings.Offloads:x} of interface {name}: only {(int)TapOffloads.All:x} can be read with a virtio header of 10 bytes");
         }
@@ -181,8 +206,18 @@ public static class TapDevice
 
             Thread.Sleep(5); // no event tells that an interface of this name went without a race against its next owner
         }
+    }
 
-        tun.SetOffloads(settings.Offloads);
+    /// <summary>Says what we take, on all queues; what the kernel cannot give is left out.</summary>
+    private static TapOffloads Offer(TunFile[] queues, TapSettings settings)
+    {
+        TapOffloads taken = settings.Offloads;
+        foreach (TunFile queue in queues)
+        {
+            taken = queue.SetOffloads(taken);
+        }
+
+        return taken;
     }
 
     private static Link SetUp(RtNetlink netlink, TapSettings settings)

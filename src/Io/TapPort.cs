@@ -19,6 +19,9 @@ public sealed class TapPort : IDisposable
     private readonly TunFile _tun;
     private readonly Action? _ended;
 
+    // Of a port with the longer header: a frame with the short one is put together here.
+    private readonly byte[] _lengthened;
+
     /// <param name="ended">Called when the port is disposed, before its file is closed.</param>
     internal TapPort(TapSettings settings, TunFile tun, int interfaceIndex, MacAddress mac, ulong namespaceInode, Action? ended = null)
     {
@@ -31,6 +34,7 @@ public sealed class TapPort : IDisposable
         Offloads = settings.Offloads;
         NamespaceInode = namespaceInode;
         _tun = tun;
+        _lengthened = HasLongHeader ? new byte[LongestTunnelled] : [];
     }
 
     public string Name { get; }
@@ -53,14 +57,23 @@ public sealed class TapPort : IDisposable
     /// </summary>
     public TapOffloads Offloads { get; }
 
+    /// <summary>Bytes of the virtio header before each frame that is received, 10, or 24 where tunnelled super-packets may come.</summary>
+    public int HeaderLength => _tun.HeaderLength;
+
     internal TunFile Tun => _tun;
 
-    /// <summary>Takes the next waiting frame, a virtio header (10 bytes) and the Ethernet frame behind it. Never blocks.</summary>
+    /// <summary>Frames have a <see cref="VirtioTunnelHeader"/>.</summary>
+    internal bool HasLongHeader => _tun.HeaderLength == VirtioTunnelHeader.Length;
+
+    /// <summary>Where in a buffer the virtio header is received, with the frame behind the headroom.</summary>
+    internal int ReceiveOffset => PacketContext.Headroom - _tun.HeaderLength;
+
+    /// <summary>Takes the next waiting frame, a virtio header of <see cref="HeaderLength"/> and the Ethernet frame behind it. Never blocks.</summary>
     /// <param name="length">Bytes written to the buffer, when the status is <see cref="PortStatus.Done"/>.</param>
-    /// <exception cref="ArgumentException">A buffer below <see cref="LongestFrame"/>: the kernel would cut frames and not say so.</exception>
+    /// <exception cref="ArgumentException">A buffer below <see cref="LongestFrame"/>, or what the longer header takes more: the kernel would cut frames and not say so.</exception>
     public PortStatus TryReceive(Span<byte> buffer, out int length)
     {
-        if (buffer.Length < LongestFrame)
+        if (buffer.Length < LongestFrame + HeaderLength - VirtioNetHeader.Length)
         {
             ThrowBufferTooShort(buffer.Length);
         }
@@ -68,8 +81,39 @@ public sealed class TapPort : IDisposable
         return _tun.Read(buffer, out length);
     }
 
-    /// <summary>Sends one frame, virtio header first. Never blocks.</summary>
-    public PortStatus TryTransmit(ReadOnlySpan<byte> frame) => _tun.Write(frame);
+    /// <summary>Sends one frame, virtio header (10 bytes) first. Never blocks.</summary>
+    public PortStatus TryTransmit(ReadOnlySpan<byte> frame)
+    {
+        if (!HasLongHeader || frame.Length < VirtioNetHeader.Length)
+        {
+            return _tun.Write(frame);
+        }
+
+        ReadOnlySpan<byte> bytes = frame[VirtioNetHeader.Length..];
+        VirtioTunnelHeader.Write(_lengthened, bytes, VirtioNetHeader.Read(frame));
+        bytes.CopyTo(_lengthened.AsSpan(VirtioTunnelHeader.Length));
+        return _tun.Write(_lengthened.AsSpan(0, VirtioTunnelHeader.Length + bytes.Length));
+    }
+
+    /// <summary>The same for a frame behind the header that this port has.</summary>
+    internal PortStatus TryTransmitPrepared(ReadOnlySpan<byte> frame) => _tun.Write(frame);
+
+    /// <summary>Writes the header that this port has instead of the short one, which stands before the frame already.</summary>
+    /// <param name="buffer">In which the frame lies as it says.</param>
+    internal void Prepare(Span<byte> buffer, in BurstFrame frame)
+    {
+        if (HasLongHeader)
+        {
+            VirtioTunnelHeader.Write(buffer[(frame.Start - VirtioTunnelHeader.Length)..], buffer.Slice(frame.Start, frame.Length), frame.Offload);
+        }
+    }
+
+    /// <summary>What the header of a received frame says.</summary>
+    /// <param name="buffer">In which the frame was received.</param>
+    /// <param name="length">Bytes received, header included.</param>
+    internal VirtioNetHeader OffloadOf(ReadOnlySpan<byte> buffer, int length) => HasLongHeader
+        ? VirtioTunnelHeader.ReadReceived(buffer[ReceiveOffset..], buffer.Slice(PacketContext.Headroom, Math.Max(0, length - VirtioTunnelHeader.Length)))
+        : VirtioNetHeader.ReadReceived(buffer[ReceiveOffset..]);
 
     public void Dispose()
     {
@@ -80,5 +124,5 @@ public sealed class TapPort : IDisposable
     public override string ToString() => $"{Name} ({Interface} in {Namespace})";
 
     private static void ThrowBufferTooShort(int length) =>
-        throw new ArgumentException($"a buffer of {length} bytes would cut frames; give {LongestFrame}", nameof(length));
+        throw new ArgumentException($"a buffer of {length} bytes would cut frames; give {LongestTunnelled}", nameof(length));
 }

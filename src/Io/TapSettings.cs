@@ -20,6 +20,7 @@ public sealed record TapSettings(string Name, string Namespace, string Interface
     /// <summary>Installed in this order, once the link is up.</summary>
     public IReadOnlyList<TapRoute> Routes { get; init; } = [];
 
+    /// <summary>What we take. Of <see cref="TapOffloads.Tunnels"/> the port gets what the kernel has.</summary>
     public TapOffloads Offloads { get; init; } = TapOffloads.All;
 
     /// <summary>Frames that may wait for us to read them, beyond which the kernel drops; null keeps its 1,000.</summary>

@@ -70,6 +70,15 @@ public static class OuterHeaders
         VxlanHeader.Write(frame[(udp + TransportHeader.UdpLength)..], vni);
     }
 
+    /// <summary>Of the pieces of one packet: Linux counts their IPv4 ids from the first one's, which is 0. Before <see cref="Finish"/>.</summary>
+    public static void WriteId(Span<byte> frame, int number)
+    {
+        if (IsIpv4(frame))
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(frame[(EthernetHeader.Length + IpHeader.Ipv4IdOffset)..], (ushort)number);
+        }
+    }
+
     /// <summary>Writes lengths and checksums, and says what the whole frame asks of its device.</summary>
     /// <param name="frame">From the outer Ethernet header on; all but lengths and checksums of the outer headers is there.</param>
     /// <param name="inner">What the inner frame asks, its offsets counted from the inner Ethernet header.</param>

@@ -15,8 +15,11 @@ public enum VirtioGsoType : byte
 
     /// <summary>The same over IPv6.</summary>
     TunnelIpv6 = 0x40,
+
+    /// <summary>A tunnel that has not the headers of <see cref="OuterHeaders"/>; no device says this.</summary>
+    TunnelOther = TunnelIpv4 | TunnelIpv6,
     Ecn = 0x80,
 
     /// <summary>Everything that stands beside the kind of segments.</summary>
-    Flags = Ecn | TunnelIpv4 | TunnelIpv6,
+    Flags = Ecn | TunnelOther,
 }

@@ -23,7 +23,10 @@ public readonly record struct VirtioNetHeader(
     public bool IsSuperPacket => (GsoType & ~VirtioGsoType.Flags) != VirtioGsoType.None;
 
     /// <summary>The frame has outer headers around it, and what is said here of a super-packet, or of fragments to be made, is the inner frame's affair.</summary>
-    public bool IsTunnelled => (GsoType & (VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6)) != VirtioGsoType.None;
+    public bool IsTunnelled => (GsoType & VirtioGsoType.TunnelOther) != VirtioGsoType.None;
+
+    /// <summary>The outer headers are none of ours: it can neither be cut nor be put behind others.</summary>
+    public bool IsInOtherTunnel => (GsoType & VirtioGsoType.TunnelOther) == VirtioGsoType.TunnelOther;
 
     /// <summary>No device takes it as it is, or not every one.</summary>
     public bool IsToBeLookedAt => IsToBeFragmented || IsTunnelled;
@@ -40,6 +43,7 @@ public readonly record struct VirtioNetHeader(
     public VirtioNetHeader Tunnelled(int outerLength, bool isIpv4) => this with
     {
         GsoType = IsSuperPacket || IsToBeFragmented ? GsoType | (isIpv4 ? VirtioGsoType.TunnelIpv4 : VirtioGsoType.TunnelIpv6) : GsoType,
+        HeaderLength = IsSuperPacket && !IsToBeFragmented ? (ushort)Math.Min(HeaderLength + outerLength, ushort.MaxValue) : HeaderLength,
         ChecksumStart = HasPartialChecksum ? (ushort)(ChecksumStart + outerLength) : ChecksumStart,
     };
 
@@ -50,7 +54,8 @@ public readonly record struct VirtioNetHeader(
         return this with
         {
             Flags = isInner ? Flags : Flags & ~VirtioNetFlags.NeedsChecksum,
-            GsoType = GsoType & ~(VirtioGsoType.TunnelIpv4 | VirtioGsoType.TunnelIpv6),
+            GsoType = GsoType & ~VirtioGsoType.TunnelOther,
+            HeaderLength = IsToBeFragmented ? HeaderLength : (ushort)Math.Max(0, HeaderLength - outerLength), // Linux refuses one that is longer than the frame
             ChecksumStart = (ushort)(isInner ? ChecksumStart - outerLength : 0),
             ChecksumOffset = isInner ? ChecksumOffset : (ushort)0,
         };
@@ -68,7 +73,7 @@ public readonly record struct VirtioNetHeader(
     public static VirtioNetHeader ReadReceived(ReadOnlySpan<byte> bytes)
     {
         VirtioNetHeader header = Read(bytes);
-        return header with { Flags = header.Flags & ~VirtioNetFlags.Fragment };
+        return header with { Flags = header.Flags & ~(VirtioNetFlags.Fragment | VirtioNetFlags.TunnelChecksum) };
     }
 
     /// <param name="bytes">At least <see cref="Length"/> bytes.</param>

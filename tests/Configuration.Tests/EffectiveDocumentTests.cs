@@ -16,7 +16,7 @@ public sealed class EffectiveDocumentTests
         endpoints: [{name: '1', namespace: 'true', interface: 'null', addresses: ['fd00:1::9'], offloads: 'tso4, checksum'}]
         services: [{name: all, protocol: ANY, annotations: {service.cilium.io/global: 'true', service.cilium.io/affinity: Local, other: ''}, sessionAffinity: ClientIP, sessionAffinityTimeoutSeconds: 9, externalTrafficPolicy: Local, internalTrafficPolicy: Local, loadBalancerSourceRanges: [10.0.0.1/8, '::/0'], trafficDistribution: PreferClose, frontends: [{type: LoadBalancer, address: 192.0.2.1, port: 1}, {type: ExternalIPs, address: 192.0.2.2, port: 1}, {type: HostPort, port: 2}, {type: HostPort, address: 10.0.9.9, port: 3}], backends: [{address: 10.9.0.1, port: 1, state: terminating-not-serving, weight: 7, forZones: [a, b]}]}, {name: yes, protocol: SCTP, frontends: [{type: NodePort, port: 30000}]}, {name: none, headless: true, backends: [{address: 10.9.0.1, port: 1}]}]
         ipcache: [{prefix: 10.9.0.1, identity: 7}, {prefix: 'fd00:9::/48', identity: 131372, tunnelEndpoint: 172.18.0.2, encryptKey: 3, flags: [hastunnel, remotecluster], cluster: east, source: kvstore}]
-        policy: {auditMode: true, enforcement: always, allowLocalhost: false, hostFirewall: true}
+        policy: {auditMode: true, enforcement: always, allowLocalhost: false, hostFirewall: true, denyResponse: icmp}
         policies: [{name: a, kind: NetworkPolicy, selector: 'k8s:app in (a,b)', defaultDenyIngress: true, rules: [{direction: ingress, peers: [{labels: ''}, {entity: world}, {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}], ports: [{protocol: ANY}, {port: 80, endPort: 90}, {protocol: ICMPv6, port: 128}]}, {direction: egress, deny: true, peers: [], source: 'x.yaml:3'}]}, {name: b, node: true, defaultDenyEgress: true}]
         identities: [{id: 131372, labels: ['k8s:b=', 'k8s:a=1']}]
         """;
@@ -24,6 +24,7 @@ public sealed class EffectiveDocumentTests
     [Theory]
     [InlineData(null)]
     [InlineData("node: {name: a}")]
+    [InlineData("node: {name: a, addresses: [172.18.0.5/16]}\nrouting: {mode: tunnel, tunnelPort: 4789, tunnelChecksum: true, tunnelInheritDscp: true, tunnelOffload: false}")]
     [InlineData(BothFamilies)]
     public void Written_and_read_again_gives_the_same(string? text)
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ClusterMesh.Datapath.Io;
+using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Forwarder.Tests;
 
@@ -37,6 +38,16 @@ internal sealed class World : IDisposable
     }
 
     public string RunDirectory { get; }
+
+    /// <summary>This kernel's TUN cuts super-packets behind outer headers (Linux 6.17).</summary>
+    public bool HasTunnelOffload
+    {
+        get
+        {
+            using TapPort tap = TapDevice.Create(new TapSettings("look", Namespace("world"), "look", 1500) { Offloads = TapOffloads.All | TapOffloads.Tunnels });
+            return (tap.Offloads & TapOffloads.Tunnels) != 0;
+        }
+    }
 
     public string SocketPath => Path.Combine(RunDirectory, "west-west-worker", "control.sock");
 

@@ -10,13 +10,14 @@ internal sealed class KernelBridge : IDisposable
     private readonly TestNamespace _ns = new(withIpv6: false);
     private readonly PortPoller _poller = new();
     private readonly int[] _ready = new int[1];
-    private readonly byte[] _buffer = new byte[TapPort.LongestFrame];
+    private readonly byte[] _buffer = new byte[TapPort.LongestTunnelled];
 
     /// <param name="output">What the reading TAP takes.</param>
-    public KernelBridge(TapOffloads output)
+    /// <param name="input">What the writing TAP says it takes: with tunnels it may write them too.</param>
+    public KernelBridge(TapOffloads output, TapOffloads input = TapOffloads.All)
     {
         _ns.Ip("link add br0 mtu 9500 up type bridge mcast_snooping 0");
-        Input = TapDevice.Create(new TapSettings("in", _ns.Name, "in0", 9500) { Bridge = "br0" });
+        Input = TapDevice.Create(new TapSettings("in", _ns.Name, "in0", 9500) { Bridge = "br0", Offloads = input });
         Output = TapDevice.Create(new TapSettings("out", _ns.Name, "out0", 9500) { Bridge = "br0", Offloads = output });
         _poller.Add(Output, 0);
     }

@@ -25,6 +25,9 @@ public sealed record RoutingSection
     /// <summary>Whether the outer headers repeat the inner DSCP; no when absent.</summary>
     public bool? TunnelInheritDscp { get; set; }
 
+    /// <summary>Whether super-packets go into the uplink whole where its kernel can cut them behind outer headers (Linux 6.17); yes when absent.</summary>
+    public bool? TunnelOffload { get; set; }
+
     [JsonPropertyName("ipv4NativeRoutingCIDR")]
     public string? Ipv4NativeRoutingCidr { get; set; }
 

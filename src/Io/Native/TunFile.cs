@@ -13,6 +13,7 @@ internal sealed unsafe class TunFile : IDisposable
     private const int GetInterface = unchecked((int)0x800454D2); // TUNGETIFF
     private const int SetOffload = 0x400454D0; // TUNSETOFFLOAD
     private const int SetVirtioHeaderLength = 0x400454D8; // TUNSETVNETHDRSZ
+    private const int GetVirtioHeaderLength = unchecked((int)0x800454D7); // TUNGETVNETHDRSZ
     private const short Tap = 0x0002; // IFF_TAP
     private const short NoPacketInformation = 0x1000; // IFF_NO_PI
     private const short WithVirtioHeader = 0x4000; // IFF_VNET_HDR
@@ -47,7 +48,7 @@ internal sealed unsafe class TunFile : IDisposable
     /// <param name="withQueues">Other files can join it as further queues.</param>
     public bool TryClaim(string interfaceName, bool withQueues) => TrySetInterface(interfaceName, withQueues ? MultiQueue | Exclusive : Exclusive);
 
-    /// <summary>Becomes a further queue of an interface that another file of this process claimed.</summary>
+    /// <summary>Becomes a further queue of an interface that another file claimed.</summary>
     public void Join(string interfaceName)
     {
         if (!TrySetInterface(interfaceName, MultiQueue))
@@ -60,16 +61,53 @@ internal sealed unsafe class TunFile : IDisposable
     public static TunFile? TryAdopt(FileDescriptor file)
     {
         byte* request = stackalloc byte[RequestLength];
-        return SystemCalls.Control(file.Number, GetInterface, request) < 0 ? null : new TunFile(file);
+        int headerLength;
+        return SystemCalls.Control(file.Number, GetInterface, request) < 0 || SystemCalls.Control(file.Number, GetVirtioHeaderLength, &headerLength) < 0
+            ? null : new TunFile(file) { HeaderLength = headerLength };
+    }
+
+    /// <summary>Whether other files can join the device as further queues.</summary>
+    public bool TakesQueues
+    {
+        get
+        {
+            byte* request = stackalloc byte[RequestLength];
+            Require(SystemCalls.Control(_file.Number, GetInterface, request), "TUNGETIFF");
+            return (*(short*)(request + RequestFlags) & MultiQueue) != 0;
+        }
     }
 
     /// <summary>For a process that keeps the device alive.</summary>
     public FileDescriptor File => _file;
 
-    public void SetOffloads(TapOffloads offloads)
+    /// <summary>Bytes of the virtio header before each frame, read or written.</summary>
+    public int HeaderLength { get; private set; } = VirtioNetHeader.Length;
+
+    /// <returns>What the kernel took of it: those of tunnels it has since Linux 6.17.</returns>
+    public TapOffloads SetOffloads(TapOffloads offloads)
     {
+        if ((offloads & TapOffloads.Tunnels) != 0)
+        {
+            // In this order: with the short header the kernel takes the offloads and then fails every read.
+            SetHeaderLength(VirtioTunnelHeader.Length);
+            if (SystemCalls.Control(_file.Number, SetOffload, (void*)(nint)(int)offloads) >= 0)
+            {
+                return offloads;
+            }
+
+            offloads &= ~TapOffloads.Tunnels;
+        }
+
+        SetHeaderLength(VirtioNetHeader.Length);
         int result = SystemCalls.Control(_file.Number, SetOffload, (void*)(nint)(int)offloads);
         Require(result, $"TUNSETOFFLOAD 0x{(int)offloads:x}", -result == KernelError.Invalid ? "; TSO and USO need Checksum, and USO goes with both families" : "");
+        return offloads;
+    }
+
+    private void SetHeaderLength(int length)
+    {
+        Require(SystemCalls.Control(_file.Number, SetVirtioHeaderLength, &length), $"TUNSETVNETHDRSZ {length}");
+        HeaderLength = length;
     }
 
     public PortStatus Read(Span<byte> buffer, out int length)
@@ -106,12 +144,15 @@ internal sealed unsafe class TunFile : IDisposable
     /// <summary>For the poller; null when closed.</summary>
     internal FileDescriptor? OpenFile => _file.IsClosed ? null : _file;
 
-    /// <summary>The one place that knows what a transfer's error means. A deleted device says EBADFD, EFAULT or, while it goes, others: gone.</summary>
+    /// <summary>
+    /// The one place that knows what a transfer's error means. A deleted device says EBADFD, or EFAULT while it goes. What no kernel documents
+    /// costs the frame and not the port: whether the device is there the next read says.
+    /// </summary>
     public static PortStatus StatusOf(int error) => error switch
     {
         KernelError.Again or KernelError.Cancelled => PortStatus.Again,
-        KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
-        _ => PortStatus.Gone,
+        KernelError.BadDescriptorState or KernelError.BadDescriptor or KernelError.BadAddress or KernelError.NoDevice => PortStatus.Gone,
+        _ => PortStatus.Refused,
     };
 
     private bool TrySetInterface(string interfaceName, int flags)
@@ -128,8 +169,6 @@ internal sealed unsafe class TunFile : IDisposable
         }
 
         Require(result, $"interface {interfaceName}: TUNSETIFF");
-        int headerLength = VirtioNetHeader.Length;
-        Require(SystemCalls.Control(_file.Number, SetVirtioHeaderLength, &headerLength), $"interface {interfaceName}: TUNSETVNETHDRSZ {headerLength}");
         return true;
     }
 

@@ -6,6 +6,9 @@ internal enum OpenerWord
     /// <summary>A TAP is made and set up; its queues' files are the answer.</summary>
     Make,
 
+    /// <summary>A further queue of an interface that is there; its file is the answer.</summary>
+    Join,
+
     /// <summary>The interface of that name in the namespace; without a name only the namespace's number.</summary>
     Find,
 

@@ -86,8 +86,20 @@ public sealed class PortOpener : IDisposable
         return (answer.Inode, answer.LinkIndex, answer.LinkMac.Length == 0 ? default : MacAddress.Parse(answer.LinkMac));
     }
 
-    internal void ReplaceRoute(string ns, string interfaceName, IpPrefix prefix, IpAddress via) =>
-        Ask(new OpenerRequest(OpenerWord.ReplaceRoute, ns, interfaceName, Prefix: prefix.ToString(), Via: via.ToString()), out _);
+    /// <summary>A further queue of an interface that is there.</summary>
+    internal TunFile Join(string ns, string interfaceName)
+    {
+        if (_socket is null)
+        {
+            return TapDevice.Join(ns, interfaceName);
+        }
+
+        Ask(new OpenerRequest(OpenerWord.Join, ns, interfaceName), out FileDescriptor[] files);
+        return (files.Length == 1 ? TunFile.TryAdopt(files[0]) : null) ?? throw new DeviceException($"interface {interfaceName} in namespace {ns} is gone again");
+    }
+
+    internal void ReplaceRoute(string ns, string interfaceName, IpPrefix prefix, IpAddress via, IpAddress? source) =>
+        Ask(new OpenerRequest(OpenerWord.ReplaceRoute, ns, interfaceName, Prefix: prefix.ToString(), Via: via.ToString(), Source: source?.ToString()), out _);
 
     internal bool DeleteRoute(string ns, IpPrefix prefix) => Ask(new OpenerRequest(OpenerWord.DeleteRoute, ns, Prefix: prefix.ToString()), out _).IsDone;
 

@@ -48,12 +48,17 @@ public static class PortOpenerProcess
                     (queues, ulong inode, int index, MacAddress mac) = TapDevice.Make(request.Tap!.ToSettings(), request.QueueCount);
                     answer = new OpenerAnswer(null, inode, index, mac.ToString(), queues.Length);
                     break;
+                case OpenerWord.Join:
+                    queues = [TapDevice.Join(request.Namespace, request.Interface)];
+                    answer = new OpenerAnswer(null, FileCount: 1);
+                    break;
                 case OpenerWord.Find:
                     (inode, index, mac) = TapDevice.Find(request.Namespace, request.Interface);
                     answer = new OpenerAnswer(null, inode, index, index == 0 ? "" : mac.ToString());
                     break;
                 case OpenerWord.ReplaceRoute:
-                    TableOf(tables, request.Namespace).Replace(IpPrefix.Parse(request.Prefix), IpAddress.Parse(request.Via), request.Interface);
+                    TableOf(tables, request.Namespace).Replace(IpPrefix.Parse(request.Prefix), IpAddress.Parse(request.Via), request.Interface,
+                        request.Source is null ? null : IpAddress.Parse(request.Source));
                     break;
                 default:
                     answer = new OpenerAnswer(null, IsDone: TableOf(tables, request.Namespace).Delete(IpPrefix.Parse(request.Prefix)));

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
@@ -61,7 +62,7 @@ public static class IcmpAnswer
 
         (byte type, byte code) = NumbersOf(kind, p.IsIpv4);
         int datagramLength = IcmpMessage.WriteError(
-            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels) : 0, quotedLength);
+            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels, now) : 0, quotedLength);
         default(VirtioNetHeader).WriteTo(buffer);
         EthernetHeader ethernet = EthernetHeader.Of(frame);
         ethernet.Destination = station;
@@ -91,8 +92,8 @@ public static class IcmpAnswer
     }
 
     /// <summary>What would have fitted.</summary>
-    private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels) =>
-        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.Mtu : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
+    private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels, MonoTime now) =>
+        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.MtuTo(p.Route.Tunnel, now) : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
 
     private static bool TryFindKind(in PacketContext p, IcmpRules rules, out IcmpAnswerKind kind)
     {
@@ -107,6 +108,9 @@ public static class IcmpAnswer
             case DropReason.HopLimitExceeded:
                 kind = IcmpAnswerKind.TimeExceeded;
                 return true;
+            case DropReason.PolicyDenied or DropReason.PolicyDeny when p.EgressPolicy == FlowVerdict.Dropped:
+                kind = IcmpAnswerKind.Prohibited;
+                return rules.RefusesDenied;
             default:
                 kind = default;
                 return false;
@@ -137,6 +141,7 @@ public static class IcmpAnswer
     {
         IcmpAnswerKind.NoBackend => isIpv4 ? ((byte)3, (byte)3) : ((byte)1, (byte)4),
         IcmpAnswerKind.TooBig => isIpv4 ? ((byte)3, (byte)4) : ((byte)2, (byte)0),
+        IcmpAnswerKind.Prohibited => isIpv4 ? ((byte)3, (byte)13) : ((byte)1, (byte)1),
         _ => isIpv4 ? ((byte)11, (byte)0) : ((byte)3, (byte)0),
     };
 }

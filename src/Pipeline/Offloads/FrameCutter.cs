@@ -16,6 +16,7 @@ public ref struct FrameCutter
     // Of a tunnelled packet: what is put around each piece of the inner frame.
     private readonly Span<byte> _outer;
     private readonly bool _hasOuterChecksum;
+    private int _count;
     private Segmenter _segmenter;
     private Fragmenter _fragmenter;
 
@@ -28,7 +29,7 @@ public ref struct FrameCutter
         _output = output;
         _scratch = scratch;
         Span<byte> frame = packet[VirtioNetHeader.Length..];
-        if (offload.IsTunnelled && OuterHeaders.LengthIn(frame) is int outerLength and > 0)
+        if (offload.IsTunnelled && !offload.IsInOtherTunnel && OuterHeaders.LengthIn(frame) is int outerLength and > 0)
         {
             _outer = frame[..outerLength];
             _hasOuterChecksum = OuterHeaders.HasChecksum(frame);
@@ -60,6 +61,7 @@ public ref struct FrameCutter
         length += _outer.Length;
         Span<byte> frame = destination[VirtioNetHeader.Length..length];
         _outer.CopyTo(frame);
+        OuterHeaders.WriteId(frame, _count++);
         VirtioNetHeader offload = OuterHeaders.Finish(frame, inner, _hasOuterChecksum);
         if (offload.HasPartialChecksum && (_output & TapOffloads.Checksum) == 0)
         {

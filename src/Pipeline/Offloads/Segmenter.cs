@@ -64,9 +64,17 @@ public ref struct Segmenter
             return true;
         }
 
+        Span<byte> frame = packet[VirtioNetHeader.Length..];
         if (offload.IsTunnelled)
         {
-            return !CanTakeTunnelled(packet[VirtioNetHeader.Length..], output);
+            if (!CanTakeTunnel(frame, offload, output))
+            {
+                return true;
+            }
+
+            int outerLength = OuterHeaders.LengthIn(frame);
+            offload = offload.Inner(outerLength);
+            frame = frame[outerLength..];
         }
 
         if ((output & TapOffloads.All) == TapOffloads.All)
@@ -75,7 +83,7 @@ public ref struct Segmenter
         }
 
         TapOffloads needed = offload.HasPartialChecksum ? TapOffloads.Checksum : TapOffloads.None;
-        if (offload.IsSuperPacket && EthernetHeader.TryParse(packet[VirtioNetHeader.Length..], out EthernetHeader ethernet))
+        if (offload.IsSuperPacket && EthernetHeader.TryParse(frame, out EthernetHeader ethernet))
         {
             bool isIpv4 = ethernet.Type == EtherType.Ipv4;
             needed |= TapOffloads.Checksum | ((offload.GsoType & ~VirtioGsoType.Ecn) == VirtioGsoType.UdpL4
@@ -87,12 +95,21 @@ public ref struct Segmenter
         return (needed & ~output) != 0;
     }
 
-    /// <summary>The device cuts the inner frame and writes outer headers; their length must be one that IP can say.</summary>
-    private static bool CanTakeTunnelled(Span<byte> frame, TapOffloads output)
+    /// <summary>
+    /// The device cuts what lies in the tunnel and writes outer headers: it wants a partial checksum of it (virtio_net_hdr_tnl_to_skb), and a length that
+    /// IP can say.
+    /// </summary>
+    private static bool CanTakeTunnel(Span<byte> frame, in VirtioNetHeader offload, TapOffloads output)
     {
-        TapOffloads needed = TapOffloads.All | TapOffloads.UdpTunnel;
-        needed |= OuterHeaders.LengthIn(frame) > 0 && OuterHeaders.HasChecksum(frame) ? TapOffloads.UdpTunnelChecksum : TapOffloads.None;
-        return (needed & ~output) == 0 && frame.Length - EthernetHeader.Length <= ushort.MaxValue;
+        int outerLength = OuterHeaders.LengthIn(frame);
+        if (outerLength == 0 || offload.IsInOtherTunnel || !offload.IsSuperPacket || !offload.HasPartialChecksum
+            || offload.ChecksumStart < outerLength + EthernetHeader.Length + IpHeader.Ipv4Length || frame.Length > ushort.MaxValue)
+        {
+            return false;
+        }
+
+        TapOffloads needed = TapOffloads.UdpTunnel | (OuterHeaders.HasChecksum(frame) ? TapOffloads.UdpTunnelChecksum : TapOffloads.None);
+        return (needed & ~output) == 0;
     }
 
     /// <summary>The next frame, virtio header first. False behind the last, and at once for a packet that cannot be cut.</summary>

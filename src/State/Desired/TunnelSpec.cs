@@ -9,6 +9,9 @@ namespace ClusterMesh.Datapath.State.Desired;
 /// <param name="InheritsDscp">The outer header repeats the inner DSCP.</param>
 public sealed record TunnelSpec(ushort Port, bool IsIpv4, bool HasChecksum, bool InheritsDscp)
 {
+    /// <summary>Super-packets go whole to an uplink whose kernel can cut them behind outer headers, instead of being cut before.</summary>
+    public bool HasOffload { get; init; } = true;
+
     /// <summary>Bytes that the tunnel takes from a link's MTU.</summary>
     public int Overhead => OuterHeaders.LengthOf(IsIpv4);
 }
