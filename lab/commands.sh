@@ -10,7 +10,7 @@ main() {
     local command=${1:-run}
     if (( $# )); then shift; fi
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | floods | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -28,6 +28,8 @@ command_help() {
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh faults [--short] [--only NAME,...]
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
+./run-lab.sh floods [--short] [--only NAME,...]
+                                        what floods through full tables leave of established connections
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options

@@ -37,7 +37,7 @@ public sealed class TestNode
         State = new StateWriter(spec, seed);
         _workers = new TestWorkers(
             workerCount ?? WorkerCount, spec.PodCidrs, State.Current.Masquerade.FirstPort,
-            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i), seed);
+            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i, sources: spec.Flows.SourceLimits), seed);
         Now = MonoTime.FromSeconds(1000);
         Apply(WalkThrough());
         foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
