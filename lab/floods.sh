@@ -84,7 +84,11 @@ sample_flood() {
 }
 
 # fills: entries of conntrack and of SNAT, in one look.
-fills() { json west-worker '"\(.conntrack.entries) \(.snat.entries)"' status 2>/dev/null || echo '0 0'; }
+fills() {
+    local filled
+    filled=$(json west-worker '"\(.conntrack.entries) \(.snat.entries)"' status 2>/dev/null) || true
+    printf '%s\n' "${filled:-0 0}"
+}
 
 # given_up: what the tables refused or took back so far, as name=value.
 given_up() {
