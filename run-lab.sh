@@ -37,6 +37,8 @@ source "$ROOT/lab/steps-observe.sh"
 source "$ROOT/lab/faults.sh"
 # shellcheck source=lab/propagation.sh
 source "$ROOT/lab/propagation.sh"
+# shellcheck source=lab/floods.sh
+source "$ROOT/lab/floods.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
 # shellcheck source=lab/services.sh

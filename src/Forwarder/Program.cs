@@ -123,19 +123,25 @@ internal static class Program
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             using var watch = new NodeWatch(runtime.Workers.Workers, options.WatchdogLimit, ServiceNotifier.FromEnvironment(Log.Write), runtime.Description);
             Log.Announce($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
+            StartReport.Write("up");
             await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }
         catch (ConfigurationException e)
         {
-            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
-            return ExitUsage;
+            return Fail(e.Message, ExitUsage);
         }
         catch (Exception e) when (e is DeviceException or ControlConnectionException)
         {
-            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
-            return ExitFailure;
+            return Fail(e.Message, ExitFailure);
         }
+    }
+
+    private static int Fail(string sentence, int code)
+    {
+        Console.Error.WriteLine($"cmesh-forwarder: {sentence}");
+        StartReport.Write($"failed {sentence.ReplaceLineEndings(" ")}");
+        return code;
     }
 
     private static void Stop(PosixSignalContext context, TaskCompletionSource stop)

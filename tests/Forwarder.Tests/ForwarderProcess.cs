@@ -63,8 +63,6 @@ internal sealed class ForwarderProcess : IDisposable
         }
     }
 
-    public int Id => _process.Id;
-
     /// <summary>Starts a node and waits until it says that it is up.</summary>
     public static Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null) =>
         StartAsync(world, $"--config {nodeFile ?? world.NodeFile()}", world.SocketPath);
@@ -116,8 +114,15 @@ internal sealed class ForwarderProcess : IDisposable
     public void Signal(string name) => Command.Run("kill", $"-{name} {_process.Id}");
 
     /// <summary>Waits for the end of the process; its exit code.</summary>
-    public async Task<int> EndAsync()
+    /// <param name="waitForStreams">False when another process has its streams, too.</param>
+    public async Task<int> EndAsync(bool waitForStreams = true)
     {
+        if (!waitForStreams)
+        {
+            Assert.True(await Task.Run(() => _process.WaitForExit(s_limit)), "the process does not end"); // With a limit it waits for no stream.
+            return _process.ExitCode;
+        }
+
         await _process.WaitForExitAsync().WaitAsync(s_limit);
         await _ended.Task.WaitAsync(s_limit);
         return _process.ExitCode;
