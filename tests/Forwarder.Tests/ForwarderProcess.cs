@@ -14,9 +14,10 @@ internal sealed class ForwarderProcess : IDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null)
+    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null, string? group = null)
     {
-        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), WithWorkers(arguments))
+        string program = Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder");
+        ProcessStartInfo start = new(group is null ? program : "sh", group is null ? WithWorkers(arguments) : $"-c \"echo 0 > {group}/cgroup.procs; exec {program} {WithWorkers(arguments)}\"")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -74,6 +75,23 @@ internal sealed class ForwarderProcess : IDisposable
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
             Assert.True(line.EndsWith($"; control socket {socketPath}", StringComparison.Ordinal), line + forwarder.Errors);
+            return forwarder;
+        }
+        catch
+        {
+            forwarder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The node in a control group (v1).</summary>
+    public static async Task<ForwarderProcess> StartInGroupAsync(World world, string arguments, string group)
+    {
+        ForwarderProcess forwarder = new(world, arguments, group: group);
+        try
+        {
+            string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
+            Assert.True(line.EndsWith($"; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
             return forwarder;
         }
         catch
