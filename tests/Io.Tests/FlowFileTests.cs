@@ -106,6 +106,17 @@ public sealed class FlowFileTests : IDisposable
         Assert.Contains("set aside as", _log[0]);
     }
 
+    /// <summary>Sizes whose sum is right and which are none.</summary>
+    [Fact]
+    public void Sizes_that_make_up_for_each_other_are_none()
+    {
+        FlowSizes odd = s_sizes with { Snat = -50, AffinityPlaces = s_sizes.AffinityPlaces + 160 };
+        Assert.Equal(FlowLayout.Current.FileLength(1, s_sizes), FlowLayout.Current.FileLength(1, odd));
+        Assert.NotNull(FlowLayout.Find(2, 1, s_sizes, FlowLayout.Current.FileLength(1, s_sizes)));
+        Assert.Null(FlowLayout.Find(2, 1, odd, FlowLayout.Current.FileLength(1, odd)));
+        Assert.Null(FlowLayout.Find(2, 0, s_sizes, FlowLayout.Current.FileLength(0, s_sizes)));
+    }
+
     private static string Describe(Type type)
     {
         if (type.IsEnum)

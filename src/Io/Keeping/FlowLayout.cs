@@ -31,6 +31,11 @@ internal sealed record FlowLayout(uint Number, int ConntrackLength)
     /// <summary>The layout of a file of so many bytes; null when it is none that is known, or tables of a few hundred entries leave open which.</summary>
     public static FlowLayout? Find(uint number, int workerCount, FlowSizes sizes, long length)
     {
+        if (workerCount is < 1 or > FlowHomes.MaxWorkerCount || sizes.Conntrack < 1 || sizes.Snat < 1 || sizes.AffinityPlaces < 1 || sizes.Fragments < 1)
+        {
+            return null; // Negative ones could make up for each other.
+        }
+
         FlowLayout[] fitting = [.. s_known.Where(l => l.Number == number && l.FileLength(workerCount, sizes) == length)];
         return fitting.Length == 1 ? fitting[0] : null;
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
@@ -16,6 +17,7 @@ internal sealed class FlowFileTarget : FuzzTarget
     private const string Node = "west/worker";
     private const int Capacity = 64;
     private const int HeadLength = 512;
+    private const int TableHeadLength = 64;
     private const int MostChanges = 256;
 
     /// <summary>What is mapped stays mapped; a process may have some 65,000 mappings.</summary>
@@ -27,7 +29,15 @@ internal sealed class FlowFileTarget : FuzzTarget
     private readonly TestNode _node = new(workerCount: 1);
     private readonly SeedFrame[] _frames;
     private readonly byte[] _buffer = new byte[PacketContext.BufferLength];
-    private readonly byte[][] _tables = [.. ((int[])[s_sizes.ConntrackLength, s_sizes.SnatLength, s_sizes.AffinityLength, s_sizes.FragmentLength]).Select(l => GC.AllocateArray<byte>(l, pinned: true))];
+
+    /// <summary>As they lie in a file: a head of 64 bytes, then the entries, in whole lines.</summary>
+    private readonly byte[][] _tables =
+    [
+        .. ((int[])[
+            s_sizes.Conntrack * ConntrackEntry.Length, s_sizes.Snat * SnatEntry.Length, s_sizes.AffinityPlaces * AffinityEntry.Length, s_sizes.Fragments * FragmentEntry.Length])
+        .Select(length => new byte[(TableHeadLength + length + 63) / 64 * 64]),
+    ];
+
     private readonly byte[][] _sound;
     private readonly byte[] _file;
     private readonly string _path;
@@ -36,7 +46,12 @@ internal sealed class FlowFileTarget : FuzzTarget
     public FlowFileTarget()
     {
         _frames = [.. SeedFrame.All(_node).Where((_, i) => i % 5 == 0)];
-        Fill(Open(isKept: false));
+        FlowMemory memory = Memory(isKept: false);
+        Fill(Open(memory));
+        Save(0, memory.Conntrack);
+        Save(1, memory.Snat);
+        Save(2, memory.Affinities);
+        Save(3, memory.Fragments);
         _sound = [.. _tables.Select(t => t.ToArray())];
         FlowFile.Open(Workplace.Directory, Node, 1, s_sizes, seed: 5, _ => { });
         _path = Path.Combine(Workplace.Directory, Node.Replace('/', '.') + ".flows");
@@ -114,7 +129,11 @@ internal sealed class FlowFileTarget : FuzzTarget
         {
             FlowFile opened = FlowFile.Open(Workplace.Directory, Node, 1, s_sizes, seed: 5, said.Add);
             _mappingCount++;
-            FuzzFinding.Unless(opened.Workers.Count == 1 && said.Count == (opened.IsKept ? 0 : 1), $"{said.Count} sentences, {opened.Workers.Count} workers");
+            FuzzFinding.Unless(opened.Workers.Count == 1 && said.Count == (opened.IsKept || opened.IsConversion ? 0 : 1), $"{said.Count} sentences, {opened.Workers.Count} workers");
+            if (opened.IsConversion)
+            {
+                Convert(opened);
+            }
         }
         catch (DeviceException e)
         {
@@ -129,6 +148,15 @@ internal sealed class FlowFileTarget : FuzzTarget
 
         using FileStream whole = new(_path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         whole.SetLength(_file.Length);
+    }
+
+    /// <summary>A file of another shape is read to its end, and given up.</summary>
+    private static void Convert(FlowFile opened)
+    {
+        FormerFlows former = opened.ReadFormer();
+        int count = former.Conntrack.Count() + former.Snat.Count() + former.Affinities.Count() + former.Fragments.Count();
+        FuzzFinding.Unless(count >= 0, "entries cannot be counted");
+        opened.Abandon();
     }
 
     private void ReadTables(ref InputReader reader)
@@ -159,7 +187,7 @@ internal sealed class FlowFileTarget : FuzzTarget
             table[at % table.Length] = value;
         }
 
-        LiveTables live = Open(isKept: true);
+        LiveTables live = Open(Memory(isKept: true));
         var recovery = new FlowRecovery(_node.State.Current, TestNode.LocalSpec().PodCidrs, s_now);
         recovery.Run(live);
         FuzzFinding.Unless(recovery.FlowCount == live.Conntrack.Count && recovery.MappingCount == live.Snat.Count, "what was taken up is not what is there");
@@ -211,6 +239,26 @@ internal sealed class FlowFileTarget : FuzzTarget
 
     private static FlowKey Flow(ushort port) => new(new TestMesh(Family.Ipv4).CurlPod, new TestMesh(Family.Ipv4).Outside, port, 443, IpProtocol.Tcp);
 
-    private LiveTables Open(bool isKept) => new(
-        Capacity, Capacity, seed: 5, affinityCapacity: Capacity, memory: FlowMemory.Over(s_sizes, _tables[0], _tables[1], _tables[2], _tables[3], _tables, isKept));
+    private static LiveTables Open(FlowMemory memory) => new(Capacity, Capacity, seed: 5, affinityCapacity: Capacity, memory: memory);
+
+    private FlowMemory Memory(bool isKept) => new(
+        Rows<ConntrackEntry>(0, s_sizes.Conntrack, isKept),
+        Rows<SnatEntry>(1, s_sizes.Snat, isKept),
+        Rows<AffinityEntry>(2, s_sizes.AffinityPlaces, isKept),
+        Rows<FragmentEntry>(3, s_sizes.Fragments, isKept));
+
+    private ArrayRows<T> Rows<T>(int table, int count, bool isKept)
+        where T : unmanaged
+    {
+        ReadOnlySpan<byte> bytes = _tables[table];
+        return new(MemoryMarshal.Cast<byte, T>(bytes[TableHeadLength..])[..count].ToArray(), [MemoryMarshal.Read<TableHead>(bytes)], isKept);
+    }
+
+    private void Save<T>(int table, TableRows<T> rows)
+        where T : unmanaged
+    {
+        Span<byte> bytes = _tables[table];
+        MemoryMarshal.Write(bytes, new TableHead { UsedCount = rows.UsedCount, UsedInverted = ~rows.UsedCount });
+        MemoryMarshal.AsBytes(rows.Entries).CopyTo(bytes[TableHeadLength..]);
+    }
 }
