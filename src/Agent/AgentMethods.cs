@@ -19,24 +19,24 @@ internal static class AgentMethods
 
     public static void Map(ControlServer server, AgentRuntime agent)
     {
-        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
-        server.Map("health", ControlJson.Default.NoContent, AgentJson.Default.HealthResult, (_, _) => new(agent.Health?.Result ?? new HealthResult(false, 0, null, [])));
-        server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
-        server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
-        server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
-        server.Map("deleteFiles", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteFilesAsync(agent, r, c)));
-        server.Map("annotate", AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => AnnotateAsync(agent, r, c)));
-        server.Map("scale", AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ScaleAsync(agent, r, c)));
+        server.Map("status", ControlRole.Reader, ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(Status(agent)));
+        server.Map("health", ControlRole.Reader, ControlJson.Default.NoContent, AgentJson.Default.HealthResult, (_, _) => new(agent.Health?.Result ?? new HealthResult(false, 0, null, [])));
+        server.Map("apply", ControlRole.Admin, AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ApplyAsync(agent, r, c)));
+        server.Map("get", ControlRole.Reader, AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, c) => Guard(() => GetAsync(agent, r, c)));
+        server.Map("delete", ControlRole.Admin, AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteAsync(agent, r, c)));
+        server.Map("deleteFiles", ControlRole.Admin, AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => DeleteFilesAsync(agent, r, c)));
+        server.Map("annotate", ControlRole.Admin, AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => AnnotateAsync(agent, r, c)));
+        server.Map("scale", ControlRole.Admin, AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, c) => Guard(() => ScaleAsync(agent, r, c)));
     }
 
     /// <summary>The methods of <c>cmesh clustermesh</c>.</summary>
     public static void MapAccess(ControlServer server, AgentRuntime agent, MeshAccess access)
     {
-        server.Map("enable", AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, c) => Guard(() => EnableAsync(agent, access, r, c)));
-        server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
-        server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
-        server.Map("disconnect", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
-        server.Map("troubleshoot", AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
+        server.Map("enable", ControlRole.Admin, AgentJson.Default.EnableRequest, AgentJson.Default.EnableResult, (r, c) => Guard(() => EnableAsync(agent, access, r, c)));
+        server.Map("access", ControlRole.Admin, ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access.Access()));
+        server.Map("connect", ControlRole.Admin, AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) => new(access.Connect(r)));
+        server.Map("disconnect", ControlRole.Admin, AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult, (r, _) => new(access.Disconnect(r)));
+        server.Map("troubleshoot", ControlRole.Reader, AgentJson.Default.ClusterRequest, AgentJson.Default.TextResult,
             async (r, c) => new TextResult(await Troubleshoot.RunAsync(agent, r.Cluster, TimeProvider.System, c)));
     }
 

@@ -56,7 +56,7 @@ internal sealed record AgentSettings(
     public static AgentSettings Parse(string file, string text)
     {
         YamlNode document = YamlLoader.Load(file, text);
-        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "observe", "health", "policy");
+        YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "access", "observe", "health", "policy");
         YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters", "routingMode");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels", "healthAddress");
         YamlField? store = root["store"]?.Only("directory", "etcd");
@@ -105,6 +105,7 @@ internal sealed record AgentSettings(
             mesh?["pki"]?.Text(),
             mesh?["endpoint"]?.Checked(t => IPEndPoint.TryParse(t, out IPEndPoint? point) && point.Port != 0 ? null : $"'{t}' is no address and port like 172.18.0.4:32379"))
         {
+            Access = AccessOf(root["access"]?.Only("adminGroup", "readerGroup")),
             Observe = ObserveSettings.Parse(root["observe"], Path.GetDirectoryName(Path.GetFullPath(socket))!, forwarderSocket),
             RoutingMode = cluster["routingMode"]?.Checked(t => t is "native" or "tunnel" ? null : $"'{t}' is no routing mode; use native or tunnel"),
             MeshEtcdConfig = mesh?["etcd"]?.Text(),
@@ -118,6 +119,9 @@ internal sealed record AgentSettings(
         };
     }
 
+    /// <summary>Who may use the control socket.</summary>
+    public ControlAccess Access { get; init; } = ControlAccess.OwnerOnly;
+
     /// <summary>What is served of what the node sees, and where.</summary>
     public required ObserveSettings Observe { get; init; }
 
@@ -129,6 +133,18 @@ internal sealed record AgentSettings(
     };
 
     public NodeObject ToNode() => new(Node) { Addresses = Addresses, PodCidrs = PodCidrs, Labels = Labels, HealthAddress = HealthAddress, BootId = BootId() };
+
+    private static ControlAccess AccessOf(YamlField? access)
+    {
+        try
+        {
+            return ControlAccess.Of(access?["adminGroup"]?.Text(), access?["readerGroup"]?.Text());
+        }
+        catch (FormatException e)
+        {
+            throw access!.Refuse(e.Message);
+        }
+    }
 
     private static string Address(YamlField field) => field.Checked(t => IpAddress.TryParse(t, out _) ? null : $"'{t}' is no IP address");
 

@@ -57,12 +57,12 @@ internal sealed class NodeChoice
         return ControlClient.ConnectAsync(Find(parsed), patience, cancellation);
     }
 
-    /// <summary>Sockets of all nodes.</summary>
-    public IReadOnlyList<string> Present => ControlPaths.Discover(RunDirectory);
-
-    /// <summary>The person has said which node.</summary>
-    public bool IsChosen(ParseResult parsed) => parsed.GetValue(_node) is not null || parsed.GetValue(_context) is not null || parsed.GetValue(_socket) is not null
-        || _screen.Environment("CMESH_SOCKET") is { Length: > 0 };
+    /// <summary>Sockets of the nodes that can be meant: one where the person has said which, a cluster's with --context alone, else all.</summary>
+    public IReadOnlyList<string> Candidates(ParseResult parsed) =>
+        parsed.GetValue(_socket) is not null || parsed.GetValue(_node) is not null ? []
+        : parsed.GetValue(_context) is { } cluster ? [.. ControlPaths.Discover(RunDirectory).Where(path => Matches(ControlPaths.NodeOf(path), null, cluster))]
+        : _screen.Environment("CMESH_SOCKET") is { Length: > 0 } ? []
+        : ControlPaths.Discover(RunDirectory);
 
     /// <summary>Where a node has its socket unless it was told otherwise.</summary>
     /// <param name="node">east-east-worker.</param>

@@ -41,6 +41,12 @@ internal static class PolicyTranslator
         IsAudit = section.AuditMode,
         AllowsLocalhost = section.AllowLocalhost,
         HasHostFirewall = section.HostFirewall,
+        RefusesDenied = section.DenyResponse switch
+        {
+            "none" => false,
+            "icmp" => true,
+            _ => throw place.Field("denyResponse").Refuse($"expected none or icmp, found {ValueText.Quote(section.DenyResponse ?? "")}"),
+        },
         Enforcement = section.Enforcement switch
         {
             "default" => PolicyEnforcement.Default,
@@ -56,6 +62,7 @@ internal static class PolicyTranslator
         Enforcement = options.Enforcement.ToString().ToLowerInvariant(),
         AllowLocalhost = options.AllowsLocalhost,
         HostFirewall = options.HasHostFirewall,
+        DenyResponse = options.RefusesDenied ? "icmp" : "none",
     };
 
     private static PolicyRuleSpec Rule(PolicyRuleDocument document, Place place)

@@ -5,7 +5,25 @@ public sealed record ControlLimits
 {
     public int ConnectionCount { get; init; } = 64;
 
+    /// <summary>Of all who may only read, together: an administrator always finds a place.</summary>
+    public int ReaderConnectionCount { get; init; } = 32;
+
+    /// <summary>Of one process.</summary>
+    public int ProcessConnectionCount { get; init; } = 32;
+
     public long RequestLength { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>The same for those who may only read: they send questions.</summary>
+    public long ReaderRequestLength { get; init; } = 1024 * 1024;
+
+    /// <summary>Bytes of requests above 64 KiB that arrive or are under way, on all connections.</summary>
+    public long RequestMemory { get; init; } = 256 * 1024 * 1024;
+
+    /// <summary>From the first byte of a line to its end.</summary>
+    public TimeSpan LineTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Requests in a row that are refused for their form, after which the connection is closed.</summary>
+    public int MalformedCount { get; init; } = 1000;
 
     /// <summary>Requests under way on one connection.</summary>
     public int RequestCount { get; init; } = 16;

@@ -16,7 +16,7 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
 {
     private static readonly ReadOnlySequence<byte> s_noParameters = new("{}"u8.ToArray());
 
-    private readonly Dictionary<string, Func<ReadOnlySequence<byte>, BoundCall>> _methods = [];
+    private readonly Dictionary<string, (ControlRole Role, Func<ReadOnlySequence<byte>, BoundCall> Bind)> _methods = [];
     private readonly Dictionary<string, ListedKind> _kinds = [];
     private readonly ConcurrentDictionary<ControlConnection, Task> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -31,15 +31,28 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
     /// <summary>Told of each fault of our own, with what it happened in: the place to log. Set before the start.</summary>
     public Action<string, Exception>? Fault { get; init; }
 
+    /// <summary>Who may connect, and what they may ask for. Set before the start.</summary>
+    public ControlAccess Access { get; init; } = ControlAccess.OwnerOnly;
+
+    /// <summary>Clients that were connected when it was asked.</summary>
+    public int ConnectionCount => _connections.Count;
+
+    /// <summary>Bytes of long requests that arrive or are under way.</summary>
+    public long RequestBytes => Memory.Taken;
+
+    internal RequestMemory Memory { get; } = new((limits ?? new ControlLimits()).RequestMemory);
+
     internal Task NextChange => Volatile.Read(ref _change).Task;
 
     /// <summary>Adds a method. Parameters of the wrong shape never reach the handler.</summary>
+    /// <param name="role">What a client must be to ask for it.</param>
     public void Map<TRequest, TResult>(
         string method,
+        ControlRole role,
         JsonTypeInfo<TRequest> requestType,
         JsonTypeInfo<TResult> resultType,
         Func<TRequest, CancellationToken, ValueTask<TResult>> handler) =>
-        _methods.Add(method, parameters =>
+        _methods.Add(method, (role, parameters =>
         {
             TRequest request = ControlJson.Read(parameters, requestType);
             return async (_, cancellation) =>
@@ -47,10 +60,11 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
                 TResult result = await handler(request, cancellation);
                 return new Answer(writer => JsonSerializer.Serialize(writer, result, resultType));
             };
-        });
+        }
+    ));
 
     /// <summary>
-    /// Adds a kind to <c>list</c> and <c>watch</c>. The function gives the page after a cursor (null: the first) with at most so many
+    /// Adds a kind to <c>list</c> and <c>watch</c>, which readers may use. The function gives the page after a cursor (null: the first) with at most so many
     /// rows; it chooses what its cursors mean, should not lose its place when rows come and go (a key or a slot number, not a count),
     /// and throws <see cref="ErrorCode.InvalidParams"/> for a cursor that it did not give.
     /// </summary>
@@ -64,10 +78,10 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
     /// <summary>Listens; throws <see cref="ControlConnectionException"/> when the path cannot be had.</summary>
     public void Start()
     {
-        _methods.Add("list", BindList);
-        _methods.Add("watch", BindWatch);
-        _methods.Add("unwatch", BindUnwatch);
-        _listener = SocketFile.Listen(SocketPath);
+        _methods.Add("list", (ControlRole.Reader, BindList));
+        _methods.Add("watch", (ControlRole.Reader, BindWatch));
+        _methods.Add("unwatch", (ControlRole.Reader, BindUnwatch));
+        _listener = SocketFile.Listen(SocketPath, Access.SocketMode);
         _accepting = Task.Run(AcceptAsync);
     }
 
@@ -109,17 +123,23 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
     internal void ReportFault(string where, Exception fault) => Fault?.Invoke(where, fault);
 
     /// <summary>Finds the method and reads its parameters, while they lie in the connection's buffer.</summary>
-    internal BoundCall Bind(RequestLine request)
+    /// <param name="peer">The client, for the sentence that refuses it.</param>
+    internal BoundCall Bind(RequestLine request, ControlRole role, string peer)
     {
-        if (!_methods.TryGetValue(request.Method, out Func<ReadOnlySequence<byte>, BoundCall>? bind))
+        if (!_methods.TryGetValue(request.Method, out (ControlRole Role, Func<ReadOnlySequence<byte>, BoundCall> Bind) method))
         {
             string known = string.Join(", ", _methods.Keys.Order(StringComparer.Ordinal));
             throw new ControlException(ErrorCode.MethodNotFound, $"there is no method \"{request.Method}\"; there are {known}");
         }
 
+        if (role < method.Role)
+        {
+            throw new ControlException(ErrorCode.NotPermitted, $"{request.Method} is for administrators of this socket; {peer} may only read");
+        }
+
         try
         {
-            return bind(request.Parameters.IsEmpty ? s_noParameters : request.Parameters);
+            return method.Bind(request.Parameters.IsEmpty ? s_noParameters : request.Parameters);
         }
         catch (JsonException fault)
         {
@@ -131,7 +151,21 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
     {
         ListRequest request = ControlJson.Read(parameters, ControlJson.Default.ListRequest);
         ListedKind kind = FindKind(request.Kind);
-        return (_, cancellation) => kind.ListAsync(request, Limits.PageLength, cancellation);
+        return async (connection, cancellation) =>
+        {
+            await connection.PageTurn.WaitAsync(cancellation);
+            try
+            {
+                cancellation.ThrowIfCancellationRequested(); // A turn may be given to one who has just given up.
+                Answer page = await kind.ListAsync(request, Limits.PageLength, cancellation);
+                return page with { Done = () => connection.PageTurn.Release() };
+            }
+            catch
+            {
+                connection.PageTurn.Release();
+                throw;
+            }
+        };
     }
 
     private BoundCall BindWatch(ReadOnlySequence<byte> parameters)
@@ -185,17 +219,48 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
                 continue;
             }
 
-            if (_connections.Count >= Limits.ConnectionCount)
+            if (Admit(socket) is not { } connection)
             {
-                Refuse(socket);
                 continue;
             }
 
-            ControlConnection connection = new(this, socket);
             TaskCompletionSource registered = new(TaskCreationOptions.RunContinuationsAsynchronously);
             _connections[connection] = ServeAsync(connection, registered.Task);
             registered.SetResult();
         }
+    }
+
+    /// <summary>Null for a client that was refused.</summary>
+    private ControlConnection? Admit(Socket socket)
+    {
+        try
+        {
+            PeerCredentials peer = PeerCredentials.Of(socket);
+            if (Access.RoleOf(peer) is not { } role)
+            {
+                Refuse(socket, new ControlException(ErrorCode.NotPermitted, $"{SocketPath} is not for {peer}; ask root to make it a member of a group that may use it"));
+                return null;
+            }
+
+            int same = _connections.Keys.Count(c => c.ProcessId == peer.ProcessId);
+            int readers = _connections.Keys.Count(c => c.Role == ControlRole.Reader);
+            string? full = _connections.Count >= Limits.ConnectionCount ? $"{Limits.ConnectionCount} connections are open on {SocketPath}; close one"
+                : same >= Limits.ProcessConnectionCount ? $"{same} connections of process {peer.ProcessId} are open on {SocketPath}; close one"
+                : role == ControlRole.Reader && readers >= Limits.ReaderConnectionCount ? $"{readers} connections of those who may only read are open on {SocketPath}; close one"
+                : null;
+            if (full is null)
+            {
+                return new ControlConnection(this, socket, peer, role);
+            }
+
+            Refuse(socket, new ControlException(ErrorCode.TooManyConnections, full));
+        }
+        catch (SocketException)
+        {
+            socket.Dispose(); // It is gone already.
+        }
+
+        return null;
     }
 
     /// <summary>A socket that somebody else has removed, or cannot be removed, must not keep the rest of the stop from happening.</summary>
@@ -232,13 +297,11 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
         connection.Dispose();
     }
 
-    private void Refuse(Socket socket)
+    private static void Refuse(Socket socket, ControlException refusal)
     {
         using (socket)
         using (MessageBuffer message = new())
         {
-            ControlException refusal = new(
-                ErrorCode.TooManyConnections, $"{Limits.ConnectionCount} connections are open on {SocketPath}; close one");
             JsonRpc.WriteAnswer(message, "null"u8.ToArray(), null, refusal);
             try
             {

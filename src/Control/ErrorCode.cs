@@ -15,4 +15,6 @@ public enum ErrorCode
     TooManyConnections = 5,
     TooManyRequests = 6,
     ShuttingDown = 7,
+    NotPermitted = 8,
+    RequestTimeout = 9,
 }

@@ -13,19 +13,19 @@ internal static class ControlMethods
     {
         var live = new LiveRows(node);
         var configured = new ConfiguredRows(node);
-        server.Map("status", ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(StatusRows.Report(node)));
-        server.Map("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(node.DescribeConfiguration()));
-        server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult,
+        server.Map("status", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(StatusRows.Report(node)));
+        server.Map("config", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(node.DescribeConfiguration()));
+        server.Map("apply", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult,
             (r, _) => new(node.Apply(r.Config, r.Mode == ApplyMode.Replace)));
-        server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult,
+        server.Map("delete", ControlRole.Admin, ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult,
             (r, _) => new(node.Delete(KindOf(r.Kind), r.Names)));
-        server.Map("takeover", ControlJson.Default.TakeoverRequest, ControlJson.Default.TakeoverResult, (r, _) => new(node.HandOver(r.Phase)));
+        server.Map("takeover", ControlRole.Admin, ControlJson.Default.TakeoverRequest, ControlJson.Default.TakeoverResult, (r, _) => new(node.HandOver(r.Phase)));
         var services = new ServiceAnswers(node);
-        server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
-        server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
-        server.Map("trace", ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (r, _) => new(TraceAnswers.Trace(node, r)));
+        server.Map("maglev", ControlRole.Reader, ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (r, _) => new(services.Maglev(r)));
+        server.Map("select", ControlRole.Reader, ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (r, _) => new(services.Select(r)));
+        server.Map("trace", ControlRole.Reader, ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (r, _) => new(TraceAnswers.Trace(node, r)));
         var captures = new CaptureSessions(node, Path.GetDirectoryName(Path.GetFullPath(server.SocketPath))!);
-        server.Map("capture", ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (r, _) => new(captures.Begin(r)));
+        server.Map("capture", ControlRole.Admin, ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (r, _) => new(captures.Begin(r)));
         server.MapKind(ControlKinds.Endpoint, (c, n, _) => new(configured.Endpoints(c, n)));
         server.MapKind(ControlKinds.Node, (c, n, _) => new(configured.Nodes(c, n)));
         server.MapKind(ControlKinds.Route, (c, n, _) => new(configured.Routes(c, n)));
@@ -40,7 +40,7 @@ internal static class ControlMethods
         server.MapKind(ControlKinds.Ipcache, (c, n, _) => new(identities.Ipcache(c, n)));
         server.MapKind(ControlKinds.Identity, (c, n, _) => new(identities.Identities(c, n)));
         var policies = new PolicyAnswers(node);
-        server.Map("explain", ControlJson.Default.ExplainRequest, ControlJson.Default.ExplainResult, (r, _) => new(policies.Explain(r)));
+        server.Map("explain", ControlRole.Reader, ControlJson.Default.ExplainRequest, ControlJson.Default.ExplainResult, (r, _) => new(policies.Explain(r)));
         server.MapKind(ControlKinds.Policy, (c, n, _) => new(policies.Policies(c, n)));
         server.MapKind(ControlKinds.Port, (c, n, _) => new(StatusRows.Ports(node, c, n)));
     }

@@ -12,14 +12,31 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// </summary>
 internal sealed class HostRoutes : IDisposable
 {
-    private readonly HostRouteTable _table;
+    private readonly string _namespace;
     private readonly string _interface;
     private readonly Dictionary<IpPrefix, (IpAddress Via, IpAddress? Source)> _installed = [];
+    private HostRouteTable _table;
 
     public HostRoutes(HostPortSpec host)
     {
         _table = HostRouteTable.Open(host.Namespace);
+        _namespace = host.Namespace;
         _interface = host.Interface;
+    }
+
+    /// <summary>The interface was made anew, perhaps in another namespace of that name: its routes are all to be installed again.</summary>
+    public void Renew(DesiredState state)
+    {
+        _installed.Clear();
+        if (Try(() =>
+        {
+            HostRouteTable opened = HostRouteTable.Open(_namespace);
+            _table.Dispose();
+            _table = opened;
+        }))
+        {
+            Update(state);
+        }
     }
 
     public void Update(DesiredState state)

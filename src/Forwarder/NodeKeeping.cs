@@ -65,7 +65,7 @@ internal sealed class NodeKeeping : IDisposable
             throw new DeviceException($"{options.ConfigPath}: it is not the node file that the other forwarder runs with, which goes on; stop that one and start this");
         }
 
-        KeptTaps taps = KeptTaps.Join(path + ".keeper", KeeperStart(path + ".keeper"), Log.Write);
+        KeptTaps taps = KeptTaps.Join(path + ".keeper", OwnProgram.Start("--keeper", path + ".keeper"), Log.Write);
         if (options.IsTakeover)
         {
             taps.Release();
@@ -159,12 +159,4 @@ internal sealed class NodeKeeping : IDisposable
 
     private static FlowSizes SizesOf(LocalNodeSpec local, int workerCount) => FlowSizes.For(
         Share(local.ConntrackEntries, workerCount), Share(local.SnatEntries, workerCount), Share(local.AffinityEntries, workerCount));
-
-    /// <summary>This program once more.</summary>
-    private static ProcessStartInfo KeeperStart(string socketPath)
-    {
-        string program = Environment.ProcessPath!;
-        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        return new ProcessStartInfo(program, [.. own, "--keeper", socketPath]);
-    }
 }

@@ -19,10 +19,12 @@ public sealed class FlowEventServer : IDisposable
     internal const int AnswerLength = 24;
     internal const int FilesAtOnce = 8;
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_acceptPause = TimeSpan.FromMilliseconds(100);
 
     private readonly WorkerGroup _workers;
     private readonly string _path;
     private readonly Action<string> _log;
+    private readonly Predicate<Socket> _refuses;
     private readonly Socket _listener;
     private readonly Thread _thread;
 
@@ -34,13 +36,16 @@ public sealed class FlowEventServer : IDisposable
     private ulong _lostBefore;
     private bool _isStopping;
 
+    /// <param name="mode">Of the socket's file.</param>
+    /// <param name="refuses">Whether a client may not listen; it is disconnected without a word, as the protocol has none for it.</param>
     /// <exception cref="DeviceException">The socket could not be made.</exception>
-    public FlowEventServer(string path, WorkerGroup workers, Action<string> log)
+    public FlowEventServer(string path, WorkerGroup workers, Action<string> log, UnixFileMode mode, Predicate<Socket> refuses)
     {
+        _refuses = refuses;
         _path = path;
         _workers = workers;
         _log = log;
-        _listener = Listen(path);
+        _listener = Listen(path, mode);
         _thread = new Thread(Accept) { Name = "flow events", IsBackground = true };
         _thread.Start();
     }
@@ -79,7 +84,7 @@ public sealed class FlowEventServer : IDisposable
         File.Delete(_path);
     }
 
-    private static Socket Listen(string path)
+    private static Socket Listen(string path, UnixFileMode mode)
     {
         try
         {
@@ -88,7 +93,7 @@ public sealed class FlowEventServer : IDisposable
             socket.Bind(new UnixDomainSocketEndPoint(path));
             if (!OperatingSystem.IsWindows())
             {
-                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+                File.SetUnixFileMode(path, mode);
             }
 
             socket.Listen();
@@ -123,10 +128,20 @@ public sealed class FlowEventServer : IDisposable
     {
         while (true)
         {
+            Socket? socket = null;
             try
             {
-                Socket socket = _listener.Accept();
-                new Thread(() => Serve(socket)) { Name = "flow listener", IsBackground = true }.Start();
+                socket = _listener.Accept();
+                Socket accepted = socket;
+                new Thread(() => Serve(accepted)) { Name = "flow listener", IsBackground = true }.Start();
+            }
+            catch (Exception e) when (e is SocketException or OutOfMemoryException && !Volatile.Read(ref _isStopping))
+            {
+                // Out of file descriptors, most likely, which a thread needs too; it is called out of memory then. Whoever waits to be accepted still
+                // waits, so that without a pause this took a whole core.
+                socket?.Dispose();
+                _log($"flow events: {e.Message}");
+                Thread.Sleep(s_acceptPause);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
@@ -141,7 +156,7 @@ public sealed class FlowEventServer : IDisposable
         {
             socket.ReceiveTimeout = (int)s_limit.TotalMilliseconds;
             socket.SendTimeout = (int)s_limit.TotalMilliseconds;
-            if (Question(socket) is { } detail && Add(socket, detail))
+            if (!_refuses(socket) && Question(socket) is { } detail && Add(socket, detail))
             {
                 // Nothing more is said: what comes is the end.
                 socket.ReceiveTimeout = 0;
@@ -229,9 +244,16 @@ public sealed class FlowEventServer : IDisposable
             _taps = [];
             _writtenBefore += Sum(taps, t => t.Ring.WrittenCount);
             _lostBefore += Sum(taps, t => t.Ring.LostCount);
-            foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+            try
             {
-                worker.Listen(null, FlowDetail.Changes);
+                foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+                {
+                    worker.Listen(null, FlowDetail.Changes);
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // The workers have ended, with a takeover for example, and tell nothing any more.
             }
 
             Array.ForEach(taps, t => t.Ring.Dispose());

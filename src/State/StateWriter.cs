@@ -241,7 +241,10 @@ public sealed class StateWriter
         local.RouterAddresses.FirstOrDefault(a => a.IsIpv4),
         local.RouterAddresses.FirstOrDefault(a => !a.IsIpv4),
         local.Addresses.FirstOrDefault(a => a.Address.IsIpv4).Address,
-        local.Addresses.FirstOrDefault(a => !a.Address.IsIpv4).Address);
+        local.Addresses.FirstOrDefault(a => !a.Address.IsIpv4).Address)
+    {
+        RefusesDenied = local.Policy.RefusesDenied,
+    };
 
     private MasqueradeRules CompileMasquerade() => new(
         Desired.Masquerade.Enabled,

@@ -33,9 +33,9 @@ internal sealed class TestForwarder : IAsyncDisposable
             _services[service.Name] = service;
         }
 
-        _server.Map("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(Document));
-        _server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
-        _server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
+        _server.Map("config", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(Document));
+        _server.Map("apply", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
+        _server.Map("delete", ControlRole.Admin, ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
         _server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(0, [], null)));
         _server.MapKind(ControlKinds.Ipcache, (_, _, _) => new(new ListResult<IpcacheRow>(0, IpcacheRows, null)));
         _server.MapKind(ControlKinds.Identity, (_, _, _) => new(new ListResult<IdentityRow>(0, IdentityRows, null)));

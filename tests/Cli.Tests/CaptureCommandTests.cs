@@ -19,7 +19,7 @@ public sealed class CaptureCommandTests : IAsyncDisposable
         _listener.Bind(new UnixDomainSocketEndPoint(capture));
         _listener.Listen(1);
         _server = new ControlServer(Path.Combine(_directory.FullName, "west-worker", "control.sock"));
-        _server.Map("capture", ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (request, _) =>
+        _server.Map("capture", ControlRole.Admin, ControlJson.Default.CaptureRequest, ControlJson.Default.CaptureResult, (request, _) =>
         {
             _requests.Add(request);
             return new(new CaptureResult(capture));

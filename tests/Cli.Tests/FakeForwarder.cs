@@ -38,8 +38,8 @@ internal sealed class FakeForwarder : IAsyncDisposable
     public FakeForwarder With(string cluster, string node)
     {
         ControlServer server = new(SocketOf($"{cluster}-{node}"));
-        server.Map<NoContent, StatusReport>("status", ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(Answered with { Node = node, Cluster = cluster }));
-        server.Map<NoContent, NodeDocument>("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(new NodeDocument
+        server.Map<NoContent, StatusReport>("status", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.StatusReport, (_, _) => new(Answered with { Node = node, Cluster = cluster }));
+        server.Map<NoContent, NodeDocument>("config", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(new NodeDocument
         {
             Node = new NodeSection { Name = node, Cluster = cluster, ClusterId = 1, Addresses = ["172.18.0.5/16"], PodCidrs = ["10.0.1.0/24"] },
             Nodes = [new RemoteNodeDocument { Name = "east-worker", Cluster = "east" }, new RemoteNodeDocument { Name = "other" }],
@@ -48,7 +48,7 @@ internal sealed class FakeForwarder : IAsyncDisposable
             Endpoints = [new EndpointDocument { Name = "default/curl-pod", Namespace = "on", Addresses = ["10.0.1.105"] }],
             Services = [new ServiceDocument { Name = "default/webpod" }, new ServiceDocument { Name = "kube-system/kube-dns:dns" }],
         }));
-        server.Map<ApplyRequest, ChangeResult>("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (request, _) =>
+        server.Map<ApplyRequest, ChangeResult>("apply", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (request, _) =>
         {
             if (request.Config.Routes?.Any(route => route.Prefix == "bad") == true)
             {
@@ -58,14 +58,14 @@ internal sealed class FakeForwarder : IAsyncDisposable
             Changes.Add($"{request.Mode} {request.Config.Services?.Count ?? 0} services");
             return new(new ChangeResult(13, request.Config.Services?.Count ?? 0));
         });
-        server.Map<DeleteRequest, ChangeResult>("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (request, _) =>
+        server.Map<DeleteRequest, ChangeResult>("delete", ControlRole.Admin, ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (request, _) =>
         {
             Changes.Add($"delete {request.Kind} {string.Join(' ', request.Names)}");
             return new(new ChangeResult(14, request.Names.Count));
         });
-        server.Map("maglev", ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (request, _) =>
+        server.Map("maglev", ControlRole.Reader, ControlJson.Default.MaglevRequest, ControlJson.Default.MaglevResult, (request, _) =>
             new(new MaglevResult("10.2.33.10:80/TCP", request.Service, request.TableSize ?? 16381, "JLfvgnHc2kaSUFaI", false, [new MaglevShare(1, "10.0.1.14:80/TCP", 100, 1)], [1])));
-        server.Map("select", ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (request, _) =>
+        server.Map("select", ControlRole.Reader, ControlJson.Default.SelectRequest, ControlJson.Default.SelectResult, (request, _) =>
             new(new SelectResult("10.2.33.10:80/TCP", request.Service, request.From, "pod", "random", $"asked for {request.From}", [])));
         server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(12, Exemptions)));
         server.MapKind(ControlKinds.Endpoint, (_, _, _) => new(new ListResult<EndpointRow>(12, Endpoints)));

@@ -118,9 +118,9 @@ public sealed class GetCommandTests : IAsyncDisposable
     private void Agent(string cluster)
     {
         ControlServer server = new(Path.Combine(_fake.RunDirectory, $"{cluster}-west-worker", "agent.sock"));
-        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(new AgentStatus(
+        server.Map("status", ControlRole.Reader, ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(new AgentStatus(
             "0.1.0", $"{cluster}-worker", cluster, 1, 255, "", true, true, false, "", true, 4, 0, [], [])));
-        server.Map("get", AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, _) =>
+        server.Map("get", ControlRole.Reader, AgentJson.Default.ObjectRequest, AgentJson.Default.ObjectResult, (r, _) =>
         {
             Dictionary<string, string> all = s_objects[r.Kind];
             string? missing = r.Names.FirstOrDefault(n => !all.ContainsKey(n));
@@ -128,8 +128,8 @@ public sealed class GetCommandTests : IAsyncDisposable
                 ? new(new ObjectResult(r.Names.Count == 0 ? all : all.Where(o => r.Names.Contains(o.Key)).ToDictionary()))
                 : throw new ControlException(ErrorCode.NotFound, $"there is no {r.Kind} '{missing}'");
         });
-        server.Map("delete", AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"deleted {r.Kind} {string.Join(' ', r.Names)}"])));
-        server.Map("deleteFiles", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"deleted what {r.Files[0].Name} names"])));
+        server.Map("delete", ControlRole.Admin, AgentJson.Default.ObjectRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"deleted {r.Kind} {string.Join(' ', r.Names)}"])));
+        server.Map("deleteFiles", ControlRole.Admin, AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"deleted what {r.Files[0].Name} names"])));
         server.Start();
         _agents.Add(server);
     }

@@ -208,16 +208,16 @@ public sealed class MeshCommandTests : IAsyncDisposable
     private void Agent(string cluster, string node, Func<AgentStatus> status, AccessDocument? access = null)
     {
         ControlServer server = new(Path.Combine(_fake.RunDirectory, $"{cluster}-{node}", "agent.sock"));
-        server.Map("status", ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(status()));
-        server.Map("access", ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access ?? Access));
-        server.Map("connect", AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) =>
+        server.Map("status", ControlRole.Reader, ControlJson.Default.NoContent, AgentJson.Default.AgentStatus, (_, _) => new(status()));
+        server.Map("access", ControlRole.Admin, ControlJson.Default.NoContent, AgentJson.Default.AccessDocument, (_, _) => new(access ?? Access));
+        server.Map("connect", ControlRole.Admin, AgentJson.Default.AccessDocument, AgentJson.Default.TextResult, (r, _) =>
         {
             _asked.Add($"{cluster} connects to {r.Cluster}");
             return new(new TextResult([]));
         });
-        server.Map("apply", AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (_, _) => new(new ManifestResult(["service/default/webpod created"])));
-        server.Map("scale", AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"scaled {r.Deployment} {r.Replicas}"])));
-        server.Map("annotate", AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult,
+        server.Map("apply", ControlRole.Admin, AgentJson.Default.ManifestRequest, AgentJson.Default.ManifestResult, (_, _) => new(new ManifestResult(["service/default/webpod created"])));
+        server.Map("scale", ControlRole.Admin, AgentJson.Default.ScaleRequest, AgentJson.Default.ManifestResult, (r, _) => new(new ManifestResult([$"scaled {r.Deployment} {r.Replicas}"])));
+        server.Map("annotate", ControlRole.Admin, AgentJson.Default.AnnotateRequest, AgentJson.Default.ManifestResult,
             (r, _) => new(new ManifestResult([$"annotated {r.Service} {string.Join(' ', r.Annotations.Select(a => $"{a.Key}={a.Value}"))} {r.Overwrite}"])));
         server.Start();
         _agents.Add(server);

@@ -74,6 +74,19 @@ public sealed class TraceCommandTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_pod_that_two_nodes_have_is_not_guessed()
+    {
+        Mesh(exempt: "10.2.0.0/16");
+        _nodes.Add(new TraceNode(_directory.FullName, "north", 3, new DesiredChange { Endpoints = [TraceNode.Pod("default/client", 3, 5)], Nodes = [TraceNode.Other("east", 2)] }));
+        (int code, _, string error) = await RunAsync("trace", "--from", "default/client", "--to", "10.2.1.9:8080");
+        Assert.Equal((2, "Error: from: several nodes have a pod 'default/client' (north-worker, west-worker); choose one with --node or --context\n"), (code, error));
+        (_, string output, _) = await RunAsync("trace", "--context", "north", "--from", "default/client", "--to", "10.2.1.9:8080");
+        Assert.StartsWith("north/worker (configuration", output, StringComparison.Ordinal);
+        (_, output, _) = await RunAsync("trace", "--node", "west-worker", "--from", "default/client", "--to", "10.2.1.9:8080");
+        Assert.StartsWith("west/worker (configuration", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_packet_of_a_capture_goes_the_same_way()
     {
         Mesh(exempt: "10.2.0.0/16");

@@ -28,7 +28,7 @@ internal sealed class TraceNode : IAsyncDisposable
         _writer = new StateWriter(_local, 1);
         _writer.Commit(_writer.Plan(change));
         _server = new ControlServer(Path.Combine(runDirectory, $"{cluster}-worker", "control.sock"));
-        _server.Map("trace", ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (request, _) => new(Tracer().Trace(request)));
+        _server.Map("trace", ControlRole.Reader, ControlJson.Default.TraceRequest, ControlJson.Default.TraceResult, (request, _) => new(Tracer().Trace(request)));
         _server.MapKind(ControlKinds.Endpoint, (_, _, _) => new(new ListResult<EndpointRow>(
             1, [.. _writer.Desired.Endpoints.Values.Select(e => new EndpointRow(_writer.Ports[e.Name].Id, e.Name, [.. e.Addresses.Select(a => a.ToString())], "", "", "", "up"))])));
         _server.Start();

@@ -119,6 +119,7 @@ public sealed class MistakeTests
         { "routes:", "ipcache: [{prefix: 10.1.1.2, identity: 7, flags: [fast]}]\nroutes:", "47: ipcache[0].flags[0]: expected skiptunnel, hastunnel, ipv6tunnel or remotecluster, found 'fast'" },
         { "routes:", "ipcache: [{prefix: 10.1.1.2, identity: 7, tunnelEndpoint: 224.0.0.1}]\nroutes:", "47: ipcache[0].tunnelEndpoint: 224.0.0.1 is a multicast address; use an address of one host" },
         { "routes:", "ipcache: [{prefix: 10.1.1.2, identity: 7}, {prefix: 10.1.1.2/32, identity: 8}]\nroutes:", "47: ipcache[1].prefix: '10.1.1.2/32' is given already at x.yaml:47; keep one" },
+        { "routes:", "policy: {denyResponse: tcp}\nroutes:", "47: policy.denyResponse: expected none or icmp, found 'tcp'" },
         { "routes:", "policy: {enforcement: maybe}\nroutes:", "47: policy.enforcement: expected default, always or never, found 'maybe'" },
         { "routes:", "policies: [{name: a, selector: '=x'}]\nroutes:", "47: policies[0].selector: '=x' is no selector; write k8s:app=webpod, k8s:app in (a,b), k8s:app, !k8s:app, with commas between" },
         { "routes:", "policies: [{name: a, rules: [{direction: both}]}]\nroutes:", "47: policies[0].rules[0].direction: expected ingress or egress, found 'both'" },

@@ -9,24 +9,25 @@ internal sealed class TestServer : IAsyncDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("cmesh-").FullName;
 
-    public TestServer(ControlLimits? limits = null)
+    public TestServer(ControlLimits? limits = null, ControlAccess? access = null)
     {
         Server = new ControlServer(Path.Combine(_directory, "run", "west-west-worker", "control.sock"), limits)
         {
             Fault = (_, fault) => Faults.Add(fault),
+            Access = access ?? ControlAccess.OwnerOnly,
         };
-        Server.Map("echo", ControlJson.Default.ApplyRequest, ControlJson.Default.ApplyRequest, (request, _) => new(request));
-        Server.Map("change", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (request, _) =>
+        Server.Map("echo", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ApplyRequest, (request, _) => new(request));
+        Server.Map("change", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (request, _) =>
             new(new ChangeResult(1, request.Config.Services?.Sum(service => service.Backends.Count) ?? 0)));
-        Server.Map<NoContent, ChangeResult>("slow", ControlJson.Default.NoContent, ControlJson.Default.ChangeResult, async (_, cancellation) =>
+        Server.Map<NoContent, ChangeResult>("slow", ControlRole.Admin, ControlJson.Default.NoContent, ControlJson.Default.ChangeResult, async (_, cancellation) =>
         {
             Interlocked.Increment(ref SlowCount);
             await Gate.Task.WaitAsync(cancellation);
             return new ChangeResult(1, 1);
         });
-        Server.Map<NoContent, NoContent>("crash", ControlJson.Default.NoContent, ControlJson.Default.NoContent, (_, _) =>
+        Server.Map<NoContent, NoContent>("crash", ControlRole.Admin, ControlJson.Default.NoContent, ControlJson.Default.NoContent, (_, _) =>
             throw new InvalidDataException("secret"));
-        Server.Map<DeleteRequest, NoContent>("fail", ControlJson.Default.DeleteRequest, ControlJson.Default.NoContent, (request, _) =>
+        Server.Map<DeleteRequest, NoContent>("fail", ControlRole.Admin, ControlJson.Default.DeleteRequest, ControlJson.Default.NoContent, (request, _) =>
             throw new ControlException(Enum.Parse<ErrorCode>(request.Kind), request.Names[0]));
         Server.MapKind(ControlKinds.Masquerade, (cursor, limit, _) => new(Page(cursor, limit)));
         Server.MapKind(ControlKinds.Counter, (_, _, _) => new(new ListResult<CounterRow>(1, [.. Counters])));

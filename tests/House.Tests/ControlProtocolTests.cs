@@ -19,6 +19,14 @@ public sealed class ControlProtocolTests
     }
 
     [Fact]
+    public void The_roles_are_those_that_are_declared()
+    {
+        const string Declared = @"(?:Map\(""|_methods\.Add\("")(\w+)"", \(?ControlRole\.(\w+)";
+        string[] declared = [.. Regex.Matches(Tree.Read(Methods) + Tree.Read("src/Control/ControlServer.cs"), Declared).Select(m => $"{m.Groups[1].Value} {m.Groups[2].Value.ToLowerInvariant()}")];
+        Same(declared, Regex.Matches(s_page, @"(?m)^\| `(\w+)` \| (admin|reader) \|").Select(m => $"{m.Groups[1].Value} {m.Groups[2].Value}"), "roles");
+    }
+
+    [Fact]
     public void The_kinds_are_those_that_are_mapped()
     {
         string[] mapped = [.. Named(Tree.Read(Methods), @"MapKind\(ControlKinds\.(\w+)").Select(property => Regex.Match(s_kinds, $@"\b{property} \{{ get; \}} =\s*new\(""(\w+)""").Groups[1].Value)];

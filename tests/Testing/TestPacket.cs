@@ -101,6 +101,8 @@ public sealed record TestPacket
             (IcmpTrouble.PortUnreachable, false) => (1, 4, 0u),
             (IcmpTrouble.TimeExceeded, true) => (11, 0, 0u),
             (IcmpTrouble.TimeExceeded, false) => (3, 0, 0u),
+            (IcmpTrouble.Prohibited, true) => (3, 13, 0u),
+            (IcmpTrouble.Prohibited, false) => (1, 1, 0u),
             (IcmpTrouble.TooBig, true) => (3, 4, (uint)mtu),
             _ => (2, 0, (uint)mtu),
         };

@@ -74,33 +74,33 @@ internal static class TraceCommand
         return command;
     }
 
-    /// <summary>The chosen node; where none is chosen and there are several, the one that has the pod.</summary>
+    /// <summary>The chosen node; where none is chosen, or only a cluster, the one that has the pod. Two that have it are not guessed between.</summary>
     private static async Task<ControlClient> FirstAsync(ParseResult parsed, NodeChoice choice, TracePacket packet, CancellationToken cancellation)
     {
         string pod = packet.From?.Split(':')[0] ?? packet.In ?? "";
-        if (choice.IsChosen(parsed) || !pod.Contains('/', StringComparison.Ordinal))
+        IReadOnlyList<string> sockets = choice.Candidates(parsed);
+        if (sockets.Count < 2 || !pod.Contains('/', StringComparison.Ordinal))
         {
             return await choice.ConnectAsync(parsed, cancellation);
         }
 
-        IReadOnlyList<string> sockets = choice.Present;
-        foreach (string socket in sockets.Count > 1 ? sockets : [])
+        List<string> having = [];
+        foreach (string socket in sockets)
         {
-            ControlClient? client = await TryConnectAsync(socket, cancellation);
+            await using ControlClient? client = await TryConnectAsync(socket, cancellation);
             if (client is not null && await HasPodAsync(client, pod, cancellation))
             {
-                return client;
-            }
-
-            if (client is not null)
-            {
-                await client.DisposeAsync();
+                having.Add(socket);
             }
         }
 
-        return sockets.Count > 1
-            ? throw new ControlException(ErrorCode.NotFound, $"from: no node has a pod '{pod}'; cmesh --node NAME endpoint list shows a node's pods")
-            : await choice.ConnectAsync(parsed, cancellation);
+        return having.Count switch
+        {
+            1 => await ControlClient.ConnectAsync(having[0], TimeSpan.FromSeconds(10), cancellation),
+            0 => throw new ControlException(ErrorCode.NotFound, $"from: no node has a pod '{pod}'; cmesh --node NAME endpoint list shows a node's pods"),
+            _ => throw new UsageException(
+                $"from: several nodes have a pod '{pod}' ({string.Join(", ", having.Select(ControlPaths.NodeOf))}); choose one with --node or --context"),
+        };
     }
 
     private static async Task<bool> HasPodAsync(ControlClient client, string pod, CancellationToken cancellation)

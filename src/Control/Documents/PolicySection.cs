@@ -14,4 +14,7 @@ public sealed record PolicySection
 
     /// <summary>Policies for nodes hold for the node's own stack.</summary>
     public bool HostFirewall { get; set; }
+
+    /// <summary>What a sender hears whose own policy forbids the packet: <c>none</c>, or <c>icmp</c>.</summary>
+    public string DenyResponse { get; set; } = "none";
 }

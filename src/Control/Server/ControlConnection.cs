@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text.Json;
 using ClusterMesh.Datapath.Control.Messages;
@@ -9,15 +8,16 @@ namespace ClusterMesh.Datapath.Control.Server;
 
 /// <summary>
 /// One client: reads its lines, runs up to the allowed number of requests at once and writes answers and events, one message at a
-/// time. Lines are parsed where they were received; what is not being read or sent holds no buffer.
+/// time.
 /// </summary>
 internal sealed class ControlConnection : IDisposable
 {
-    private const int ReadLength = 64 * 1024;
+    private const int WasteLength = 64 * 1024;
 
     private readonly ControlServer _server;
     private readonly Socket _socket;
-    private readonly PipeReader _reader;
+    private readonly LineReader _lines;
+    private readonly string _peer;
 
     /// <summary>Guards the sending half of the socket, and <see cref="_requestCount"/> on its way down.</summary>
     private readonly SemaphoreSlim _sending = new(1, 1);
@@ -31,17 +31,28 @@ internal sealed class ControlConnection : IDisposable
 
     private CancellationTokenSource _sendTimer = new();
     private int _requestCount;
+    private int _malformedCount; // in a row; the reading loop's
     private long _lastSubscription;
     private volatile bool _stopping;
 
-    public ControlConnection(ControlServer server, Socket socket)
+    public ControlConnection(ControlServer server, Socket socket, PeerCredentials peer, ControlRole role)
     {
         _server = server;
         _socket = socket;
-        _reader = PipeReader.Create(
-            new NetworkStream(socket, ownsSocket: false),
-            new StreamPipeReaderOptions(bufferSize: ReadLength, minimumReadSize: 4096, useZeroByteReads: true));
+        _peer = peer.ToString();
+        ProcessId = peer.ProcessId;
+        Role = role;
+        _lines = new LineReader(socket, server.Limits, server.Memory, role);
     }
+
+    /// <summary>One page of a list lives at a time: rows of many that nobody reads would fill the memory.</summary>
+    public SemaphoreSlim PageTurn { get; } = new(1, 1);
+
+    /// <summary>What this client may do.</summary>
+    public ControlRole Role { get; }
+
+    /// <summary>The client's.</summary>
+    public int ProcessId { get; }
 
     public ControlLimits Limits => _server.Limits;
 
@@ -61,7 +72,7 @@ internal sealed class ControlConnection : IDisposable
         {
             Abort();
             await WaitForRunningAsync();
-            await _reader.CompleteAsync();
+            await _lines.CompleteAsync();
         }
     }
 
@@ -74,7 +85,7 @@ internal sealed class ControlConnection : IDisposable
             subscription.End();
         }
 
-        _reader.CancelPendingRead();
+        _lines.Wake();
     }
 
     public void Abort()
@@ -89,7 +100,11 @@ internal sealed class ControlConnection : IDisposable
     }
 
     /// <summary>The other sources and the lock have no timer or handle, and a stopping server may still touch them.</summary>
-    public void Dispose() => _sendTimer.Dispose();
+    public void Dispose()
+    {
+        _sendTimer.Dispose();
+        _lines.Dispose();
+    }
 
     /// <summary>Sends whole messages; throws IOException when the client is gone or takes nothing for too long.</summary>
     public async ValueTask SendAsync(MessageBuffer messages)
@@ -141,40 +156,13 @@ internal sealed class ControlConnection : IDisposable
 
     private async Task ReadAsync()
     {
-        long scanned = 0;
-        while (!_stopping || Volatile.Read(ref _requestCount) > 0)
+        try
         {
-            ReadResult result = await _reader.ReadAsync(_aborted.Token);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            while (buffer.Slice(scanned).PositionOf((byte)'\n') is SequencePosition end)
-            {
-                ReadOnlySequence<byte> line = buffer.Slice(0, end);
-                scanned = 0;
-                if (line.Length > Limits.RequestLength)
-                {
-                    await RefuseTooLargeAsync();
-                    return;
-                }
-
-                await TakeLineAsync(line);
-                buffer = buffer.Slice(buffer.GetPosition(1, end));
-            }
-
-            scanned = buffer.Length;
-            if (scanned > Limits.RequestLength)
-            {
-                await RefuseTooLargeAsync();
-                return;
-            }
-
-            if (result.IsCompleted)
-            {
-                // printf without \n is a request too.
-                await TakeLineAsync(buffer);
-                return;
-            }
-
-            _reader.AdvanceTo(buffer.Start, buffer.End);
+            await _lines.RunAsync(TakeLineAsync, () => !_stopping || Volatile.Read(ref _requestCount) > 0, _aborted.Token);
+        }
+        catch (ControlException refusal)
+        {
+            await PartAsync(refusal);
         }
     }
 
@@ -190,7 +178,8 @@ internal sealed class ControlConnection : IDisposable
         try
         {
             RequestLine request = RequestLine.Parse(line, ref id);
-            call = _server.Bind(request);
+            call = _server.Bind(request, Role, _peer);
+            _malformedCount = 0;
             if (_stopping)
             {
                 throw new ControlException(ErrorCode.ShuttingDown, "the forwarder is leaving; ask again when it is back");
@@ -201,6 +190,11 @@ internal sealed class ControlConnection : IDisposable
             // A line that is no request has no id, yet its sender must learn of it.
             bool broken = refusal.Code is ErrorCode.ParseError or ErrorCode.InvalidRequest;
             await AnswerAsync(id ?? (broken ? "null"u8.ToArray() : null), null, refusal);
+            if ((broken || refusal.Code is ErrorCode.MethodNotFound or ErrorCode.InvalidParams) && ++_malformedCount >= Limits.MalformedCount)
+            {
+                throw new ControlException(ErrorCode.TooManyRequests, $"{_malformedCount} requests in a row were malformed; the connection is closed");
+            }
+
             return;
         }
 
@@ -212,8 +206,17 @@ internal sealed class ControlConnection : IDisposable
             return;
         }
 
+        // What was read of it lives until it is answered.
+        long length = Math.Max(0, line.Length - RequestMemory.FreeLength);
+        if (!_server.Memory.TryTake(length))
+        {
+            await AnswerAsync(id, null, new ControlException(
+                ErrorCode.TooManyRequests, $"requests that are under way hold {Limits.RequestMemory} bytes already; send this one again when others have been answered"));
+            return;
+        }
+
         Interlocked.Increment(ref _requestCount);
-        Track(Task.Run(() => ProcessAsync(id, call)));
+        Track(Task.Run(() => ProcessAsync(id, call, length)));
     }
 
     /// <summary>A request counts until its answer is out, and leaves under the lock: a client that has read an answer is never told "too many" for it.</summary>
@@ -230,7 +233,7 @@ internal sealed class ControlConnection : IDisposable
         }
     }
 
-    private async Task ProcessAsync(byte[]? id, BoundCall call)
+    private async Task ProcessAsync(byte[]? id, BoundCall call, long memory)
     {
         Answer? answer = null;
         ControlException? refusal = null;
@@ -260,10 +263,15 @@ internal sealed class ControlConnection : IDisposable
         {
             // The client is gone; the reading loop ends by itself.
         }
+        finally
+        {
+            answer?.Done?.Invoke();
+            _server.Memory.Return(memory);
+        }
 
         if (_stopping)
         {
-            _reader.CancelPendingRead();
+            _lines.Wake();
         }
     }
 
@@ -327,17 +335,16 @@ internal sealed class ControlConnection : IDisposable
         }
     }
 
-    private async Task RefuseTooLargeAsync()
+    /// <summary>The last thing this client is told.</summary>
+    private async Task PartAsync(ControlException refusal)
     {
-        ControlException refusal = new(
-            ErrorCode.RequestTooLarge, $"the line is longer than {Limits.RequestLength} bytes; send the change in parts");
         await AnswerAsync("null"u8.ToArray(), null, refusal);
         _socket.Shutdown(SocketShutdown.Send);
 
         // What the client has under way is read away for a moment: a close with unread input would cost it the answer.
         using CancellationTokenSource linger = CancellationTokenSource.CreateLinkedTokenSource(_aborted.Token);
         linger.CancelAfter(TimeSpan.FromSeconds(1));
-        byte[] waste = ArrayPool<byte>.Shared.Rent(ReadLength);
+        byte[] waste = ArrayPool<byte>.Shared.Rent(WasteLength);
         try
         {
             while (await _socket.ReceiveAsync(waste, SocketFlags.None, linger.Token) > 0)

@@ -5,9 +5,10 @@ namespace ClusterMesh.Datapath.Control.Server;
 /// <summary>Puts a listening socket at a path, or says why not.</summary>
 public static class SocketFile
 {
-    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+    private const UnixFileMode OwnMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
-    public static Socket Listen(string path)
+    /// <param name="mode">Who may connect; 0660 unless given.</param>
+    public static Socket Listen(string path, UnixFileMode mode = OwnMode)
     {
         UnixDomainSocketEndPoint address = AddressOf(path);
         try
@@ -30,7 +31,7 @@ public static class SocketFile
             // Between bind and listen the file may have a wider mode, but nobody can connect to a socket that does not listen yet:
             // the kernel checks the mode at connect. So there is no window, and the process-wide umask stays alone.
             socket.Bind(address);
-            File.SetUnixFileMode(path, Mode);
+            File.SetUnixFileMode(path, mode);
             socket.Listen(64);
             return socket;
         }

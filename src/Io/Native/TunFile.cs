@@ -133,12 +133,15 @@ internal sealed unsafe class TunFile : IDisposable
     /// <summary>For the poller; null when closed.</summary>
     internal FileDescriptor? OpenFile => _file.IsClosed ? null : _file;
 
-    /// <summary>The one place that knows what a transfer's error means. A deleted device says EBADFD, EFAULT or, while it goes, others: gone.</summary>
+    /// <summary>
+    /// The one place that knows what a transfer's error means. A deleted device says EBADFD, or EFAULT while it goes. What no kernel documents
+    /// costs the frame and not the port: whether the device is there the next read says.
+    /// </summary>
     public static PortStatus StatusOf(int error) => error switch
     {
         KernelError.Again or KernelError.Cancelled => PortStatus.Again,
-        KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
-        _ => PortStatus.Gone,
+        KernelError.BadDescriptorState or KernelError.BadDescriptor or KernelError.BadAddress or KernelError.NoDevice => PortStatus.Gone,
+        _ => PortStatus.Refused,
     };
 
     private bool TrySetInterface(string interfaceName, int flags)

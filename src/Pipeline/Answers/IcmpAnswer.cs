@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Pipeline.Events;
 using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
@@ -107,6 +108,9 @@ public static class IcmpAnswer
             case DropReason.HopLimitExceeded:
                 kind = IcmpAnswerKind.TimeExceeded;
                 return true;
+            case DropReason.PolicyDenied or DropReason.PolicyDeny when p.EgressPolicy == FlowVerdict.Dropped:
+                kind = IcmpAnswerKind.Prohibited;
+                return rules.RefusesDenied;
             default:
                 kind = default;
                 return false;
@@ -137,6 +141,7 @@ public static class IcmpAnswer
     {
         IcmpAnswerKind.NoBackend => isIpv4 ? ((byte)3, (byte)3) : ((byte)1, (byte)4),
         IcmpAnswerKind.TooBig => isIpv4 ? ((byte)3, (byte)4) : ((byte)2, (byte)0),
+        IcmpAnswerKind.Prohibited => isIpv4 ? ((byte)3, (byte)13) : ((byte)1, (byte)1),
         _ => isIpv4 ? ((byte)11, (byte)0) : ((byte)3, (byte)0),
     };
 }

@@ -11,4 +11,7 @@ public enum IcmpAnswerKind : byte
 
     /// <summary>Time exceeded in transit (RFC 792 type 11 code 0, RFC 4443 type 3 code 0).</summary>
     TimeExceeded,
+
+    /// <summary>The sender's policy forbids it: administratively prohibited (RFC 1812 section 5.2.7.1 type 3 code 13, RFC 4443 type 1 code 1).</summary>
+    Prohibited,
 }

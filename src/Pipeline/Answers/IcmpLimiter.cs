@@ -11,7 +11,7 @@ public sealed class IcmpLimiter
 
     public const int BurstCount = 50;
 
-    private const int KindCount = 3;
+    private const int KindCount = 4;
     private const long IntervalNanoseconds = 1_000_000_000 / PerSecond;
 
     /// <summary>When a bucket will be full again (the generic cell rate algorithm's theoretical arrival time).</summary>

@@ -2,12 +2,15 @@ using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Pipeline;
 
-/// <summary>Under which addresses the datapath answers, and whether it refuses packets for a service without backends. Immutable.</summary>
+/// <summary>Under which addresses the datapath answers, and whom it tells of what by option. Immutable.</summary>
 /// <param name="RefusesNoBackend">Cilium's service-no-backend-response: reject, else drop.</param>
 /// <param name="RouterIpv4">The pods' gateway; unset when the node has none of the family.</param>
 /// <param name="NodeIpv4">The node's address on the node network; unset when it has none of the family.</param>
 public sealed record IcmpRules(bool RefusesNoBackend, IpAddress RouterIpv4, IpAddress RouterIpv6, IpAddress NodeIpv4, IpAddress NodeIpv6)
 {
+    /// <summary>Cilium's policy-deny-response: icmp, else none.</summary>
+    public bool RefusesDenied { get; init; }
+
     /// <summary>Answers nothing.</summary>
     public static IcmpRules Silent { get; } = new(false, default, default, default, default);
 

@@ -13,4 +13,7 @@ public sealed record PolicyOptions
 
     /// <summary>Cilium's enable-host-firewall: policies with a node selector hold for the node's own stack.</summary>
     public bool HasHostFirewall { get; init; }
+
+    /// <summary>Cilium's policy-deny-response: icmp, where a pod's own policy forbids a packet; else nobody hears anything.</summary>
+    public bool RefusesDenied { get; init; }
 }

@@ -21,9 +21,9 @@ internal sealed class StandInForwarder : IAsyncDisposable
     public StandInForwarder(string socket)
     {
         _server = new ControlServer(socket);
-        _server.Map("config", ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(new NodeDocument()));
-        _server.Map("apply", ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
-        _server.Map("delete", ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
+        _server.Map("config", ControlRole.Reader, ControlJson.Default.NoContent, ControlJson.Default.NodeDocument, (_, _) => new(new NodeDocument()));
+        _server.Map("apply", ControlRole.Admin, ControlJson.Default.ApplyRequest, ControlJson.Default.ChangeResult, (r, _) => new(Apply(r)));
+        _server.Map("delete", ControlRole.Admin, ControlJson.Default.DeleteRequest, ControlJson.Default.ChangeResult, (r, _) => new(Delete(r)));
         _server.MapKind(ControlKinds.Masquerade, (_, _, _) => new(new ListResult<MasqueradeRow>(0, [], null)));
         _server.Start();
     }

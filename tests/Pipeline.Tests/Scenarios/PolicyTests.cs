@@ -123,6 +123,29 @@ public sealed class PolicyTests
         never.Sends(TestNode.Curl, Request(never));
     }
 
+    /// <summary>Whom its own policy stops hears of it; whom the receiver's stops does not, who might be anybody.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_pod_hears_by_option_what_its_own_policy_forbids(Family family)
+    {
+        Scenario s = Known(family, local => local with { Policy = new PolicyOptions { RefusesDenied = true } });
+        var all = new PolicyRuleSpec(false, false, [Labels("app=web")], null, "test");
+        TestPacket request = TestPacket.Tcp(s.Mesh.CurlPod, Client, s.Mesh.Webpod1, 80, TcpFlags.Syn) with { Payload = new byte[1300] };
+        TestPacket prohibited = TestPacket.Error(s.Mesh.Router, IcmpTrouble.Prohibited, request, request.IsIpv4 ? 548 : 1232) with { TrafficClass = 0xC0, Id = 0 };
+        s.Node.Apply(new DesiredChange { Policies = [Closed("app=curl", isIngress: false)] });
+        s.Refuses(TestNode.Curl, request, DropReason.PolicyDenied, prohibited);
+        s.Node.Apply(new DesiredChange { Policies = [Closed("app=curl", isIngress: false, all, all with { IsDeny = true })] });
+        s.Refuses(TestNode.Curl, request, DropReason.PolicyDeny, prohibited);
+        Assert.Equal(2ul, s.Node.IcmpSentCount(IcmpAnswerKind.Prohibited));
+        s.Node.State.Commit(s.Node.State.PlanDelete(ObjectKind.Policy, ["default/closed"]));
+        s.Node.Apply(new DesiredChange { Policies = [Closed("app=web")] });
+        s.DropsSilently(TestNode.Curl, request, DropReason.PolicyDenied);
+
+        Scenario silent = Known(family);
+        silent.Node.Apply(new DesiredChange { Policies = [Closed("app=curl", isIngress: false)] });
+        silent.DropsSilently(TestNode.Curl, request, DropReason.PolicyDenied);
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void The_node_reaches_its_pods_unless_that_is_turned_off(Family family)

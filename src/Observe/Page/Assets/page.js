@@ -136,7 +136,7 @@ function explainFlow(flow) {
     details([['From', side(from)], ['To', side(to)], ['Packet', `${flow.summary || flow.protocol}, ${flow.length} bytes${flow.reply ? ', an answer' : ''}`], ['Interface', flow.interface], ['Time', `${clock(flow.time)} UTC`],
       ['Labels of the sender', from.labels.join(', ')], ['Labels of the receiver', to.labels.join(', ')]]),
     element('h3', {}, 'Ask further'),
-    element('pre', {}, `cmesh trace --from ${traceEnd(from)} --to ${addressOf(to)}${protocolOption[flow.protocol] ?? ''}`),
+    element('pre', {}, `cmesh trace --from ${traceEnd(from)} --to ${addressOf(to)}${protocolOption[flow.protocol] ?? ''}${from.kind === 'pod' ? ` --context ${from.cluster}` : ''}`),
     element('pre', {}, `cmesh --node ${status?.node ?? ''} observe --ip ${to.address}${dropped ? ' --verdict DROPPED' : ''} --last 20`));
 }
 
