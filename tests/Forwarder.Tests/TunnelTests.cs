@@ -48,6 +48,7 @@ public sealed class TunnelTests
         // One way is 32 MB: in segments it would be more than 23,000 frames beside the other way's acknowledgments.
         ulong frames = await TransmittedAsync(world, "west") - before;
         Assert.True(!hasOffload || !world.HasTunnelOffload || frames < 2ul * BulkLength / 1450, $"{frames} frames left");
+        Assert.Equal(0ul, await RefusedAsync(world, "west"));
         Assert.DoesNotContain("died", forwarder.Errors);
     }
 
@@ -82,6 +83,7 @@ public sealed class TunnelTests
         ulong segments = 2ul * BulkLength / 1450;
         bool isWhole = isLinked || (hasOffload && world.HasTunnelOffload);
         Assert.True(isWhole ? frames < segments / 4 : frames >= segments, $"{frames} frames left for {segments} segments");
+        Assert.True(isLinked || await RefusedAsync(world, "west") + await RefusedAsync(world, "east") == 0, "a TAP refused frames");
         Assert.DoesNotContain("died", west.Errors + east.Errors);
     }
 
@@ -134,6 +136,14 @@ public sealed class TunnelTests
         await using ControlClient client = await ControlClient.ConnectAsync(Path.Combine(world.RunDirectory, cluster + ".sock"));
         List<CounterRow> rows = await client.ListAsync(ControlKinds.Counter).ToListAsync();
         return rows.Single(r => r is { Scope: "port", Name: "uplink", Counter: "txPackets" }).Value;
+    }
+
+    /// <summary>Frames that a device did not take.</summary>
+    private static async Task<ulong> RefusedAsync(World world, string cluster)
+    {
+        await using ControlClient client = await ControlClient.ConnectAsync(Path.Combine(world.RunDirectory, cluster + ".sock"));
+        List<CounterRow> rows = await client.ListAsync(ControlKinds.Counter).ToListAsync();
+        return rows.SingleOrDefault(r => r is { Scope: "drop", Counter: "packets" } && r.Name.Contains("(253)", StringComparison.Ordinal))?.Value ?? 0;
     }
 
     private static void MakeKernelNode(World world, int outer)
