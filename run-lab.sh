@@ -57,6 +57,20 @@ source "$ROOT/lab/paths.sh"
 source "$ROOT/lab/overload.sh"
 # shellcheck source=lab/cases.sh
 source "$ROOT/lab/cases.sh"
+# shellcheck source=lab/steady.sh
+source "$ROOT/lab/steady.sh"
+# shellcheck source=lab/wire.sh
+source "$ROOT/lab/wire.sh"
+# shellcheck source=lab/chaos.sh
+source "$ROOT/lab/chaos.sh"
+# shellcheck source=lab/chaos-network.sh
+source "$ROOT/lab/chaos-network.sh"
+# shellcheck source=lab/chaos-machine.sh
+source "$ROOT/lab/chaos-machine.sh"
+# shellcheck source=lab/chaos-lab.sh
+source "$ROOT/lab/chaos-lab.sh"
+# shellcheck source=lab/soak.sh
+source "$ROOT/lab/soak.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

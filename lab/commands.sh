@@ -19,10 +19,10 @@ main() {
     elif (( $# )); then
         shift
     fi
-    [[ $FAMILY == ipv4 || " faults cases acceptance bench " != *" $command "* ]] ||
+    [[ $FAMILY == ipv4 || " faults chaos soak cases acceptance bench " != *" $command "* ]] ||
         die 2 "the worlds of '$command' are IPv4; --family $FAMILY is for the walk-through and for up"
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | chaos | soak | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -40,6 +40,9 @@ command_help() {
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh faults [--short] [--only NAME,...]
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
+./run-lab.sh chaos [--short] [--only NAME,...] [--seed N]
+                                        verified traffic while network, processes and machine misbehave; lab/chaos/scenarios.txt says what is done
+lab/soak [--minutes N] [--seed N]       the same for long, with operations that the dice choose; ends with a report
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
@@ -62,15 +65,20 @@ prepare() {
 
 # own_world [mesh]: one that lives as long as this script.
 own_world() {
+    choose_own_world
+    local began
+    began=$(milliseconds)
+    world_up "$@"
+    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
+}
+
+# choose_own_world: what it needs, without bringing it up yet.
+choose_own_world() {
     choose_world "${CMESH_LAB_ID:-$(random_id)}"
     trap leave EXIT
     trap_signals
     SUMMARY_DUE=1
     prepare
-    local began
-    began=$(milliseconds)
-    world_up "$@"
-    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
 }
 
 # conclude: the figures come last, when all is cleaned up.
@@ -141,6 +149,57 @@ command_faults() {
     conclude
 }
 
+command_chaos() {
+    local size=full name
+    local -a chosen=() known=(lab_itself)
+    SEED=$(( SRANDOM % 1000000 + 1 ))
+    mapfile -t -O 1 known < <(scenario_names full)
+    while (( $# )); do
+        case $1 in
+            --short) size=short ;;
+            --seed)
+                [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || die 2 "--seed takes a number from 1 to 999999999, not '${2:-}'"
+                SEED=$2
+                shift
+                ;;
+            --only)
+                IFS=, read -ra chosen <<<"${2:-}"
+                for name in "${chosen[@]:-}"; do
+                    [[ $name && " ${known[*]} " == *" $name "* ]] || die 2 "there is no scenario '$name'; there are: ${known[*]}"
+                done
+                shift
+                ;;
+            *) die 2 "chaos knows --short, --only NAME,NAME and --seed N, not '$1'" ;;
+        esac
+        shift
+    done
+    (( ${#chosen[@]} )) || mapfile -t chosen < <(printf 'lab_itself\n'; scenario_names "$size")
+    LEASE_SECONDS=45
+    choose_own_world
+    build_traffic
+    chaos "$size" "${chosen[@]}"
+    conclude
+}
+
+command_soak() {
+    local minutes=20
+    SEED=$(( SRANDOM % 1000000 + 1 ))
+    while (( $# )); do
+        [[ $1 == --minutes || $1 == --seed ]] || die 2 "soak knows --minutes N and --seed N, not '$1'"
+        [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || die 2 "$1 takes a number from 1 to 999999, not '${2:-}'"
+        if [[ $1 == --minutes ]]; then minutes=$2; else SEED=$2; fi
+        shift 2
+    done
+    LEASE_SECONDS=45
+    PAUSE=1
+    AWAY=4
+    DICE=$SEED
+    choose_own_world
+    build_traffic
+    soak "$minutes"
+    conclude
+}
+
 command_up() {
     local joined=1
     case ${1:-} in
@@ -149,7 +208,8 @@ command_up() {
         *) die 2 "up knows --unconnected, not '$1'" ;;
     esac
     choose_world "${CMESH_LAB_ID:-lab}"
-    if is_up; then
+    if [[ -d $STATE ]]; then
+        [[ $(cat "$STATE/checkout" 2>/dev/null) == "$ROOT" ]] && is_up && ! owner_of_world >/dev/null || refuse_world
         say "the world '$LAB_ID' is up already"
         return
     fi
@@ -241,8 +301,8 @@ command_exec() {
 command_down() {
     choose_world "${CMESH_LAB_ID:-lab}"
     local owner
-    if [[ -d $STATE ]] && ! is_up && owner=$(cat "$STATE/owner" 2>/dev/null) && kill -0 "$owner" 2>/dev/null; then
-        die 1 "the world '$LAB_ID' is just being brought up by process $owner"
+    if owner=$(owner_of_world); then
+        die 1 "the world '$LAB_ID' is at work under process $owner; wait for it, or end that first"
     fi
     if ! world_exists; then
         say "there was no world '$LAB_ID'"

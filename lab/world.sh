@@ -27,6 +27,8 @@ choose_world() {
     LAB_ID=$1
     [[ $LAB_ID =~ ^[a-z0-9]{1,16}$ ]] || die 2 "an id is 1 to 16 small letters and digits, not '$LAB_ID'"
     STATE=/run/cmesh-lab-$LAB_ID
+    # Memory: what forwarders keep for those that come after them.
+    KEPT=/dev/shm/cmesh-lab-$LAB_ID
     export CMESH_RUN_DIR=/run/cmesh-$LAB_ID
     if [[ $LAB_ID == lab ]]; then CMESH_RUN_DIR=/run/cmesh; fi
     # One that another command made may have other places, such as a benchmark's.
@@ -50,17 +52,38 @@ is_up() { [[ -e $STATE/ready ]]; }
 
 need_up() { is_up || die 2 "the world '$LAB_ID' is not up: ./run-lab.sh up"; }
 
-# claim: from here on the world is ours to take away. Signals wait for the two lines to be done together.
+# claim: from here on the world is ours to take away. Signals wait for the lines to be done together.
 claim() {
     trap '' INT TERM HUP
-    if mkdir "$STATE" 2>/dev/null; then CLAIMED=1; fi
+    if mkdir "$STATE" 2>/dev/null; then
+        CLAIMED=1
+        start_time $$ && printf '%s %s\n' $$ "$START_TIME" >"$STATE/owner"
+    fi
     trap_signals
-    [[ ${CLAIMED:-} ]] || die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
+    [[ ${CLAIMED:-} ]] || refuse_world
     mkdir "$STATE"/{pid,log,nodes,servers}
-    printf '%s\n' $$ >"$STATE/owner"
     printf '%s\n' "${PLACES[@]}" >"$STATE/places"
     printf '%s\n' "$MODE" >"$STATE/mode"
     printf '%s\n' "$FAMILY" >"$STATE/family"
+    printf '%s\n' "$ROOT" >"$STATE/checkout"
+}
+
+# refuse_world: somebody else has it.
+refuse_world() {
+    local owner
+    owner=$(owner_of_world) && die 1 "the world '$LAB_ID' is at work under process $owner; wait for it, or give yours another id: CMESH_LAB_ID=..."
+    is_up && die 1 "the world '$LAB_ID' is up already, from $(cat "$STATE/checkout"); ./run-lab.sh down takes it away"
+    die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
+}
+
+# owner_of_world: the process that is bringing the world up, or lives as long as it; fails when there is none. Who has just made the directory
+# has not said yet who it is.
+owner_of_world() {
+    local pid started
+    [[ -d $STATE ]] && wait_for 1 test -s "$STATE/owner" || return 1
+    { read -r pid started <"$STATE/owner"; } 2>/dev/null || return 1
+    start_time "$pid" && [[ $START_TIME == "$started" ]] || return 1
+    printf '%s\n' "$pid"
 }
 
 trap_signals() {
@@ -81,8 +104,11 @@ leave() {
             complain "interrupted"
             ;;
         *)
-            complain "could not go on (exit code $code)"
-            show_dead_forwarders
+            # Without a world of ours the sentence that was said is all.
+            if [[ ${CLAIMED:-} ]]; then
+                complain "could not go on (exit code $code)"
+                show_dead_forwarders
+            fi
             ;;
     esac
     clean_up || code=1
@@ -145,6 +171,16 @@ quieten() {
     ip -n "$LAB_ID-$1" link set lo up
 }
 
+# add_place <place>: one that comes while the world is up, and goes with it at the latest.
+add_place() {
+    if ! is_place "$1"; then
+        PLACES+=("$1")
+        printf '%s\n' "${PLACES[@]}" >"$STATE/places"
+    fi
+    ip netns add "$LAB_ID-$1"
+    quieten "$1"
+}
+
 make_network() {
     ip -n "$LAB_ID-net" -batch - <<END
 link add br0 type bridge stp_state 0 forward_delay 0
@@ -185,23 +221,33 @@ world_down() {
     warn_of_strangers
     local place
     for place in "${PLACES[@]}"; do
-        if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place"; fi
+        # Another down may be at it, too.
+        if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place" || [[ ! -e /run/netns/$LAB_ID-$place ]]; fi
         rm -rf "/etc/netns/${LAB_ID:?}-$place"
     done
-    if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns; fi
+    if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns || true; fi
+    unmount_all
+    rm -rf "$KEPT"
     local node
     for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
     for node in "$STATE"/strangers/*/; do
         if [[ -d $node ]]; then rm -rf "${CMESH_RUN_DIR:?}/$(basename "$node")-node"; fi
     done
-    if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR"; fi
+    if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR" || true; fi
     rm -rf "$STATE"
+}
+
+# unmount_all: what was mounted within the world's own directories.
+unmount_all() {
+    local point
+    awk -v state="$STATE/" -v kept="$KEPT" 'index($5, state) == 1 || $5 == kept || index($5, kept "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r point; do umount "$point" || umount -l "$point"; done
 }
 
 # world_exists: anything of it.
 world_exists() {
     local place
-    [[ ! -d $STATE ]] || return 0
+    [[ ! -d $STATE && ! -d $KEPT ]] && nobody_is_marked || return 0
     for place in "${PLACES[@]}"; do
         [[ ! -e /run/netns/$LAB_ID-$place && ! -e /etc/netns/$LAB_ID-$place ]] || return 0
     done

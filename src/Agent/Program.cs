@@ -73,7 +73,7 @@ internal static class Program
             // A store that refuses us says more than a socket that is taken. Whoever only waits for its store serves what it sees meanwhile.
             await Task.WhenAny(agent.Entered, agent.Ended, stop.Task, Task.Delay(s_storePatience));
             await using ObserveHost? observe = agent.Ended.IsCompleted || stop.Task.IsCompleted ? null : await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
-            Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
+            Announce($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
             return 0;
         }
@@ -114,7 +114,30 @@ internal static class Program
         }
     }
 
-    private static void Log(string line) => Console.Error.WriteLine($"cmesh-agent: {line}");
+    /// <summary>Nobody may be able to read it: the agent goes on all the same.</summary>
+    private static void Announce(string line)
+    {
+        try
+        {
+            Console.WriteLine(line);
+        }
+        catch (IOException)
+        {
+            // As in Log.
+        }
+    }
+
+    private static void Log(string line)
+    {
+        try
+        {
+            Console.Error.WriteLine($"cmesh-agent: {line}");
+        }
+        catch (IOException)
+        {
+            // The disk of the log is full: the node is configured on without a word.
+        }
+    }
 
     private static void Stop(PosixSignalContext context, TaskCompletionSource stop)
     {
