@@ -18,4 +18,7 @@ public sealed record FlowOptions
     public bool MasqueradesIpv6 { get; init; } = true;
 
     public FragmentMode Fragments { get; init; } = FragmentMode.Follow;
+
+    /// <summary>What each source of flows may have.</summary>
+    public SourceLimitRules SourceLimits { get; init; } = SourceLimitRules.None;
 }
