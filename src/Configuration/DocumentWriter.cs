@@ -79,6 +79,7 @@ public static class DocumentWriter
         Mac = uplink.Mac.ToString(),
         Gateways = Texts(uplink.Gateways),
         SharedMemory = uplink.SharedMemory,
+        EnableIpv6Ndp = uplink.ProxiesNeighbors,
         Offloads = OffloadText.Write(uplink.Offloads),
     };
 
@@ -96,7 +97,7 @@ public static class DocumentWriter
         {
             Enabled = masquerade.Enabled,
             NonMasqueradeCidrs = Texts(masquerade.NonMasqueradeCidrs),
-            MasqLinkLocal = !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
+            MasqLinkLocal = LinkLocal.IsIpv4Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv4),
             MasqLinkLocalIpv6 = LinkLocal.IsIpv6Used(local) && !masquerade.NonMasqueradeCidrs.Contains(LinkLocal.Ipv6),
         };
 

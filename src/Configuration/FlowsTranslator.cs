@@ -29,6 +29,7 @@ internal static class FlowsTranslator
             ? section.IpMasqAgentConfigPath
             : throw place.Field("ipMasqAgentConfigPath").Refuse($"expected a path from / on such as /etc/config/ip-masq-agent, found {ValueText.Quote(section.IpMasqAgentConfigPath)}"),
         MasqueradesRemoteNodes = section.EnableRemoteNodeMasquerade,
+        MasqueradesIpv6 = section.EnableIpv6Masquerade,
         Fragments = section.Fragments switch
         {
             Follow => FragmentMode.Follow,
@@ -53,6 +54,7 @@ internal static class FlowsTranslator
         ServiceNoBackendResponse = options.RefusesNoBackend ? Reject : Drop,
         IpMasqAgentConfigPath = options.IpMasqAgentConfigPath,
         EnableRemoteNodeMasquerade = options.MasqueradesRemoteNodes,
+        EnableIpv6Masquerade = options.MasqueradesIpv6,
         Fragments = options.Fragments switch
         {
             FragmentMode.Hold => Hold,

@@ -251,6 +251,7 @@ internal static class NodeTranslator
             Gateways(uplink.Gateways ?? [], addresses, place.Field("gateways")))
         {
             Offloads = OffloadText.Parse(uplink.Offloads, place.Field("offloads")),
+            ProxiesNeighbors = uplink.EnableIpv6Ndp,
             SharedMemory = uplink.SharedMemory is null ? null : Directory(uplink.SharedMemory, place.Field("sharedMemory")),
         };
     }

@@ -67,7 +67,7 @@ public enum DropReason : byte
     [Description("CT: Map insertion failed")]
     ConntrackFull = 155,
 
-    /// <summary>An IPv6 extension header is cut off, or there are more than eight.</summary>
+    /// <summary>An IPv6 extension header is cut off, there are more than eight, hop-by-hop options are not the first, a source route of type 0 is not at its end, or nothing follows them (59).</summary>
     [Description("Invalid IPv6 extension header")]
     InvalidExtensionHeader = 156,
 
@@ -119,7 +119,7 @@ public enum DropReason : byte
     [Description("First logical datagram fragment not found")]
     FirstFragmentMissing = 175,
 
-    /// <summary>A router message or redirect: the datapath is the pods' router and takes advice from nobody.</summary>
+    /// <summary>A router advertisement or redirect, or any neighbour discovery in a tunnel: the datapath is the pods' router and takes advice from nobody.</summary>
     [Description("Forbidden ICMPv6 message")]
     ForbiddenIcmpv6 = 176,
 

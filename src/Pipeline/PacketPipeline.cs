@@ -76,7 +76,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
     {
         Verdict v = Verdict.Continue;
         // What is it?
-        if (witness.Enters(PipelineStage.Parse, p, v)) v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
+        if (witness.Enters(PipelineStage.Parse, p, v)) v = ParseStage.Run(ref p, s.Ports, s.Routes, live.Neighbors, live.Fragments, now);
         // Came it through a tunnel, and from whom?
         if (witness.Enters(PipelineStage.Decap, p, v)) v = DecapStage.Run(ref p, s.Routes, s.Tunnels, now);
         // Whom is it really for?

@@ -10,6 +10,9 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// <param name="Mtu">Longest IP datagram.</param>
 public sealed record Port(int Id, string Name, PortKind Kind, MacAddress RouterMac, MacAddress StationMac, IpAddress[] Addresses, int Mtu)
 {
+    /// <summary>Of the uplink: who asks there for the IPv6 address of a pod of this node is told the node's MAC address.</summary>
+    public bool ProxiesNeighbors { get; init; }
+
     /// <summary>Ports a forwarder can have; ids are below.</summary>
     public const int MaxCount = 4096;
 

@@ -174,7 +174,7 @@ public sealed class StateWriter
 
         if (local.Uplink is not null)
         {
-            yield return new Port(UplinkPort, UplinkName, PortKind.Uplink, local.Uplink.Mac, default, addresses, local.Mtu);
+            yield return new Port(UplinkPort, UplinkName, PortKind.Uplink, local.Uplink.Mac, default, addresses, local.Mtu) { ProxiesNeighbors = local.Uplink.ProxiesNeighbors };
         }
     }
 
@@ -258,6 +258,7 @@ public sealed class StateWriter
     {
         // Nodes take packets of other nodes' pods by tunnels only (bpf/lib/nat.h snat_v4_needs_masquerade).
         IncludesRemoteNodes = _local.Flows.MasqueradesRemoteNodes || _local.Tunnel is not null,
+        IsIpv6Enabled = Desired.Masquerade.Enabled && _local.Flows.MasqueradesIpv6,
         HasTunnels = _local.Tunnel is not null,
         TunnelIpv4 = _local.RouterAddresses.FirstOrDefault(a => a.IsIpv4),
         TunnelIpv6 = _local.RouterAddresses.FirstOrDefault(a => !a.IsIpv4),

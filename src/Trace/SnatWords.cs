@@ -93,9 +93,9 @@ internal sealed class SnatWords(MeshNames names, Snapshot s)
             return "a service's client from outside, whose answer must come back through this node";
         }
 
-        return !rules.IsEnabled ? "masquerading is off"
+        return !rules.IsEnabledFor(p.IsIpv4) ? rules.IsEnabled ? "masquerading of IPv6 is off" : "masquerading is off"
             : p.IngressKind != PortKind.Endpoint ? "only pods' packets are masqueraded"
-            : Containing(names.Local.NativeRoutingCidrs, destination) is { } native ? $"{destination} is in ipv4NativeRoutingCIDR {native}"
+            : Containing(names.Local.NativeRoutingCidrs, destination) is { } native ? $"{destination} is in ipv{(destination.IsIpv4 ? 4 : 6)}NativeRoutingCIDR {native}"
             : Containing(names.Writer.Desired.Masquerade.NonMasqueradeCidrs, destination) is { } exempt ? $"{destination} is in nonMasqueradeCIDRs {exempt}"
             : !rules.IncludesRemoteNodes && names.NodeAt(destination) is { } node ? $"{destination} is node {MeshNames.KeyOf(node)} of the mesh"
             : $"no rule exempts {destination} (ipv4NativeRoutingCIDR {List(names.Local.NativeRoutingCidrs)}; nonMasqueradeCIDRs {List(names.Writer.Desired.Masquerade.NonMasqueradeCidrs)})";
@@ -117,10 +117,11 @@ internal sealed class SnatWords(MeshNames names, Snapshot s)
     private void Notice(StageFacts facts, in PacketContext p)
     {
         IpAddress destination = facts.Key.Destination;
-        if (p.IngressKind == PortKind.Endpoint && !s.Masquerade.IsEnabled && !names.IsMeshPod(destination) && names.NodeAt(destination) is null)
+        if (p.IngressKind == PortKind.Endpoint && !s.Masquerade.IsEnabledFor(p.IsIpv4) && !names.IsMeshPod(destination) && names.NodeAt(destination) is null)
         {
             _remarks.Add(
-                $"masquerading is off, so {destination} sees the pod's own address {facts.Key.Source} and can answer only if its network routes that here. Set masquerade.enabled: true unless it does.");
+                $"{(s.Masquerade.IsEnabled ? "masquerading of IPv6" : "masquerading")} is off, so {destination} sees the pod's own address {facts.Key.Source} and can answer only if its network routes that here. "
+                + $"Set {(s.Masquerade.IsEnabled ? "flows.enableIPv6Masquerade" : "masquerade.enabled")}: true unless it does.");
         }
     }
 

@@ -28,6 +28,8 @@ public readonly ref struct IpHeader
     internal const int Ipv6SourceOffset = 8;
     internal const int Ipv6DestinationOffset = 24;
     private const int Ipv6FragmentHeaderLength = 8;
+    private const int RoutingTypeOffset = 2;
+    private const int SegmentsLeftOffset = 3;
     private const ushort Ipv4MoreFragments = 0x2000;
     private const ushort Ipv4OffsetMask = 0x1FFF;
 
@@ -192,32 +194,9 @@ public readonly ref struct IpHeader
 
         var next = (IpProtocol)bytes[Ipv6NextHeaderOffset];
         int length = Ipv6Length;
-        ushort fragment = 0;
-        uint id = 0;
-
-        // What follows the header of a later fragment is payload and no header.
-        for (int i = 0; IsExtension(next) && fragment >> 3 == 0; i++)
+        if (!TryWalk(bytes, ref next, ref length, out ushort fragment, out uint id))
         {
-            if (i == MaxExtensionHeaders || length + Ipv6FragmentHeaderLength > bytes.Length || (next == IpProtocol.HopByHop && i > 0))
-            {
-                return IpParseResult.BadExtensionHeader;
-            }
-
-            Span<byte> extension = bytes[length..];
-            bool isFragment = next == IpProtocol.Fragment;
-            if (isFragment)
-            {
-                fragment = BinaryPrimitives.ReadUInt16BigEndian(extension[2..]);
-                id = BinaryPrimitives.ReadUInt32BigEndian(extension[4..]);
-            }
-
-            // RFC 8200 section 4.2: the length is counted in 8 bytes beyond the first 8; the fragment header has none.
-            length += isFragment ? Ipv6FragmentHeaderLength : 8 + extension[1] * 8;
-            next = (IpProtocol)extension[0];
-            if (length > bytes.Length)
-            {
-                return IpParseResult.BadExtensionHeader;
-            }
+            return IpParseResult.BadExtensionHeader;
         }
 
         header = new IpHeader(bytes, false, length, total, next)
@@ -229,8 +208,55 @@ public readonly ref struct IpHeader
         return IpParseResult.Valid;
     }
 
+    /// <summary>Over the extension headers to the transport, or to the payload of a later fragment, which has no headers of its own.</summary>
+    private static bool TryWalk(ReadOnlySpan<byte> bytes, ref IpProtocol next, ref int length, out ushort fragment, out uint id)
+    {
+        fragment = 0;
+        id = 0;
+        for (int i = 0; IsExtension(next) && fragment >> 3 == 0; i++)
+        {
+            if (i == MaxExtensionHeaders || length + Ipv6FragmentHeaderLength > bytes.Length || (next == IpProtocol.HopByHop && i > 0))
+            {
+                return false;
+            }
+
+            ReadOnlySpan<byte> extension = bytes[length..];
+            if (IsSourceRoute(next, extension) || (next == IpProtocol.Authentication && extension[1] == 0))
+            {
+                return false;
+            }
+
+            bool isFragment = next == IpProtocol.Fragment;
+            if (isFragment)
+            {
+                fragment = BinaryPrimitives.ReadUInt16BigEndian(extension[2..]);
+                id = BinaryPrimitives.ReadUInt32BigEndian(extension[4..]);
+            }
+
+            length += isFragment ? Ipv6FragmentHeaderLength : ExtensionLength(next, extension);
+            next = (IpProtocol)extension[0];
+            if (length > bytes.Length)
+            {
+                return false;
+            }
+        }
+
+        // RFC 8200 section 4.7: what carries nothing is of no flow.
+        return next != IpProtocol.NoNext || fragment >> 3 != 0;
+    }
+
     private static bool IsMapped(ReadOnlySpan<byte> address) => IpAddress.FromBytes(address[..IpAddress.Length]).IsIpv4;
 
     private static bool IsExtension(IpProtocol next) =>
-        next is IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.Fragment or IpProtocol.DestinationOptions;
+        next is IpProtocol.HopByHop or IpProtocol.Routing or IpProtocol.Fragment or IpProtocol.DestinationOptions or IpProtocol.Authentication;
+
+    /// <summary>
+    /// RFC 8200 section 4.2: counted in 8 bytes beyond the first 8; of an authentication header, which has 12 at least, in 4 bytes (RFC 4302 section 2.2).
+    /// </summary>
+    private static int ExtensionLength(IpProtocol next, ReadOnlySpan<byte> extension) =>
+        8 + extension[1] * (next == IpProtocol.Authentication ? 4 : 8);
+
+    /// <summary>RFC 5095: a source route of type 0 that is not at its end yet would have the packet go where nobody has looked.</summary>
+    private static bool IsSourceRoute(IpProtocol next, ReadOnlySpan<byte> extension) =>
+        next == IpProtocol.Routing && extension[RoutingTypeOffset] == 0 && extension[SegmentsLeftOffset] != 0;
 }

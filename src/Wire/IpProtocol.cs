@@ -9,6 +9,9 @@ public enum IpProtocol : byte
     Udp = 17,
     Routing = 43,
     Fragment = 44,
+
+    /// <summary>IPsec's authentication header (RFC 4302); with IPv6 an extension header.</summary>
+    Authentication = 51,
     Icmpv6 = 58,
     NoNext = 59,
     DestinationOptions = 60,

@@ -14,6 +14,15 @@ public readonly ref struct NeighborMessage
     /// <summary>Bytes of a message with one link-layer address option.</summary>
     public const int Length = 32;
 
+    /// <summary>Flags of an advertisement: a router, which answers for itself, a station that asked it (RFC 4861 section 4.4).</summary>
+    public const byte SolicitedOverrideRouter = 0xE0;
+
+    /// <summary>It answers for somebody else, whose own word goes before (RFC 4861 section 7.2.8).</summary>
+    public const byte SolicitedRouter = 0xC0;
+
+    /// <summary>It tells everybody, since who asked has no address yet (RFC 4861 section 7.2.4).</summary>
+    public const byte OverrideRouter = 0xA0;
+
     /// <summary>RFC 4861 section 7.1: messages that a router passed on are not believed.</summary>
     public const byte HopLimit = 255;
 
@@ -23,7 +32,6 @@ public readonly ref struct NeighborMessage
     private const int OptionsOffset = 24;
     private const byte SourceOption = 1;
     private const byte TargetOption = 2;
-    private const byte SolicitedOverrideRouter = 0xE0;
     private const byte SolicitedFlag = 0x40;
     private readonly ReadOnlySpan<byte> _bytes;
 
@@ -86,7 +94,9 @@ public readonly ref struct NeighborMessage
     /// <summary>Writes an IPv6 packet of 72 bytes with a solicitation or an advertisement, checksum included.</summary>
     /// <param name="packet">At least 72 bytes, from the IPv6 header on.</param>
     /// <param name="type"><see cref="Solicitation"/> or <see cref="Advertisement"/>.</param>
-    public static int Write(Span<byte> packet, byte type, IpAddress source, IpAddress destination, IpAddress target, MacAddress linkLayer)
+    /// <param name="flags">Of an advertisement; a solicitation has none.</param>
+    public static int Write(
+        Span<byte> packet, byte type, IpAddress source, IpAddress destination, IpAddress target, MacAddress linkLayer, byte flags = SolicitedOverrideRouter)
     {
         packet[..(IpHeader.Ipv6Length + Length)].Clear();
         packet[0] = 0x60;
@@ -97,7 +107,7 @@ public readonly ref struct NeighborMessage
         destination.WriteTo(packet.Slice(24, IpAddress.Length));
         Span<byte> message = packet.Slice(IpHeader.Ipv6Length, Length);
         message[0] = type;
-        message[FlagsOffset] = type == Advertisement ? SolicitedOverrideRouter : (byte)0;
+        message[FlagsOffset] = type == Advertisement ? flags : (byte)0;
         target.WriteTo(message.Slice(TargetOffset, IpAddress.Length));
         message[OptionsOffset] = type == Advertisement ? TargetOption : SourceOption;
         message[OptionsOffset + 1] = 1;

@@ -9,7 +9,8 @@ public sealed class EffectiveDocumentTests
 {
     private const string BothFamilies = """
         node: {name: n, cluster: c, labels: {b: '1', a: x}, addresses: [172.18.0.5/16, 'fd18::5/64'], podCIDRs: [10.0.1.0/24, 10.0.2.0/24, 'fd00:1::/64']}
-        uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1'], offloads: off}
+        uplink: {namespace: /proc/self/ns/net, interface: '0x1', mac: '12:34:56:10:11:12', gateways: ['fe80::1'], offloads: off, enableIPv6NDP: true}
+        flows: {enableIPv6Masquerade: false}
         masquerade: {enabled: false, masqLinkLocal: true, masqLinkLocalIPv6: true, nonMasqueradeCIDRs: ['::/0', 0.0.0.0/0]}
         loadBalancer: {algorithm: maglev, mode: hybrid, maglevTableSize: 251, maglevHashSeed: AAECAwQFBgcICQoL, externalClusterIP: true, sourceRangeAllTypes: true, serviceTopology: true, serviceLoopbackIPv4: 169.254.9.9}
         tables: {affinityEntries: 2048}

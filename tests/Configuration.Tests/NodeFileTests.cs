@@ -110,8 +110,19 @@ public sealed class NodeFileTests
     public void Masquerade_lists(string old, string replacement, string expected) =>
         Assert.Equal(expected, string.Join(' ', NodeFile.Parse("x.yaml", Sample.With(old, replacement)).Initial.Masquerade!.NonMasqueradeCidrs));
 
+    [Fact]
+    public void What_IPv6_alone_has_is_as_without_the_option_unless_it_is_given()
+    {
+        Assert.False(_file.Local.Uplink!.ProxiesNeighbors);
+        Assert.True(_file.Local.Flows.MasqueradesIpv6);
+        LocalNodeSpec local = NodeFile.Parse("x.yaml", Sample.With("  bridge: br0", "  bridge: br0\n  enableIPv6NDP: true") + "flows:\n  enableIPv6Masquerade: false\n").Local;
+        Assert.True(local.Uplink!.ProxiesNeighbors);
+        Assert.False(local.Flows.MasqueradesIpv6);
+    }
+
     [Theory]
     [InlineData("node: {name: a}", "169.254.0.0/16")]
+    [InlineData("node: {name: a, podCIDRs: [10.0.1.0/24, 'fd00:1::/64']}", "169.254.0.0/16 fe80::/10")]
     [InlineData("node: {name: a, podCIDRs: ['fd00:1::/64']}", "fe80::/10")]
     public void Link_local_is_exempt_in_the_families_of_the_node(string yaml, string expected) =>
         Assert.Equal(expected, string.Join(' ', NodeFile.Parse("x.yaml", yaml).Initial.Masquerade!.NonMasqueradeCidrs));

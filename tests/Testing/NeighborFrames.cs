@@ -11,6 +11,8 @@ public static class NeighborFrames
 {
     private const uint SolicitedOverride = 0x6000_0000;
     private const uint RouterSolicitedOverride = 0xE000_0000;
+    private const uint RouterSolicited = 0xC000_0000;
+    private const uint RouterOverride = 0xA000_0000;
 
     /// <param name="sender">Who asks; unspecified for a probe before taking the address.</param>
     public static byte[] Request(IpAddress sender, MacAddress senderMac, IpAddress target) => target.IsIpv4
@@ -25,6 +27,27 @@ public static class NeighborFrames
     public static byte[] Reply(IpAddress sender, MacAddress senderMac, IpAddress asker, MacAddress askerMac, bool isRouter = false) => sender.IsIpv4
         ? Arp(Wire.ArpOperation.Reply, senderMac, sender, askerMac, asker, askerMac)
         : Discovery(136, isRouter ? RouterSolicitedOverride : SolicitedOverride, sender, senderMac, asker, askerMac, sender, 2);
+
+    /// <summary>The answer of one who speaks for another: whoever has the address itself may overrule it.</summary>
+    public static byte[] ProxyReply(IpAddress target, MacAddress mac, IpAddress asker, MacAddress askerMac) =>
+        Discovery(136, RouterSolicited, target, mac, asker, askerMac, target, 2);
+
+    /// <summary>What everybody hears of an address that somebody wanted to take.</summary>
+    public static byte[] Defence(IpAddress target, MacAddress mac) =>
+        Discovery(136, RouterOverride, target, mac, IpAddress.Parse("ff02::1"), MacAddress.Parse("33:33:00:00:00:01"), target, 2);
+
+    /// <summary>The question for routers; one without an address does not name its MAC (RFC 4861 section 4.1).</summary>
+    public static TestPacket RouterSolicitation(IpAddress sender, MacAddress mac) =>
+        TestPacket.Icmp(sender, IpAddress.Parse("ff02::2"), 133, 0) with
+        {
+            HopLimit = 255,
+            Payload = sender == default ? [] : [1, 1, .. Physical(mac).GetAddressBytes()],
+        };
+
+    /// <summary>Lifetime, hop limit and timers 0: hop limit to lifetime are the message's second word.</summary>
+    public static byte[] RouterAdvertisement(IpAddress router, MacAddress routerMac, IpAddress asker, MacAddress askerMac) =>
+        (TestPacket.Icmp(router, asker, 134, 0) with { HopLimit = 255, Payload = [.. new byte[8], 1, 1, .. Physical(routerMac).GetAddressBytes()] })
+            .Frame(routerMac, askerMac);
 
     private static byte[] Arp(Wire.ArpOperation operation, MacAddress senderMac, IpAddress sender, MacAddress targetMac, IpAddress target, MacAddress destination)
     {

@@ -98,6 +98,18 @@ public sealed class HeaderTests
         Walks(bare with { Extensions = [.. Enumerable.Repeat(options, 8)] }, 40 + (8 * 16));
         Refuses(bare with { Extensions = [.. Enumerable.Repeat(options, 9)] });
         Refuses(bare with { Extensions = [options, hop] });
+
+        // Authentication counts in 4 bytes (RFC 4302), and a source route that has ends left is none to follow (RFC 5095); other types of routing are.
+        (byte Type, byte[] Bytes) authentication = (51, [0, 4, .. new byte[22]]);
+        Walks(bare with { Extensions = [hop, authentication, options] }, 40 + 8 + 24 + 16);
+        Refuses(bare with { Extensions = [(51, [0, 0, .. new byte[6]])] });
+        Refuses(bare with { Extensions = [(51, [0, 200, .. new byte[22]])] });
+        Refuses(bare with { Extensions = [(43, [0, 2, 0, 1, .. new byte[20]])] });
+        Walks(bare with { Extensions = [(43, [0, 2, 4, 1, .. new byte[20]])] }, 40 + 24);
+
+        // RFC 8200 section 4.7: nothing follows.
+        Refuses(bare with { Protocol = IpProtocol.NoNext });
+        Refuses(bare with { Protocol = IpProtocol.NoNext, Extensions = [hop, atomic] });
         Refuses(bare with { Extensions = [(60, [0, 255, 1, 4, 0, 0, 0, 0])] });
 
         byte[] cut = (bare with { Extensions = [hop, routing], Payload = [] }).Datagram();

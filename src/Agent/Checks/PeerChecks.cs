@@ -66,7 +66,7 @@ internal static class PeerChecks
         ];
         foreach (IpPrefix cidr in view.Nodes.SelectMany(n => n.PodCidrs).Distinct().Order())
         {
-            if (!exempt.Any(e => e.Contains(cidr.Address) && e.Length <= cidr.Length))
+            if ((cidr.IsIpv4 || forwarder.Flows.EnableIpv6Masquerade) && !exempt.Any(e => e.Contains(cidr.Address) && e.Length <= cidr.Length))
             {
                 yield return $"pods of {cidr} see this node's address instead of our pods': it is not exempt from masquerading; add {cidr} to masquerade.nonMasqueradeCIDRs";
             }

@@ -112,7 +112,7 @@ internal sealed class AgentStates(AgentRuntime agent, ObserveHost host)
             RemoteClusters = [.. agent.Remotes.Status.Select(ToCluster)],
             GlobalServiceCount = agent.GlobalServiceCount,
             Masquerading = masquerades
-                ? new Masquerading(true, agent.Forwarder.Forwarder?.Masquerade is not null, true, agent.Forwarder.Forwarder?.Routing.Ipv4NativeRoutingCidr ?? "")
+                ? new Masquerading(true, agent.Forwarder.Forwarder is { Masquerade: not null, Flows.EnableIpv6Masquerade: true }, true, agent.Forwarder.Forwarder?.Routing.Ipv4NativeRoutingCidr ?? "")
                 : null,
             Flows = host.Store.Status,
             NodeName = $"{agent.Settings.Cluster}/{agent.Settings.Node}",

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace ClusterMesh.Datapath.Control.Documents;
 
 /// <summary>How the node treats flows where there is a choice; fixed at start.</summary>
@@ -11,6 +13,10 @@ public sealed record FlowsSection
 
     /// <summary>Pods reach other nodes' addresses under the node's.</summary>
     public bool EnableRemoteNodeMasquerade { get; set; }
+
+    /// <summary>What is masqueraded in IPv4 is in IPv6, too; false leaves pods' IPv6 addresses as they are.</summary>
+    [JsonPropertyName("enableIPv6Masquerade")]
+    public bool EnableIpv6Masquerade { get; set; } = true;
 
     /// <summary><c>follow</c>: later fragments follow the first; <c>hold</c>: those that come before it wait; <c>drop</c>: none passes.</summary>
     public string Fragments { get; set; } = "follow";

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace ClusterMesh.Datapath.Control.Documents;
 
 /// <summary>The node's place on the node network.</summary>
@@ -18,6 +20,10 @@ public sealed record UplinkSection
 
     /// <summary>Directory where forwarders of this machine meet to exchange frames through memory; none when absent.</summary>
     public string? SharedMemory { get; set; }
+
+    /// <summary>Who asks the node network for the IPv6 address of one of the node's pods is told the node's MAC address (Cilium's enable-ipv6-ndp).</summary>
+    [JsonPropertyName("enableIPv6NDP")]
+    public bool EnableIpv6Ndp { get; set; }
 
     /// <summary>
     /// on, off, or those that the link has, of checksum, tso4, tso6, ecn, uso4 and uso6, with commas between: what it lacks is done in software.

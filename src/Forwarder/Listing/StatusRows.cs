@@ -16,7 +16,7 @@ internal static class StatusRows
         Worker[] workers = [.. node.Workers.Workers];
         DesiredState desired = writer.Desired;
         string masquerading = desired.Masquerade.Enabled
-            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
+            ? $"userspace [{string.Join(", ", node.Local.NativeRoutingCidrs)}, {desired.Masquerade.NonMasqueradeCidrs.Count} exempt{(node.Local.Flows.MasqueradesIpv6 ? "" : ", IPv6 not")}{(node.Local.Flows.IpMasqAgentConfigPath is { } path ? $" by {path}" : "")}]"
             : "disabled";
         return new StatusReport(
             Program.Version, node.Local.Name, node.Local.Cluster, node.Local.ClusterId, Environment.ProcessId,

@@ -36,17 +36,19 @@ public static class NeighborDiscovery
         return AnswerTo(ref p, port, senderMac);
     }
 
-    public static Verdict AnswerIpv6(ref PacketContext p, IpHeader ip, Port port, NeighborTable neighbors, MonoTime now)
+    public static Verdict AnswerIpv6(ref PacketContext p, IpHeader ip, Port port, RouteTable routes, NeighborTable neighbors, MonoTime now)
     {
         Span<byte> message = p.Datagram[ip.HeaderLength..];
-        if (message[0] is not (NeighborMessage.Solicitation or NeighborMessage.Advertisement))
+        if (message[0] is NeighborMessage.RouterAdvertisement or NeighborMessage.Redirect)
             return p.Drop(DropReason.ForbiddenIcmpv6);
-        if (ip.HopLimit != NeighborMessage.HopLimit || !NeighborMessage.TryParse(message, out NeighborMessage neighbor)
+        if (ip.HopLimit != NeighborMessage.HopLimit
             || InternetChecksum.Sum(message, InternetChecksum.PseudoHeader(ip.Source, ip.Destination, IpProtocol.Icmpv6, message.Length)) != 0xFFFF)
             return p.Drop(DropReason.InvalidPacket);
+        if (message[0] == NeighborMessage.RouterSolicitation)
+            return RouterMessage.IsSolicitation(message, ip.Source.IsUnspecified) ? AnswerRouter(ref p, ip.Source, port) : p.Drop(DropReason.InvalidPacket);
+        if (!NeighborMessage.TryParse(message, out NeighborMessage neighbor))
+            return p.Drop(DropReason.InvalidPacket);
 
-        IpAddress target = neighbor.Target;
-        IpAddress sender = ip.Source;
         if (neighbor.Type == NeighborMessage.Advertisement)
         {
             if (port.Kind == PortKind.Uplink)
@@ -57,22 +59,46 @@ public static class NeighborDiscovery
             return Verdict.Consumed;
         }
 
-        // An unspecified sender asks whether its own new address is taken (RFC 4862 section 5.4): never by us.
-        if (sender.IsUnspecified || !SpeaksFor(port, target, sender))
+        IpAddress target = neighbor.Target;
+        IpAddress sender = ip.Source;
+        bool isProxied = port.ProxiesNeighbors && routes.TryLookup(target, out RouteTarget route, out _) && route.Kind == RouteKind.Endpoint;
+        if (!isProxied && !SpeaksFor(port, target, sender))
         {
             return Verdict.Consumed;
         }
 
+        // An unspecified sender asks whether its own new address is taken (RFC 4862 section 5.4): all of the link are told, as it has none to answer to.
+        bool isProbe = sender.IsUnspecified;
         EthernetHeader ethernet = EthernetHeader.Of(p.Frame);
-        MacAddress senderMac = neighbor.LinkLayer == default ? ethernet.Source : neighbor.LinkLayer;
-        if (port.Kind == PortKind.Uplink && !port.HasAddress(sender))
+        IpAddress destination = isProbe ? RouterMessage.AllNodes : sender;
+        MacAddress destinationMac = isProbe ? MacAddress.ForMulticast(destination) : neighbor.LinkLayer == default ? ethernet.Source : neighbor.LinkLayer;
+        if (port.Kind == PortKind.Uplink && !isProbe && !port.HasAddress(sender))
         {
-            neighbors.Learn(sender, senderMac, isSolicited: false, create: true, now);
+            neighbors.Learn(sender, destinationMac, isSolicited: false, create: true, now);
         }
 
+        byte flags = isProbe ? NeighborMessage.OverrideRouter : isProxied ? NeighborMessage.SolicitedRouter : NeighborMessage.SolicitedOverrideRouter;
         p.FrameLength = EthernetHeader.Length + NeighborMessage.Write(
-            p.Buffer[(p.FrameStart + EthernetHeader.Length)..], NeighborMessage.Advertisement, target, sender, target, port.RouterMac);
-        return AnswerTo(ref p, port, senderMac);
+            p.Buffer[(p.FrameStart + EthernetHeader.Length)..], NeighborMessage.Advertisement, target, destination, target, port.RouterMac, flags);
+        return AnswerTo(ref p, port, destinationMac);
+    }
+
+    /// <summary>
+    /// Pods and the host stack have their routes already: they hear that the router is there, and ask no more. Nobody on the node network is told to
+    /// send anything by this node.
+    /// </summary>
+    private static Verdict AnswerRouter(ref PacketContext p, IpAddress sender, Port port)
+    {
+        if (port.Kind == PortKind.Uplink)
+        {
+            return Verdict.Consumed;
+        }
+
+        MacAddress station = EthernetHeader.Of(p.Frame).Source;
+        p.FrameLength = EthernetHeader.Length + RouterMessage.WriteAdvertisement(
+            p.Buffer[(p.FrameStart + EthernetHeader.Length)..], RouterMessage.LinkLocalOf(port.RouterMac),
+            sender.IsUnspecified ? RouterMessage.AllNodes : sender, port.RouterMac);
+        return AnswerTo(ref p, port, station);
     }
 
     /// <summary>RFC 4861 section 7.2.4: who is asked under its own address need not name its MAC, and Linux does not.</summary>

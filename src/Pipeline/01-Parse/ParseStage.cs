@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public static class ParseStage
 {
-    public static Verdict Run(ref PacketContext p, Port[] ports, NeighborTable neighbors, FragmentTable fragments, MonoTime now)
+    public static Verdict Run(ref PacketContext p, Port[] ports, RouteTable routes, NeighborTable neighbors, FragmentTable fragments, MonoTime now)
     {
         Port port = ports[p.IngressPort];
         p.IngressKind = port.Kind;
@@ -48,7 +48,7 @@ public static class ParseStage
         if (ip.Protocol == (ip.IsIpv4 ? IpProtocol.Icmpv6 : IpProtocol.Icmp))
             return p.Drop(DropReason.UnknownTransport);
         if (ip.Protocol == IpProtocol.Icmpv6 && !ip.IsFragment && NeighborDiscovery.IsNeighborDiscovery(p.Datagram[ip.HeaderLength..]))
-            return p.Tunnel.IsSet ? p.Drop(DropReason.ForbiddenIcmpv6) : NeighborDiscovery.AnswerIpv6(ref p, ip, port, neighbors, now);
+            return p.Tunnel.IsSet ? p.Drop(DropReason.ForbiddenIcmpv6) : NeighborDiscovery.AnswerIpv6(ref p, ip, port, routes, neighbors, now);
         if (!IsHonestSource(port, ip.Source))
             return p.Drop(DropReason.InvalidSource);
         if (ip.Destination.IsMulticast || ip.Destination.IsBroadcast || ip.Destination.IsUnspecified || ip.Destination.IsLoopback)

@@ -12,6 +12,9 @@ public sealed record MasqueradeRules(
     bool IsEnabled, IpAddress Ipv4Address, IpAddress Ipv6Address, PrefixMap NativeRouting, PrefixMap NonMasquerade, PrefixMap RemoteNodes,
     ushort FirstPort, ushort LastPort)
 {
+    /// <summary>Pods' IPv6 packets are masqueraded.</summary>
+    public bool IsIpv6Enabled { get; init; } = IsEnabled;
+
     /// <summary>Packets to <see cref="RemoteNodes"/> are masqueraded, too (Cilium's enable-remote-node-masquerade).</summary>
     public bool IncludesRemoteNodes { get; init; }
 
@@ -27,6 +30,8 @@ public sealed record MasqueradeRules(
 
     /// <param name="isTunnelled">The packet leaves in a tunnel.</param>
     public IpAddress AddressFor(bool isIpv4, bool isTunnelled) => !isTunnelled ? AddressFor(isIpv4) : isIpv4 ? TunnelIpv4 : TunnelIpv6;
+
+    public bool IsEnabledFor(bool isIpv4) => isIpv4 ? IsEnabled : IsIpv6Enabled;
 
     public IpAddress AddressFor(bool isIpv4) => isIpv4 ? Ipv4Address : Ipv6Address;
 

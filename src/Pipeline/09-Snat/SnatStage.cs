@@ -86,7 +86,7 @@ public static class SnatStage
         }
 
         IpAddress destination = p.Key.Destination;
-        return !rules.IsEnabled
+        return !rules.IsEnabledFor(p.IsIpv4)
             || isTunnelled
             || p.IngressKind != PortKind.Endpoint
             || rules.NativeRouting.TryLookup(destination, out _)

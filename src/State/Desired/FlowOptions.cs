@@ -14,6 +14,9 @@ public sealed record FlowOptions
     /// <summary>Cilium's enable-remote-node-masquerade: pods reach other nodes' addresses under the node's.</summary>
     public bool MasqueradesRemoteNodes { get; init; }
 
+    /// <summary>Pods' IPv6 packets are masqueraded where IPv4's are; else the networks that they reach must route the pods' addresses.</summary>
+    public bool MasqueradesIpv6 { get; init; } = true;
+
     public FragmentMode Fragments { get; init; } = FragmentMode.Follow;
 
     /// <summary>What each source of flows may have.</summary>

@@ -8,6 +8,9 @@ public sealed record UplinkPortSpec(string Namespace, string Interface, string? 
     /// <summary>What may pass without being cut or completed.</summary>
     public TapOffloads Offloads { get; init; } = TapOffloads.All;
 
+    /// <summary>The node answers there for its pods' IPv6 addresses.</summary>
+    public bool ProxiesNeighbors { get; init; }
+
     /// <summary>Directory where forwarders of this machine meet to exchange frames through memory; null for none.</summary>
     public string? SharedMemory { get; init; }
 }

@@ -164,7 +164,7 @@ internal sealed class FrameTarget : FuzzTarget
         {
             // The second time what the first one remembered is there.
             var p = new PacketContext(_buffer, received.Start, received.Length, received.Offload, received.IngressPort) { Tunnel = received.Tunnel };
-            Verdict verdict = ParseStage.Run(ref p, node.State.Current.Ports, neighbors, fragments, s_now);
+            Verdict verdict = ParseStage.Run(ref p, node.State.Current.Ports, node.State.Current.Routes, neighbors, fragments, s_now);
             FuzzFinding.Unless(p.FrameStart >= 0 && p.FrameLength <= Math.Max(received.Length, 90), "the frame has become longer");
             FuzzFinding.Unless(verdict != Verdict.Drop || p.Reason != DropReason.None, "dropped without a reason");
         }

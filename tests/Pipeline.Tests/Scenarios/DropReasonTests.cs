@@ -49,6 +49,8 @@ public sealed class DropReasonTests
         {
             var v6 = new Mesh(Family.Ipv6);
             s.Drops(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 1, v6.Webpod1, 1) with { Extensions = [(60, [0, 200, 1, 4, 0, 0, 0, 0])] }, DropReason.InvalidExtensionHeader);
+            s.Drops(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 1, v6.Webpod1, 1) with { Extensions = [(43, [0, 2, 0, 1, .. new byte[20]])] }, DropReason.InvalidExtensionHeader);
+            s.Drops(TestNode.Curl, TestPacket.Udp(v6.CurlPod, 1, v6.Webpod1, 1) with { Protocol = IpProtocol.NoNext }, DropReason.InvalidExtensionHeader);
         },
         [DropReason.FragmentsNotSupported] = s =>
         {

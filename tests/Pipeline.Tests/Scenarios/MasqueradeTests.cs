@@ -176,6 +176,24 @@ public sealed class MasqueradeTests
         Keeps(s, m.Outside, m.Gateway);
     }
 
+    [Fact]
+    public void By_option_IPv6_leaves_as_it_is_and_IPv4_does_not()
+    {
+        var node = new TestNode(local: l => l with { Flows = new FlowOptions { MasqueradesIpv6 = false } });
+        foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
+        {
+            var s = new Scenario(family, node);
+            Mesh m = s.Mesh;
+            TestPacket request = TestPacket.Tcp(m.CurlPod, InRange, m.Outside, 443);
+            s.Forwards(TestNode.Curl, request, m.Gateway, request.Hopped() with { Source = family == Family.Ipv4 ? m.Node : m.CurlPod });
+
+            // A NodePort's client is translated all the same: its answer must come back by this node.
+            s.Node.Apply(new() { Services = [TestNode.Webpod(x => x.WestPod)] });
+            TestPacket outside = TestPacket.Tcp(m.Outside, InRange, m.Node, 30080);
+            s.Forwards(TestNode.Uplink, outside, m.ControlPlane, outside.Hopped() with { Source = m.Node, Destination = m.WestPod, DestinationPort = 80 });
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void A_NodePorts_flow_is_translated_before_every_exemption(Family family)

@@ -53,6 +53,64 @@ public sealed class NeighborTests
         Ignores(s, TestNode.Uplink, NeighborFrames.Request(m.Neighbor, mac, m.CurlPod));
     }
 
+    /// <summary>RFC 4862 section 5.4.3, RFC 5227 section 2.1.1: who probes for the node's own address hears that it is taken.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void The_node_defends_its_address_on_the_node_network(Family family)
+    {
+        var s = new Scenario(family);
+        Mesh m = s.Mesh;
+        MacAddress mac = TestNode.MacOf(m.Neighbor);
+        byte[] probe = NeighborFrames.Request(m.IsIpv4 ? IpAddress.AnyIpv4 : default, mac, m.Node);
+        byte[] answer = m.IsIpv4 ? NeighborFrames.Reply(m.Node, TestNode.UplinkMac, IpAddress.AnyIpv4, mac) : NeighborFrames.Defence(m.Node, TestNode.UplinkMac);
+        Scenario.Same(s.Node.Send(TestNode.Uplink, probe), probe, TestNode.Uplink, answer);
+        Ignores(s, TestNode.Uplink, NeighborFrames.Request(m.IsIpv4 ? IpAddress.AnyIpv4 : default, mac, m.CurlPod));
+    }
+
+    [Fact]
+    public void By_option_the_node_answers_for_its_pods_on_the_node_network()
+    {
+        var s = new Scenario(Family.Ipv6, new TestNode(local: l => l with { Uplink = l.Uplink! with { ProxiesNeighbors = true } }));
+        Mesh m = s.Mesh;
+        MacAddress mac = TestNode.MacOf(m.Neighbor);
+        byte[] question = NeighborFrames.Request(m.Neighbor, mac, m.CurlPod);
+        Scenario.Same(s.Node.Send(TestNode.Uplink, question), question, TestNode.Uplink, NeighborFrames.ProxyReply(m.CurlPod, TestNode.UplinkMac, m.Neighbor, mac));
+        byte[] probe = NeighborFrames.Request(default, mac, m.CurlPod);
+        Scenario.Same(s.Node.Send(TestNode.Uplink, probe), probe, TestNode.Uplink, NeighborFrames.Defence(m.CurlPod, TestNode.UplinkMac));
+
+        // Not for pods that do not exist, those of other nodes, and whatever else it has a route for.
+        foreach (IpAddress target in (IpAddress[])[m.At("10.0.1.99"), m.EastPod, m.Outside, m.EastWorker, m.Router])
+        {
+            Ignores(s, TestNode.Uplink, NeighborFrames.Request(m.Neighbor, mac, target));
+        }
+
+        // Who asked is about to send, and is known.
+        TestPacket packet = TestPacket.Udp(m.CurlPod, 40000, m.Neighbor, 53);
+        s.Forwards(TestNode.Curl, packet, m.Neighbor, packet.Hopped() with { Source = m.Node });
+    }
+
+    [Fact]
+    public void Who_asks_for_routers_hears_that_there_is_one_and_nothing_else()
+    {
+        var s = new Scenario(Family.Ipv6);
+        Assert.Equal(IpAddress.Parse("fe80::42:acff:fe11:2"), RouterMessage.LinkLocalOf(MacAddress.Parse("02:42:ac:11:00:02")));
+        Assert.Equal(IpAddress.Parse("fe80::211:22ff:fe33:4455"), RouterMessage.LinkLocalOf(MacAddress.Parse("00:11:22:33:44:55")));
+        IpAddress router = RouterMessage.LinkLocalOf(TestNode.RouterMac);
+        MacAddress group = MacAddress.Parse("33:33:00:00:00:02");
+        foreach ((string port, MacAddress mac) in ((string, MacAddress)[])[(TestNode.Curl, s_podMac), (TestNode.Host, TestNode.HostMac)])
+        {
+            var sender = IpAddress.Parse("fe80::1234");
+            byte[] question = NeighborFrames.RouterSolicitation(sender, mac).Frame(mac, group);
+            Scenario.Same(s.Node.Send(port, question), question, port, NeighborFrames.RouterAdvertisement(router, TestNode.RouterMac, sender, mac));
+            question = NeighborFrames.RouterSolicitation(default, mac).Frame(mac, group);
+            Scenario.Same(s.Node.Send(port, question), question, port, NeighborFrames.RouterAdvertisement(router, TestNode.RouterMac, IpAddress.Parse("ff02::1"), mac));
+        }
+
+        // The node is no router for others.
+        MacAddress neighbor = TestNode.MacOf(s.Mesh.Neighbor);
+        Ignores(s, TestNode.Uplink, NeighborFrames.RouterSolicitation(s.Mesh.Neighbor, neighbor).Frame(neighbor, group));
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void Who_asks_for_the_node_is_known_and_spares_the_question(Family family)
@@ -188,6 +246,13 @@ public sealed class NeighborTests
         s.Drops(TestNode.Curl, Solicitation(m, IpAddress.Parse("ff02::1")), DropReason.InvalidPacket);
         s.Drops(TestNode.Curl, TestPacket.Icmp(m.CurlPod, m.Router, 134, 0) with { HopLimit = 255 }, DropReason.ForbiddenIcmpv6);
         s.Drops(TestNode.Curl, TestPacket.Icmp(m.CurlPod, m.Router, 137, 0) with { HopLimit = 255 }, DropReason.ForbiddenIcmpv6);
+        s.Drops(TestNode.Uplink, TestPacket.Icmp(IpAddress.Parse("fe80::1"), m.Node, 134, 0) with { HopLimit = 255 }, DropReason.ForbiddenIcmpv6);
+        TestPacket router = NeighborFrames.RouterSolicitation(m.CurlPod, s_podMac);
+        s.Drops(TestNode.Curl, router with { HopLimit = 64 }, DropReason.InvalidPacket);
+        s.Drops(TestNode.Curl, router with { IcmpCode = 1 }, DropReason.InvalidPacket);
+        s.Drops(TestNode.Curl, router with { Payload = [1, 0, .. new byte[6]] }, DropReason.InvalidPacket);
+        s.Drops(TestNode.Curl, router with { Payload = [1, 2, .. new byte[6]] }, DropReason.InvalidPacket);
+        s.Drops(TestNode.Curl, router with { Source = default }, DropReason.InvalidPacket);
     }
 
     /// <summary>RFC 4861 section 7.1.1: the target of a solicitation is no multicast address.</summary>

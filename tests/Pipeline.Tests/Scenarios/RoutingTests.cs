@@ -107,7 +107,7 @@ public sealed class RoutingTests
         var s = new Scenario(Family.Ipv6);
         TestPacket packet = TestPacket.Udp(s.Mesh.CurlPod, 40000, s.Mesh.Outside, 53) with
         {
-            Extensions = [(0, [0, 0, 1, 4, 0, 0, 0, 0]), (43, [0, 1, .. new byte[14]]), (60, [0, 0, 1, 4, 0, 0, 0, 0])],
+            Extensions = [(0, [0, 0, 1, 4, 0, 0, 0, 0]), (43, [0, 1, .. new byte[14]]), (51, [0, 4, .. new byte[22]]), (60, [0, 0, 1, 4, 0, 0, 0, 0])],
         };
         s.Forwards(TestNode.Curl, packet, s.Mesh.Gateway, packet.Hopped() with { Source = s.Mesh.Node });
     }
