@@ -44,8 +44,8 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                                              flow tables and of the ports for masquerading
           --keep DIRECTORY                   flows, TAPs and what was applied outlive a process that is killed: the next one goes on with
                                              them. A directory on tmpfs, for example /dev/shm/cmesh; a small keeper process holds the TAPs
-          --takeover                         take the place of the forwarder that runs for the node with the same --keep and --workers, without
-                                             losing a packet; it goes on if this one cannot
+          --takeover                         take the place of the forwarder that runs for the node with the same --keep, without losing a
+                                             packet; it goes on if this one cannot
           --watchdog MILLISECONDS            a worker that has not turned for so long is said to be stuck, with its stack; 1500 to 3600000, 3000 unless given
           --admin-group GROUP                members may do everything at the control socket, as root and the user of this process may
           --reader-group GROUP               members may look, and change nothing

@@ -50,8 +50,6 @@ internal sealed class ForwarderProcess : IDisposable
     /// <summary>Threads that every node of these tests forwards with; CMESH_WORKERS says how many.</summary>
     public static string Workers { get; } = Environment.GetEnvironmentVariable("CMESH_WORKERS") ?? "1";
 
-    public int Id => _process.Id;
-
     /// <summary>Lines of the error stream so far.</summary>
     public string Errors
     {

@@ -10,7 +10,7 @@ namespace ClusterMesh.Datapath.Io;
 /// the end. Two of them stand there and are written in turns, so that one is whole whenever its writer is killed; the one with the higher generation
 /// holds. docs/decisions/0050 has the table.
 /// </summary>
-/// <param name="Layout">How entries are laid out; see <see cref="FlowFile.Layout"/>.</param>
+/// <param name="Layout">How entries are laid out; see <see cref="FlowLayout"/>.</param>
 /// <param name="Sizes">Entries of each worker's tables.</param>
 /// <param name="Seed">Of all hashes and of the dealing of ports.</param>
 /// <param name="Generation">How many processes have had the file.</param>

@@ -48,7 +48,7 @@ internal sealed unsafe class TunFile : IDisposable
     /// <param name="withQueues">Other files can join it as further queues.</param>
     public bool TryClaim(string interfaceName, bool withQueues) => TrySetInterface(interfaceName, withQueues ? MultiQueue | Exclusive : Exclusive);
 
-    /// <summary>Becomes a further queue of an interface that another file of this process claimed.</summary>
+    /// <summary>Becomes a further queue of an interface that another file claimed.</summary>
     public void Join(string interfaceName)
     {
         if (!TrySetInterface(interfaceName, MultiQueue))
@@ -64,6 +64,17 @@ internal sealed unsafe class TunFile : IDisposable
         int headerLength;
         return SystemCalls.Control(file.Number, GetInterface, request) < 0 || SystemCalls.Control(file.Number, GetVirtioHeaderLength, &headerLength) < 0
             ? null : new TunFile(file) { HeaderLength = headerLength };
+    }
+
+    /// <summary>Whether other files can join the device as further queues.</summary>
+    public bool TakesQueues
+    {
+        get
+        {
+            byte* request = stackalloc byte[RequestLength];
+            Require(SystemCalls.Control(_file.Number, GetInterface, request), "TUNGETIFF");
+            return (*(short*)(request + RequestFlags) & MultiQueue) != 0;
+        }
     }
 
     /// <summary>For a process that keeps the device alive.</summary>
