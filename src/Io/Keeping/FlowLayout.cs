@@ -31,7 +31,8 @@ internal sealed record FlowLayout(uint Number, int ConntrackLength)
     /// <summary>The layout of a file of so many bytes; null when it is none that is known, or tables of a few hundred entries leave open which.</summary>
     public static FlowLayout? Find(uint number, int workerCount, FlowSizes sizes, long length)
     {
-        FlowLayout[] fitting = [.. s_known.Where(l => l.Number == number && l.FileLength(workerCount, sizes) == length)];
+        bool isPossible = workerCount is > 0 and <= FlowHomes.MaxWorkerCount && sizes is { Conntrack: > 0, Snat: > 0, AffinityPlaces: > 0, Fragments: > 0 };
+        FlowLayout[] fitting = [.. s_known.Where(l => isPossible && l.Number == number && l.FileLength(workerCount, sizes) == length)];
         return fitting.Length == 1 ? fitting[0] : null;
     }
 
