@@ -84,7 +84,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (witness.Enters(PipelineStage.Service, p, v)) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
         // Do we know its flow?
         if (witness.Enters(PipelineStage.Conntrack, p, v)) v = ConntrackStage.Run(ref p, live.Conntrack, now);
-        if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services, live.Snat);
+        if (witness.Enters(PipelineStage.RevDnat, p, v)) v = RevDnatStage.Run(ref p, s.Services, live.Conntrack, live.Snat, now);
         // May they speak to each other?
         if (witness.Enters(PipelineStage.Policy, p, v)) v = PolicyStage.Run(ref p, s.Ipcache, s.Policies);
         // Where does it go, and under whose name?
