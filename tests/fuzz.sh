@@ -42,7 +42,11 @@ main() {
     SHARED=$(mktemp -d /dev/shm/cmesh-fuzz.XXXXXX)
     known_targets
     local target
-    for target in "${TARGETS[@]}"; do prepare "$target"; done
+    heading "What is kept in tests/Fuzz"
+    for target in "${TARGETS[@]}"; do
+        replay "$target"
+        prepare "$target"
+    done
     run_all
     summary
 }
@@ -102,6 +106,19 @@ prepare() {
             grep -aohE '[A-Za-z][A-Za-z0-9]{2,24}' -r "$WORK/$target/inputs" | sort | uniq -c | sort -rn | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$WORK/$target/words" ;;
     esac
 }
+
+# replay <target>: every input that is kept, without a fuzzer; it would not begin with one that ends the program.
+replay() {
+    local seen
+    if seen=$("$PROGRAM" replay "$1" 2>&1); then
+        pass "${seen##*$'\n'}"
+    else
+        fail "$1" "no find" "$(cut -c 1-300 <<<"$seen" | head -n 12)"
+        finish_early
+    fi
+}
+
+finish_early() { summary || exit 1; }
 
 # So many at a time, each one process.
 run_all() {

@@ -1,6 +1,7 @@
 namespace ClusterMesh.Datapath.Fuzz.Tests;
 
 /// <summary>Every input that is kept, and every earlier find, through its target: what was mended stays mended, without a fuzzer.</summary>
+[Collection("One after the other: the memory of one is looked at")]
 public sealed class CorpusTests
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(5);

@@ -3,6 +3,7 @@ using ClusterMesh.Datapath.Fuzz.Mutation;
 namespace ClusterMesh.Datapath.Fuzz.Tests;
 
 /// <summary>The short form of <c>tests/fuzz.sh --mutate</c>: malformed texts and records end in a sentence or are accepted, and leave no memory behind.</summary>
+[Collection("One after the other: the memory of one is looked at")]
 public sealed class MutationTests
 {
     private const int Count = 5_000;

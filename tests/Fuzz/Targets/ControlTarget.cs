@@ -189,7 +189,14 @@ internal sealed class ControlTarget : FuzzTarget
     private static bool IsHarmless(byte[] line)
     {
         using JsonDocument read = JsonDocument.Parse(line, new JsonDocumentOptions { MaxDepth = 128 });
-        return IsHarmless(read.RootElement);
+        try
+        {
+            return IsHarmless(read.RootElement);
+        }
+        catch (InvalidOperationException)
+        {
+            return false; // A name that is no text, in a field that the server passes over: who knows what is beside it.
+        }
     }
 
     private static bool IsHarmless(JsonElement element) => element.ValueKind switch

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using ClusterMesh.Datapath.Io;
@@ -17,8 +16,11 @@ internal sealed class FlowFileTarget : FuzzTarget
     private const string Node = "west/worker";
     private const int Capacity = 64;
     private const int HeadLength = 512;
-    private const int TableHeadLength = 64;
     private const int MostChanges = 256;
+    private const int TableCount = 4;
+
+    /// <summary>Before a table's entries, in a file.</summary>
+    private const int TableHeadLength = 64;
 
     /// <summary>What is mapped stays mapped; a process may have some 65,000 mappings.</summary>
     private const int MostMappings = 20_000;
@@ -29,16 +31,13 @@ internal sealed class FlowFileTarget : FuzzTarget
     private readonly TestNode _node = new(workerCount: 1);
     private readonly SeedFrame[] _frames;
     private readonly byte[] _buffer = new byte[PacketContext.BufferLength];
-
-    /// <summary>As they lie in a file: a head of 64 bytes, then the entries, in whole lines.</summary>
-    private readonly byte[][] _tables =
-    [
-        .. ((int[])[
-            s_sizes.Conntrack * ConntrackEntry.Length, s_sizes.Snat * SnatEntry.Length, s_sizes.AffinityPlaces * AffinityEntry.Length, s_sizes.Fragments * FragmentEntry.Length])
-        .Select(length => new byte[(TableHeadLength + length + 63) / 64 * 64]),
-    ];
-
+    private readonly ConntrackEntry[] _conntrack = new ConntrackEntry[s_sizes.Conntrack];
+    private readonly SnatEntry[] _snat = new SnatEntry[s_sizes.Snat];
+    private readonly AffinityEntry[] _affinities = new AffinityEntry[s_sizes.AffinityPlaces];
+    private readonly FragmentEntry[] _fragments = new FragmentEntry[s_sizes.Fragments];
+    private readonly TableHead[][] _heads = [new TableHead[1], new TableHead[1], new TableHead[1], new TableHead[1]];
     private readonly byte[][] _sound;
+    private readonly byte[][] _soundHeads;
     private readonly byte[] _file;
     private readonly string _path;
     private int _mappingCount;
@@ -46,13 +45,9 @@ internal sealed class FlowFileTarget : FuzzTarget
     public FlowFileTarget()
     {
         _frames = [.. SeedFrame.All(_node).Where((_, i) => i % 5 == 0)];
-        FlowMemory memory = Memory(isKept: false);
-        Fill(Open(memory));
-        Save(0, memory.Conntrack);
-        Save(1, memory.Snat);
-        Save(2, memory.Affinities);
-        Save(3, memory.Fragments);
-        _sound = [.. _tables.Select(t => t.ToArray())];
+        Fill(Open(isKept: false));
+        _sound = [.. Enumerable.Range(0, TableCount).Select(t => Bytes(t).ToArray())];
+        _soundHeads = [.. Enumerable.Range(0, TableCount).Select(t => Head(t).ToArray())];
         FlowFile.Open(Workplace.Directory, Node, 1, s_sizes, seed: 5, _ => { });
         _path = Path.Combine(Workplace.Directory, Node.Replace('/', '.') + ".flows");
         _file = File.ReadAllBytes(_path);
@@ -79,7 +74,7 @@ internal sealed class FlowFileTarget : FuzzTarget
         yield return ("tables-sound", [4]);
         foreach (int table in Enumerable.Range(0, 4))
         {
-            int start = _sound.Take(table).Sum(t => t.Length);
+            int start = _sound.Take(table).Sum(t => TableHeadLength + t.Length);
             yield return ($"tables-head-{table}", [4, .. Change(start, 1), .. Change(start + 8, 0xFF)]);
             yield return ($"tables-entry-{table}", [4, .. Change(start + 64 + 40, 0xFF), .. Change(start + 64 + 88 + 3, 7), .. Change(start + 64 + 200, 1)]);
         }
@@ -129,11 +124,8 @@ internal sealed class FlowFileTarget : FuzzTarget
         {
             FlowFile opened = FlowFile.Open(Workplace.Directory, Node, 1, s_sizes, seed: 5, said.Add);
             _mappingCount++;
-            FuzzFinding.Unless(opened.Workers.Count == 1 && said.Count == (opened.IsKept || opened.IsConversion ? 0 : 1), $"{said.Count} sentences, {opened.Workers.Count} workers");
-            if (opened.IsConversion)
-            {
-                Convert(opened);
-            }
+            ReadFormer(opened);
+            FuzzFinding.Unless(opened.Workers.Count == 1 && said.Count == (opened.IsKept || opened.Difference.Length > 0 ? 0 : 1), $"{said.Count} sentences, {opened.Workers.Count} workers");
         }
         catch (DeviceException e)
         {
@@ -150,44 +142,32 @@ internal sealed class FlowFileTarget : FuzzTarget
         whole.SetLength(_file.Length);
     }
 
-    /// <summary>A file of another shape is read to its end, and given up.</summary>
-    private static void Convert(FlowFile opened)
+    /// <summary>A file of another layout or other sizes is read entry by entry, and left as it is.</summary>
+    private static void ReadFormer(FlowFile opened)
     {
-        FormerFlows former = opened.ReadFormer();
-        int count = former.Conntrack.Count() + former.Snat.Count() + former.Affinities.Count() + former.Fragments.Count();
-        FuzzFinding.Unless(count >= 0, "entries cannot be counted");
-        opened.Abandon();
+        if (opened.Difference.Length > 0)
+        {
+            FormerFlows former = opened.ReadFormer();
+            _ = former.Conntrack.Count() + former.Snat.Count() + former.Affinities.Count() + former.Fragments.Count();
+            opened.Abandon();
+        }
     }
 
     private void ReadTables(ref InputReader reader)
     {
-        for (int i = 0; i < _tables.Length; i++)
+        for (int table = 0; table < TableCount; table++)
         {
-            _sound[i].CopyTo(_tables[i], 0);
+            _sound[table].CopyTo(Bytes(table));
+            _soundHeads[table].CopyTo(Head(table));
         }
 
+        int whole = _sound.Sum(t => TableHeadLength + t.Length);
         for (int i = 0; i < MostChanges && !reader.IsAtEnd; i++)
         {
-            int at = reader.Word() | reader.Byte() << 16;
-            byte value = reader.Byte();
-            byte[] table = _tables[at >> 20 & 3];
-            int start = 0;
-            foreach (byte[] each in _tables)
-            {
-                if (at >= start && at < start + each.Length)
-                {
-                    table = each;
-                    at -= start;
-                    break;
-                }
-
-                start += each.Length;
-            }
-
-            table[at % table.Length] = value;
+            Alter((reader.Word() | reader.Byte() << 16) % whole, reader.Byte());
         }
 
-        LiveTables live = Open(Memory(isKept: true));
+        LiveTables live = Open(isKept: true);
         var recovery = new FlowRecovery(_node.State.Current, TestNode.LocalSpec().PodCidrs, s_now);
         recovery.Run(live);
         FuzzFinding.Unless(recovery.FlowCount == live.Conntrack.Count && recovery.MappingCount == live.Snat.Count, "what was taken up is not what is there");
@@ -203,6 +183,35 @@ internal sealed class FlowFileTarget : FuzzTarget
             FuzzFinding.Unless(live.Conntrack.Create(ConntrackTable.Ordered(Flow((ushort)(9000 + i)), out _)) >= 0, $"entry {i} cannot be had");
         }
     }
+
+    /// <param name="at">In all tables, one behind the other, each with its head.</param>
+    private void Alter(int at, byte value)
+    {
+        int table = 0;
+        for (; at >= TableHeadLength + _sound[table].Length; table++)
+        {
+            at -= TableHeadLength + _sound[table].Length;
+        }
+
+        if (at >= TableHeadLength)
+        {
+            Bytes(table)[at - TableHeadLength] = value;
+        }
+        else if (at < Head(table).Length)
+        {
+            Head(table)[at] = value;
+        }
+    }
+
+    private Span<byte> Head(int table) => MemoryMarshal.AsBytes(_heads[table].AsSpan());
+
+    private Span<byte> Bytes(int table) => table switch
+    {
+        0 => MemoryMarshal.AsBytes(_conntrack.AsSpan()),
+        1 => MemoryMarshal.AsBytes(_snat.AsSpan()),
+        2 => MemoryMarshal.AsBytes(_affinities.AsSpan()),
+        _ => MemoryMarshal.AsBytes(_fragments.AsSpan()),
+    };
 
     private void Use(LiveTables live)
     {
@@ -239,26 +248,9 @@ internal sealed class FlowFileTarget : FuzzTarget
 
     private static FlowKey Flow(ushort port) => new(new TestMesh(Family.Ipv4).CurlPod, new TestMesh(Family.Ipv4).Outside, port, 443, IpProtocol.Tcp);
 
-    private static LiveTables Open(FlowMemory memory) => new(Capacity, Capacity, seed: 5, affinityCapacity: Capacity, memory: memory);
-
-    private FlowMemory Memory(bool isKept) => new(
-        Rows<ConntrackEntry>(0, s_sizes.Conntrack, isKept),
-        Rows<SnatEntry>(1, s_sizes.Snat, isKept),
-        Rows<AffinityEntry>(2, s_sizes.AffinityPlaces, isKept),
-        Rows<FragmentEntry>(3, s_sizes.Fragments, isKept));
-
-    private ArrayRows<T> Rows<T>(int table, int count, bool isKept)
-        where T : unmanaged
-    {
-        ReadOnlySpan<byte> bytes = _tables[table];
-        return new(MemoryMarshal.Cast<byte, T>(bytes[TableHeadLength..])[..count].ToArray(), [MemoryMarshal.Read<TableHead>(bytes)], isKept);
-    }
-
-    private void Save<T>(int table, TableRows<T> rows)
-        where T : unmanaged
-    {
-        Span<byte> bytes = _tables[table];
-        MemoryMarshal.Write(bytes, new TableHead { UsedCount = rows.UsedCount, UsedInverted = ~rows.UsedCount });
-        MemoryMarshal.AsBytes(rows.Entries).CopyTo(bytes[TableHeadLength..]);
-    }
+    private LiveTables Open(bool isKept) => new(Capacity, Capacity, seed: 5, affinityCapacity: Capacity, memory: new FlowMemory(
+        new ArrayRows<ConntrackEntry>(_conntrack, _heads[0], isKept),
+        new ArrayRows<SnatEntry>(_snat, _heads[1], isKept),
+        new ArrayRows<AffinityEntry>(_affinities, _heads[2], isKept),
+        new ArrayRows<FragmentEntry>(_fragments, _heads[3], isKept)));
 }

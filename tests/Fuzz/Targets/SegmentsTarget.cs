@@ -186,6 +186,11 @@ internal sealed class SegmentsTarget : FuzzTarget
             bool isIpv4 = piece[12] == 0x08;
             _ = SegmentHeaders.TryParse(wanted, out SegmentHeaders before);
             FuzzFinding.Unless(SegmentHeaders.TryParse(piece, out SegmentHeaders after) && after.Payload.SequenceEqual(before.Payload), $"the payload of frame {got.Slots[i]} has changed");
+            if (FrameCheck.Of(wanted).Transport != ChecksumState.Valid)
+            {
+                continue; // What a virtio header leaves to the device is not looked at, and comes out as wrong as it came.
+            }
+
             FuzzFinding.Unless(FrameCheck.Of(piece) is { HasValidHeader: true, Transport: ChecksumState.Valid }, $"frame {got.Slots[i]} comes out wrong: {Convert.ToHexString(piece)}");
             bool isSame = before.Sequence == after.Sequence || !before.IsTcp;
             FuzzFinding.Unless(isSame && wanted.Length == piece.Length && (isIpv4 || wanted.AsSpan().SequenceEqual(piece)), $"frame {got.Slots[i]} comes out as another one:\n{Convert.ToHexString(wanted)}\n{Convert.ToHexString(piece)}");
