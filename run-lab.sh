@@ -9,6 +9,8 @@ source "$ROOT/lab/print.sh"
 source "$ROOT/lab/packages.sh"
 # shellcheck source=lab/build.sh
 source "$ROOT/lab/build.sh"
+# shellcheck source=lab/unprivileged.sh
+source "$ROOT/lab/unprivileged.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
 # shellcheck source=lab/family.sh
@@ -35,6 +37,8 @@ source "$ROOT/lab/steps-observe.sh"
 source "$ROOT/lab/faults.sh"
 # shellcheck source=lab/propagation.sh
 source "$ROOT/lab/propagation.sh"
+# shellcheck source=lab/floods.sh
+source "$ROOT/lab/floods.sh"
 # shellcheck source=lab/acceptance.sh
 source "$ROOT/lab/acceptance.sh"
 # shellcheck source=lab/services.sh

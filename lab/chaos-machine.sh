@@ -64,8 +64,12 @@ apply_changing() {
     OUT=$("$CMESH" apply -f "$STATE/slice-$2.yaml" --context "$1" 2>&1) || die 1 "$1 refuses its endpoint slice: $OUT"
 }
 
+# lists_changing <node> <backends>: so many take new flows; one that drains does not.
 lists_changing() {
-    OUT=$(cmesh_on "$1" service list 2>&1) && [[ $(backends_of "${CHANGING[${1%%-*}]}:80/TCP" | wc -w) == "$2" ]]
+    OUT=$(cmesh_on "$1" service list 2>&1) && [[ $(awk -v frontend="${CHANGING[${1%%-*}]}:80/TCP" '
+        /^[0-9]/ { inside = ($2 == frontend) }
+        inside && /\(active\)/ { count++ }
+        END { print count + 0 }' <<<"$OUT") == "$2" ]]
 }
 
 declare -A CHANGING=([west]=10.2.99.2 [east]=10.3.99.2)
@@ -136,7 +140,7 @@ chaos_clock_other() {
 
 # chaos_disk_full: a small tmpfs is filled under the logs of a forwarder and an agent and under what the forwarder keeps.
 chaos_disk_full() {
-    local node=west-control-plane small=$STATE/small limit=$STATE/small/kept
+    local node=west-control-plane small=$STATE/small limit=$STATE/small/kept count
     mkdir -p "$small"
     mount -t tmpfs -o size=256m,mode=755 "cmesh-lab-$LAB_ID" "$small"
     end_forwarder TERM "$node"
@@ -149,9 +153,9 @@ chaos_disk_full() {
     show_command machine fill "$small"
     head -c 300M /dev/zero >"$small/ballast" 2>/dev/null || true
     write_slices
-    for limit in 1 2 1 2; do
-        apply_changing west "$limit"
-        expect_that "a change is in force although nothing can be written" "$limit backends" wait_for 10 lists_changing "$node" "$limit"
+    for count in 1 2 1 2; do
+        apply_changing west "$count"
+        expect_that "a change is in force although nothing can be written" "$count backends" wait_for 10 lists_changing "$node" "$count"
     done
     # What is said now has nowhere to go: the agent is cut off, requests that make no sense, a second forwarder.
     "$CMESH" --socket "$(socket_directory "$node")/control.sock" delete service default/nobody >/dev/null 2>&1 || true
@@ -163,6 +167,12 @@ chaos_disk_full() {
     expect_that "with room again it goes on" "1 backend" wait_for 10 lists_changing "$node" 1
     head -c 300M /dev/zero >"$small/ballast" 2>/dev/null || true
     end_forwarder KILL "$node"
+    start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --keep "$limit"
+    wait_for 20 forwarder_is_ready_or_dead "$node" || true
+    expect_that "killed on a full disk it comes up again with what it kept" "a forwarder that answers" cmesh_on "$node" status
+    end_forwarder TERM "$node"
+    # Its files went with it and left room.
+    head -c 300M /dev/zero >"$small/more" 2>/dev/null || true
     see_refusal "$FORWARDER" --config "$STATE/nodes/$node.yaml" --keep "$small/elsewhere"
     expect_that "a forwarder without room for its flow tables says so" "exit code 1 and a sentence" test "$RC" -eq 1
     expect_line "with a sentence" '^cmesh-forwarder: flow tables in .*: .*(space|disk)' "no space left"
@@ -182,32 +192,32 @@ see_refusal() {
     show_output "exit code $RC"
 }
 
-# limit_files <process>: not one more than it has now.
+# limit_files <process>: three hundred more than it has now.
 limit_files() {
-    local pid
+    local pid count
     pid=$(pid_of "$1") || die 1 "$1 is dead: $(log_tail "$1")"
-    show_command machine prlimit --pid "$pid" "--nofile=$(find "/proc/$pid/fd" -mindepth 1 | wc -l)"
-    prlimit --pid "$pid" --nofile="$(find "/proc/$pid/fd" -mindepth 1 | wc -l):"
+    count=$(( $(find "/proc/$pid/fd" -mindepth 1 | wc -l) + 300 ))
+    show_command machine prlimit --pid "$pid" "--nofile=$count:"
+    prlimit --pid "$pid" --nofile="$count:"
 }
 
-# chaos_files_exhausted: the limit is what they have open; then a hundred clients come.
+# chaos_files_exhausted: clients come and never say a word, many more than files may be opened; and those that have a question.
 chaos_files_exhausted() {
-    local -a clients=()
-    local number process ticks
+    local process sockets ticks number
+    sockets=$(socket_directory west-worker)
     for process in west-worker-forwarder west-worker-agent; do limit_files "$process"; done
     ticks=$(ticks_of west-worker)
-    for (( number = 0; number < 100; number++ )); do
-        timeout 3 "$CMESH" --socket "$(socket_directory west-worker)/control.sock" status >/dev/null 2>&1 &
-        clients+=($!)
-        if (( number % 10 == 9 )); then { wait "${clients[@]}" || true; } 2>/dev/null; clients=(); fi
+    for number in 1 2 3; do
+        start "silent-$number" - "$STEADY" silent 500 "$sockets/control.sock" "$sockets/events.sock" "$sockets/agent.sock" "$sockets/hubble.sock"
     done
-    sleep "$PAUSE"
+    sleep $(( PAUSE * 2 ))
     show_output "the forwarder used $(( $(ticks_of west-worker) - ticks )) ticks meanwhile"
+    stop silent-1 silent-2 silent-3
     for process in west-worker-forwarder west-worker-agent; do
         expect_that "$process lives" "a living process" pid_of "$process"
-        prlimit --pid "$(pid_of "$process")" --nofile=1024:
     done
     expect_that "and answers again" "a status" wait_for 10 cmesh_on west-worker status
+    for process in west-worker-forwarder west-worker-agent; do prlimit --pid "$(pid_of "$process")" --nofile=1024:; done
 }
 
 # chaos_memory_short: by a control group where the machine has such, version 1 or 2.

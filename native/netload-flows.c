@@ -14,23 +14,6 @@ struct packet {
     struct tcphdr tcp;
 };
 
-static uint32_t sum_of(const void *data, size_t length)
-{
-    uint32_t sum = 0;
-    for (size_t i = 0; i < length / 2; i++)
-        sum += ((const uint16_t *)data)[i];
-    return sum;
-}
-
-/* RFC 9293 section 3.1: over addresses, protocol, length and the segment. */
-static uint16_t tcp_checksum(const struct packet *packet)
-{
-    uint32_t sum = sum_of(&packet->ip.saddr, 8) + htons(IPPROTO_TCP) + htons(sizeof packet->tcp) + sum_of(&packet->tcp, sizeof packet->tcp);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
 /* An ACK: for a tracker a flow that it has missed the beginning of, which lives as long as an established one. */
 static void make(struct packet *packet, const struct load *load, long index)
 {
@@ -40,7 +23,7 @@ static void make(struct packet *packet, const struct load *load, long index)
         .tcp = {.source = htons((uint16_t)(FIRST_PORT + index % PORTS)), .dest = htons((uint16_t)(ntohs(load->target.sin_port) + index / PORTS)),
                 .seq = htonl(1), .ack_seq = htonl(1), .doff = 5, .ack = 1, .window = htons(1024)},
     };
-    packet->tcp.check = tcp_checksum(packet);
+    packet->tcp.check = transport_checksum(&packet->ip, &packet->tcp, sizeof packet->tcp);
 }
 
 int run_flows(const struct load *load)

@@ -48,7 +48,8 @@ static volatile sig_atomic_t must_say, must_end;
 static void show_help(void)
 {
     puts("usage: steady serve PORT                  answers TCP and UDP on PORT with what comes\n"
-         "       steady run TRAFFIC...              until SIGTERM\n\n"
+         "       steady run TRAFFIC...              until SIGTERM\n"
+         "       steady silent COUNT SOCKET...      holds up to so many connections to each Unix socket and says nothing, until SIGTERM\n\n"
          "  --tcp ADDRESS:PORT:COUNT      so many connections to such a server, 50 records of 1,000 bytes a second each\n"
          "  --udp ADDRESS:PORT:RATE       so many datagrams of 200 bytes a second to such a server\n"
          "  --http ADDRESS:PORT:RATE      so many new connections a second with one GET / each\n"
@@ -375,9 +376,11 @@ int main(int count, char **arguments)
     }
     if (count - optind == 2 && !strcmp(arguments[optind], "serve") && target_count + stream_count == 0)
         serve(number("serve", arguments[optind + 1], 1, 65535));
+    else if (count - optind > 2 && !strcmp(arguments[optind], "silent"))
+        be_silent(&must_end, number("silent", arguments[optind + 1], 1, 100000), count - optind - 2, arguments + optind + 2);
     else if (count - optind == 1 && !strcmp(arguments[optind], "run") && target_count + stream_count > 0)
         run(false);
     else
-        end(2, "serve PORT or run and some traffic is wanted; --help says more");
+        end(2, "serve PORT, silent, or run and some traffic is wanted; --help says more");
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "namespace.h"
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -36,6 +37,9 @@ struct target {
 
 /* ADDRESS:PORT:NUMBER */
 struct target target_of(const char *option, char *text, enum kind kind);
+
+/* Holds what it gets of so many connections to each Unix socket. */
+void be_silent(const volatile sig_atomic_t *must_end, long most, int count, char **paths);
 
 /* What happened to the datagrams of all streams since the last window; times in milliseconds. */
 struct datagram_window {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State.Desired;
@@ -11,6 +12,9 @@ internal static class FlowsTranslator
     private const string Drop = "drop";
     private const string Follow = "follow";
     private const string Hold = "hold";
+
+    /// <summary>More than any table has entries.</summary>
+    private const int MostFlows = 100_000_000;
 
     public static FlowOptions Translate(FlowsSection section, Place place) => new()
     {
@@ -33,6 +37,15 @@ internal static class FlowsTranslator
             string other => throw place.Field("fragments").Refuse($"expected follow, hold or drop, found {ValueText.Quote(other)}"),
             null => throw place.Field("fragments").Refuse("expected follow, hold or drop"),
         },
+        SourceLimits = new SourceLimitRules
+        {
+            PodFlowCount = Between(0, MostFlows, section.MaxFlowsPerPod, place.Field("maxFlowsPerPod")),
+            PodNewPerSecond = Between(0, MostFlows, section.MaxNewFlowsPerPod, place.Field("maxNewFlowsPerPod")),
+            OuterFlowCount = Between(0, MostFlows, section.MaxFlowsPerSource, place.Field("maxFlowsPerSource")),
+            OuterNewPerSecond = Between(0, MostFlows, section.MaxNewFlowsPerSource, place.Field("maxNewFlowsPerSource")),
+            Ipv4PrefixLength = Between(8, 32, section.SourcePrefixIPv4, place.Field("sourcePrefixIPv4")),
+            Ipv6PrefixLength = Between(16, 128, section.SourcePrefixIPv6, place.Field("sourcePrefixIPv6")),
+        },
     };
 
     public static FlowsSection Write(FlowOptions options) => new()
@@ -46,5 +59,14 @@ internal static class FlowsTranslator
             FragmentMode.Drop => Drop,
             _ => Follow,
         },
+        MaxFlowsPerPod = options.SourceLimits.PodFlowCount,
+        MaxNewFlowsPerPod = options.SourceLimits.PodNewPerSecond,
+        MaxFlowsPerSource = options.SourceLimits.OuterFlowCount,
+        MaxNewFlowsPerSource = options.SourceLimits.OuterNewPerSecond,
+        SourcePrefixIPv4 = options.SourceLimits.Ipv4PrefixLength,
+        SourcePrefixIPv6 = options.SourceLimits.Ipv6PrefixLength,
     };
+
+    private static int Between(int least, int most, int value, Place place) =>
+        value >= least && value <= most ? value : throw place.Refuse(string.Create(CultureInfo.InvariantCulture, $"expected a number from {least} to {most}, found {value}"));
 }

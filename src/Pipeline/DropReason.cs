@@ -143,6 +143,10 @@ public enum DropReason : byte
     [Description("Worker is busy")]
     WorkerBusy = 250,
 
+    /// <summary>The pod, or the prefix on the node network, that would begin a flow has begun as many in the last second as it may (1), or has as many as it may (2); by default there are no such limits.</summary>
+    [Description("Source has too many flows")]
+    SourceLimit = 251,
+
     /// <summary>The packet came through a tunnel and is for another node's pods: it would go round.</summary>
     [Description("Packet would leave by a tunnel again")]
     TunnelLoop = 252,

@@ -8,6 +8,9 @@ public sealed class LiveTables
     private const int NeighborNewsCapacity = 256;
     private const int OutboxSlots = 64;
 
+    /// <summary>Another seed for the limits of sources, so that the dice of the flows stay as they are.</summary>
+    private const ulong SourceSalt = 0x736F_7572_6365_7320;
+
     /// <summary>What one packet and its answer can need, and more.</summary>
     private const int CopyCapacity = 16;
 
@@ -23,12 +26,16 @@ public sealed class LiveTables
     /// <param name="homes">Null where there is one worker.</param>
     /// <param name="worker">Whose tables these are.</param>
     /// <param name="memory">Of these sizes, and perhaps with what another process left: then <see cref="FlowRecovery"/> has to look through it first. Null for memory of our own.</param>
+    /// <param name="sources">What each source may have, of all workers together; null for no limits.</param>
     public LiveTables(
         int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity,
-        FlowHomes? homes = null, int worker = 0, FlowMemory? memory = null)
+        FlowHomes? homes = null, int worker = 0, FlowMemory? memory = null,
+        SourceLimitRules? sources = null)
     {
         Random = new FlowRandom(seed);
-        Conntrack = new ConntrackTable(conntrackCapacity, Random.Next(), memory?.Conntrack);
+        Conntrack = new ConntrackTable(
+            conntrackCapacity, Random.Next(), memory?.Conntrack,
+            sources is { AreOn: true } ? new SourceLimits(sources.Share(homes?.WorkerCount ?? 1), new FlowRandom(seed ^ SourceSalt).Next()) : null);
         Snat = new SnatTable(snatCapacity, Random.Next(), homes, worker, memory?.Snat);
         Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments);
         Garbage = new GarbageCollection(Conntrack, Snat);

@@ -120,6 +120,9 @@ public ref struct PacketContext
     /// <summary>The flow's source is translated by this node.</summary>
     public bool IsSnat { get; set; }
 
+    /// <summary>The packet's source was asked whether it may begin a flow, and may.</summary>
+    public bool IsAdmitted { get; set; }
+
     /// <summary>Identity of the flow's end that sent the packet; behind Policy.</summary>
     public uint SourceIdentity { get; set; }
 

@@ -49,7 +49,8 @@ public sealed class ReplayRun
         _resolveNeighbors = resolveNeighbors;
         _writer = new StateWriter(node.Local, seed);
         _snapshot = _writer.Commit(_writer.Plan(node.Initial));
-        _live = new LiveTables(node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinityCapacity: node.Local.AffinityEntries);
+        _live = new LiveTables(
+            node.Local.ConntrackEntries, node.Local.SnatEntries, seed, fragments: node.Local.Flows.Fragments, affinityCapacity: node.Local.AffinityEntries, sources: node.Local.Flows.SourceLimits);
         _pipeline = new PacketPipeline(_live);
         _housekeeping = new Housekeeping(_live);
         Ports = [.. _writer.Ports.Values.OrderBy(p => p.Id).Select(p => p.Name)];

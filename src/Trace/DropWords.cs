@@ -18,6 +18,7 @@ internal sealed class DropWords(MeshNames names, Snapshot s, FlowStateCopy state
         return facts.Stage switch
         {
             PipelineStage.Parse => Parse(p),
+            _ when p.Reason == DropReason.SourceLimit => OverLimit(p),
             PipelineStage.Service when p.Reason != DropReason.ChecksumNotCorrectable => p.Reason == DropReason.ConntrackFull ? Full() : ServiceWords.Refused(names, facts, p),
             PipelineStage.Conntrack => ($"conntrack knows TCP, UDP, SCTP and ICMP, and this is protocol {(byte)p.Key.Protocol}", "Carry it in one of those."),
             PipelineStage.Policy when p.Reason == DropReason.PolicyDeny => PolicyWords.Forbidden(p),
@@ -35,6 +36,21 @@ internal sealed class DropWords(MeshNames names, Snapshot s, FlowStateCopy state
                 "a port of SCTP would have to be translated, and its checksum covers every byte", "Give the backend the frontend's port, or exempt the flow from masquerading."),
             _ => (DropReasons.TextOf(p.Reason), "See docs/drop-reasons.md."),
         };
+    }
+
+    private static (string Cause, string Advice) OverLimit(in PacketContext p)
+    {
+        bool isPod = p.IngressKind == PortKind.Endpoint;
+        string option = (isPod, p.ReasonDetail == SourceLimitDetail.Flows) switch
+        {
+            (true, true) => "maxFlowsPerPod",
+            (true, false) => "maxNewFlowsPerPod",
+            (false, true) => "maxFlowsPerSource",
+            (false, false) => "maxNewFlowsPerSource",
+        };
+        return (
+            $"{p.ReceivedKey.Source} {(p.ReasonDetail == SourceLimitDetail.Flows ? "has as many flows as each source may have" : "has begun as many flows in the last second as each source may")}",
+            $"See what it begins (cmesh ct list), or raise flows.{option} in the node file.");
     }
 
     private (string Cause, string Advice) Full() => (

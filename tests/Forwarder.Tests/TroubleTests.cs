@@ -83,24 +83,41 @@ public sealed class TroubleTests
         }
     }
 
+    /// <summary>
+    /// Below what the limits of both sockets take together, the runtime itself would be without files: it needs two for each of its threads, and ends
+    /// the process where it cannot start one.
+    /// </summary>
     [Fact]
-    public async Task Without_a_file_to_be_had_forwarding_goes_on_and_with_some_all_the_rest()
+    public async Task Hundreds_of_silent_clients_leave_files_for_all_the_rest()
     {
         using World world = new();
         using ForwarderProcess forwarder = await ForwarderProcess.StartAsync(world);
         int openCount = Directory.GetFiles($"/proc/{forwarder.Id}/fd").Length;
-        Command.Run("prlimit", $"--pid {forwarder.Id} --nofile={openCount}:");
-        List<Socket> waiting = [.. Enumerable.Range(0, 20).Select(_ => Connected(ControlPaths.EventsBeside(world.SocketPath)))];
-        waiting.AddRange(Enumerable.Range(0, 20).Select(_ => Connected(world.SocketPath)));
-        await Eventually.TrueAsync(() => forwarder.Errors.Contains("flow events: ", StringComparison.Ordinal), () => forwarder.Errors);
+        Command.Run("prlimit", $"--pid {forwarder.Id} --nofile={openCount + 300}:");
+        List<Socket> waiting = [.. Enumerable.Range(0, 400).Select(_ => Connected(ControlPaths.EventsBeside(world.SocketPath)))];
+        waiting.AddRange(Enumerable.Range(0, 400).Select(_ => Connected(world.SocketPath)));
         Assert.True(world.Ping("a", "10.0.1.12"));
-        Command.Run("prlimit", $"--pid {forwarder.Id} --nofile=1024:");
         waiting.ForEach(s => s.Dispose());
-        using FlowEventReader listener = Listen(world);
+        FlowEventReader? listener = null;
+        await Eventually.TrueAsync(() => (listener = TryListen(world)) is not null, () => forwarder.Errors);
         await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
         Assert.Equal(1, (await client.MergeAsync(Change.Service("default/web", "10.2.0.1:80", "10.0.1.12:8080"))).Changed);
         Assert.True(world.Ping("a", "10.0.1.12"));
-        Assert.True(listener.Read(new FlowRecord[16]) > 0);
+        Assert.True(listener!.Read(new FlowRecord[16]) > 0);
+        listener.Dispose();
+        Assert.Equal("", forwarder.Errors);
+    }
+
+    private static FlowEventReader? TryListen(World world)
+    {
+        try
+        {
+            return Listen(world);
+        }
+        catch (DeviceException)
+        {
+            return null;
+        }
     }
 
     private static FlowEventReader Listen(World world) => FlowEventReader.Connect(ControlPaths.EventsBeside(world.SocketPath), FlowDetail.Changes);

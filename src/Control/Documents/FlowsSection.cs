@@ -14,4 +14,21 @@ public sealed record FlowsSection
 
     /// <summary><c>follow</c>: later fragments follow the first; <c>hold</c>: those that come before it wait; <c>drop</c>: none passes.</summary>
     public string Fragments { get; set; } = "follow";
+
+    /// <summary>Flows of each pod of this node at once; 0 is no limit.</summary>
+    public int MaxFlowsPerPod { get; set; }
+
+    /// <summary>Flows that each pod of this node begins in a second.</summary>
+    public int MaxNewFlowsPerPod { get; set; }
+
+    /// <summary>Flows at once of each prefix that speaks by the uplink.</summary>
+    public int MaxFlowsPerSource { get; set; }
+
+    /// <summary>Flows that each prefix that speaks by the uplink begins in a second.</summary>
+    public int MaxNewFlowsPerSource { get; set; }
+
+    /// <summary>Bits of an IPv4 address of the node network that make a source.</summary>
+    public int SourcePrefixIPv4 { get; set; } = 32;
+
+    public int SourcePrefixIPv6 { get; set; } = 64;
 }

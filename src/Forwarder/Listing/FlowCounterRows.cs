@@ -21,6 +21,13 @@ internal static class FlowCounterRows
         yield return new CounterRow("fragment", "missed", "packets", Sum(live, l => l.Fragments.MissedCount));
         yield return new CounterRow("fragment", "evicted", "packets", Sum(live, l => l.Fragments.EvictedCount));
         yield return new CounterRow("fragment", "held", "packets", Sum(live, l => l.Fragments.Hold?.HeldCount ?? 0));
+        yield return new CounterRow("source", "flows", "limited", Sum(live, l => l.Conntrack.Sources?.FlowsLimitedCount ?? 0));
+        yield return new CounterRow("source", "newFlows", "limited", Sum(live, l => l.Conntrack.Sources?.NewFlowsLimitedCount ?? 0));
+        yield return new CounterRow("source", "flows", "evicted", Sum(live, l => l.Conntrack.Sources?.EvictedCount ?? 0));
+        yield return new CounterRow("table", "neighbor", "evicted", Sum(live, l => l.Neighbors.EvictedCount));
+        yield return new CounterRow("table", "neighbor", "failures", Sum(live, l => l.Neighbors.FailureCount));
+        yield return new CounterRow("neighbor", "questions", "sent", Sum(live, l => l.Neighbors.QuestionCount));
+        yield return new CounterRow("neighbor", "questions", "limited", Sum(live, l => l.Neighbors.LimitedCount));
         yield return new CounterRow("table", "conntrack", "found", Sum(live, l => l.Conntrack.FoundCount));
         yield return new CounterRow("table", "conntrack", "inserted", Sum(live, l => l.Conntrack.InsertedCount));
         yield return new CounterRow("table", "conntrack", "expired", Sum(live, l => l.Conntrack.ExpiredCount));

@@ -73,7 +73,7 @@ internal sealed record FlowFileHead(
             BinaryPrimitives.ReadUInt64LittleEndian(head[40..]),
             BinaryPrimitives.ReadInt32LittleEndian(head[48..]),
             BinaryPrimitives.ReadUInt64LittleEndian(head[56..]),
-            Encoding.UTF8.GetString(head.Slice(NodeOffset, NodeLength)).TrimEnd('\0'),
+            new string([.. Encoding.UTF8.GetString(head.Slice(NodeOffset, NodeLength)).TrimEnd('\0').Select(c => char.IsControl(c) ? '?' : c)]), // said in a log
             new Guid(head.Slice(64, 16)));
     }
 }

@@ -4,7 +4,8 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// The ports of datagrams whose first fragment has passed, so that the later ones, which carry none, follow the same flow. Fixed
-/// size: four ways a set, the oldest gives way. One owner: the worker.
+/// size: four ways a set. In a full set the oldest of the source that has most of it gives way, the new one counted: whoever floods pushes out its
+/// own. One owner: the worker.
 /// </summary>
 public sealed class FragmentTable
 {
@@ -50,20 +51,7 @@ public sealed class FragmentTable
     {
         FlowKey bare = Bare(key);
         int set = SetOf(bare, id);
-        int victim = set;
-        for (int i = set; i < set + Ways; i++)
-        {
-            if (_entries[i].Id == id && Bare(_entries[i].Key) == bare)
-            {
-                victim = i;
-                break;
-            }
-
-            if (_entries[i].Expires < _entries[victim].Expires)
-            {
-                victim = i;
-            }
-        }
+        int victim = VictimIn(set, bare, id, now);
 
         FirstCount++;
         EvictedCount += _entries[victim].Expires > now.Seconds && (_entries[victim].Id != id || Bare(_entries[victim].Key) != bare) ? 1u : 0u;
@@ -72,6 +60,57 @@ public sealed class FragmentTable
         _entries[victim] = new FragmentEntry(key, id, now.Seconds + LifetimeSeconds);
         _entries.EndWrite();
     }
+
+    /// <summary>The datagram's own place, or one that is free or over, or that of the greediest source.</summary>
+    private int VictimIn(int set, in FlowKey bare, uint id, MonoTime now)
+    {
+        int victim = -1;
+        for (int i = set; i < set + Ways; i++)
+        {
+            if (_entries[i].Id == id && Bare(_entries[i].Key) == bare)
+            {
+                return i;
+            }
+
+            victim = _entries[i].Expires <= now.Seconds ? i : victim;
+        }
+
+        int most = 0;
+        for (int i = set; victim < 0 && i < set + Ways; i++)
+        {
+            // In a tie the new one's own gives way, else the oldest; twice the number leaves room to tell.
+            IpAddress source = SourceOf(_entries[i].Key);
+            bool isOwn = source == SourceOf(bare);
+            int share = 2 * (CountOf(source, set) + (isOwn ? 1 : 0)) + (isOwn ? 1 : 0);
+            most = Math.Max(most, share);
+        }
+
+        for (int i = set; most > 0 && i < set + Ways; i++)
+        {
+            IpAddress source = SourceOf(_entries[i].Key);
+            bool isOwn = source == SourceOf(bare);
+            if (2 * (CountOf(source, set) + (isOwn ? 1 : 0)) + (isOwn ? 1 : 0) == most && (victim < 0 || _entries[i].Expires < _entries[victim].Expires))
+            {
+                victim = i;
+            }
+        }
+
+        return victim;
+    }
+
+    private int CountOf(IpAddress source, int set)
+    {
+        int count = 0;
+        for (int i = set; i < set + Ways; i++)
+        {
+            count += SourceOf(_entries[i].Key) == source ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    /// <summary>An address; of IPv6 the subscriber's network (RFC 6177).</summary>
+    private static IpAddress SourceOf(in FlowKey key) => key.Source.IsIpv4 ? key.Source : IpPrefix.Containing(key.Source, SourceLimitRules.DefaultIpv6PrefixLength).Address;
 
     /// <param name="key">Addresses and protocol of the later fragment, ports 0.</param>
     public bool TryGetPorts(in FlowKey key, uint id, MonoTime now, out FlowKey withPorts)

@@ -42,16 +42,14 @@ public static class ServiceStage
             if (frontend.Set.CandidateCount == 0)
                 return p.Drop(DropReason.NoBackend, frontend.IsLocalOnly ? NoBackendDetail.NoneLocal : (byte)0);
 
+            if (conntrack.Sources is { } limits && !limits.TryAdmit(ref p, now))
+                return Verdict.Drop;
+
             backend = Choose(p, frontend, isKnown: IsOf(conntrack, index, frontend), affinities, random, now);
             index = conntrack.Create(choice);
             if (index < 0)
                 return p.Drop(DropReason.ConntrackFull);
-            conntrack[index].RevNat = frontend.Id;
-            conntrack[index].BackendId = backend.Id;
-            if (p.IngressKind == PortKind.Uplink && frontend.IsDirectReturn(p.Key.Protocol))
-            {
-                conntrack[index].Flags |= ConntrackFlags.DirectReturn;
-            }
+            Record(p, ref conntrack[index], frontend, backend);
         }
 
         if (!p.IsIcmpError)
@@ -81,6 +79,16 @@ public static class ServiceStage
         }
 
         return Verdict.Continue;
+    }
+
+    private static void Record(in PacketContext p, ref ConntrackEntry choice, Frontend frontend, in Backend backend)
+    {
+        choice.RevNat = frontend.Id;
+        choice.BackendId = backend.Id;
+        if (p.IngressKind == PortKind.Uplink && frontend.IsDirectReturn(p.Key.Protocol))
+        {
+            choice.Flags |= ConntrackFlags.DirectReturn;
+        }
     }
 
     private static Verdict Translate(ref PacketContext p, ServiceOptions options, Frontend frontend, in Backend backend)

@@ -33,6 +33,9 @@ public enum ConntrackFlags : ushort
     /// <summary>Of a choice: if its backend is on another node, that one answers the client directly.</summary>
     DirectReturn = 0x0800,
 
+    /// <summary>The flow counts as its source's (<see cref="SourceLimits"/>).</summary>
+    Counted = 0x1000,
+
     /// <summary>The entry is in use.</summary>
     Used = 0x8000,
 

@@ -18,16 +18,14 @@ public static class ConntrackStage
         int index = p.IsRevSnat && p.ChoiceIndex < 0 ? p.RevSnatFlow : conntrack.Find(key, now);
         if (index < 0)
         {
-            p.Status = ConntrackStatus.New;
-            return Verdict.Continue;
+            return BeginFlow(ref p, conntrack, now);
         }
 
         ref ConntrackEntry entry = ref conntrack[index];
         bool isReply = swapped != ((entry.Flags & ConntrackFlags.ClientIsSecond) != 0);
         if (!p.IsIcmpError && IsNewFlow(p, entry, isReply))
         {
-            p.Status = ConntrackStatus.New;
-            return Verdict.Continue;
+            return BeginFlow(ref p, conntrack, now);
         }
 
         conntrack.FoundCount++;
@@ -82,8 +80,15 @@ public static class ConntrackStage
             | (p.IsSnat ? ConntrackFlags.Snat : 0)
             | (p.DirectReturn == DirectReturnRole.Backend ? ConntrackFlags.DsrInternal : 0);
         ConntrackState.Update(ref entry, key.Protocol, p.TcpFlags, isReply: false, p.FrameLength, now);
+        conntrack.Sources?.Begin(ref entry);
         p.FlowIndex = index;
         return Verdict.Continue;
+    }
+
+    private static Verdict BeginFlow(ref PacketContext p, ConntrackTable conntrack, MonoTime now)
+    {
+        p.Status = ConntrackStatus.New;
+        return conntrack.Sources is not { } sources || p.IsIcmpError || p.IsAdmitted || sources.TryAdmit(ref p, now) ? Verdict.Continue : Verdict.Drop;
     }
 
     /// <summary>A flow whose answers do not come this way has no entry, as with Cilium: the client's choice is all that is known of it.</summary>
@@ -94,6 +99,10 @@ public static class ConntrackStage
         {
             conntrack.FoundCount++;
             p.Status = ConntrackStatus.Established;
+        }
+        else
+        {
+            conntrack.Sources?.Begin(ref conntrack[p.ChoiceIndex]);
         }
     }
 

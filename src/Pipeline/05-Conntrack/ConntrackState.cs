@@ -55,11 +55,23 @@ public static class ConntrackState
     public static bool IsClosed(in ConntrackEntry entry) => (entry.Flags & ConntrackFlags.Closing) == ConntrackFlags.Closing;
 
     /// <summary>
-    /// Nothing of the server was seen, and hardly anything of the client: what floods and scans leave behind. In a full table these give way to new
-    /// flows, and no others.
+    /// What floods and scans leave behind (docs/decisions/0055): nothing of the server was seen, and hardly anything of the client; or TCP of which only
+    /// SYNs were seen, also the server's, or that was refused. In a full table these give way to new flows, and no others.
     /// </summary>
-    public static bool HasOnlyBegun(in ConntrackEntry entry) =>
-        entry.LastRx == 0 && entry.Packets is > 0 and <= MostPacketsOfBeginning && (entry.Flags & ConntrackFlags.Used) != 0;
+    public static bool HasOnlyBegun(in ConntrackEntry entry)
+    {
+        if ((entry.Flags & ConntrackFlags.Used) == 0 || entry.Packets == 0)
+        {
+            return false;
+        }
+
+        bool isUnheard = entry.LastRx == 0 && entry.Packets <= MostPacketsOfBeginning;
+        return entry.Key.Protocol != IpProtocol.Tcp ? isUnheard : isUnheard || (entry.Flags & ConntrackFlags.SeenNonSyn) == 0 || WasRefused(entry);
+    }
+
+    /// <summary>Of a choice only the client's side is known: it is not told by this.</summary>
+    private static bool WasRefused(in ConntrackEntry entry) =>
+        IsClosed(entry) && (entry.TxFlagsSeen & entry.RxFlagsSeen & TcpFlags.Syn) == 0 && entry.Key.Scope == FlowScope.Flow;
 
     private static void Close(ref ConntrackEntry entry, TcpFlags flags, bool isReply)
     {

@@ -21,8 +21,10 @@ public sealed class ConntrackTable
     private bool _isSweepWanted;
 
     /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
-    public ConntrackTable(int capacity, ulong seed, TableRows<ConntrackEntry>? rows = null)
+    /// <param name="sources">Null where sources are not limited.</param>
+    public ConntrackTable(int capacity, ulong seed, TableRows<ConntrackEntry>? rows = null, SourceLimits? sources = null)
     {
+        Sources = sources;
         _entries = rows ?? new ArrayRows<ConntrackEntry>(capacity);
         _index = new FlowIndex(capacity);
         _seed = seed;
@@ -32,7 +34,7 @@ public sealed class ConntrackTable
     /// <param name="entries">Copies, each key once; the dead among them are as dead here.</param>
     /// <param name="freeCount">Entries beside them.</param>
     public ConntrackTable(ConntrackTable original, IReadOnlyCollection<ConntrackEntry> entries, int freeCount)
-        : this(entries.Count + freeCount, original._seed)
+        : this(entries.Count + freeCount, original._seed, rows: null, original.Sources is { } sources ? new SourceLimits(sources) : null)
     {
         _generation = original._generation;
         foreach (ConntrackEntry entry in entries)
@@ -43,6 +45,9 @@ public sealed class ConntrackTable
             Count++;
         }
     }
+
+    /// <summary>How many flows each source may have; null where that is not limited.</summary>
+    public SourceLimits? Sources { get; }
 
     public int Count { get; private set; }
 
@@ -159,6 +164,7 @@ public sealed class ConntrackTable
             if (_entries[old].Key == key)
             {
                 InsertedCount++;
+                Discount(old);
                 Write(old, Fresh(key));
                 return old;
             }
@@ -218,13 +224,22 @@ public sealed class ConntrackTable
     /// <summary>Whether an entry found no room since this was last asked.</summary>
     public bool TakeSweepWanted()
     {
-        bool isWanted = _isSweepWanted;
+        bool isWanted = _isSweepWanted | (Sources?.TakeSweepWanted() ?? false);
         _isSweepWanted = false;
         return isWanted;
     }
 
+    private void Discount(int index)
+    {
+        if ((_entries[index].Flags & ConntrackFlags.Counted) != 0)
+        {
+            Sources?.End(_entries[index]);
+        }
+    }
+
     private void Free(int index)
     {
+        Discount(index);
         _index.Remove(_entries[index].Key.Hash(_seed), index);
         SetFree(index);
         Count--;
@@ -340,6 +355,18 @@ public sealed class ConntrackTable
             _generation = Math.Max(_generation, entry.Generation);
             _index.Add(entry.Key.Hash(_seed), i);
             Count++;
+            Recount(ref entry);
+        }
+    }
+
+    /// <summary>The limits may be others than those of the process that left the entry. A choice counts where it is all that is known of its flow.</summary>
+    private void Recount(ref ConntrackEntry entry)
+    {
+        bool wasCounted = (entry.Flags & ConntrackFlags.Counted) != 0;
+        entry.Flags &= ~ConntrackFlags.Counted;
+        if (entry.Key.Scope == FlowScope.Flow || wasCounted)
+        {
+            Sources?.Begin(ref entry);
         }
     }
 

@@ -23,6 +23,15 @@ public sealed class NeighborTable
     /// <summary>Entries looked at for one that can give way to a new neighbour.</summary>
     private const int MaxCandidates = 32;
 
+    /// <summary>Strangers that each port may have asked for: a pod that scans the link asks for no more, and the others' next hops have theirs.</summary>
+    internal const int QuestionsPerSecond = 250;
+
+    internal const int QuestionBurstCount = 128;
+
+    private const long QuestionIntervalNanoseconds = 1_000_000_000 / QuestionsPerSecond;
+
+    /// <summary>By port: when its bucket of questions will be full again, in nanoseconds.</summary>
+    private readonly long[] _fullAt = new long[Port.MaxCount];
     private readonly NeighborEntry[] _entries;
     private readonly FlowIndex _index;
     private readonly Outbox _outbox;
@@ -45,6 +54,15 @@ public sealed class NeighborTable
 
     public int Capacity => _entries.Length;
 
+    /// <summary>Neighbours that gave way to others in a full table, those that found no room, questions that left, and those that were one too many for a port.</summary>
+    public ulong EvictedCount { get; private set; }
+
+    public ulong FailureCount { get; private set; }
+
+    public ulong QuestionCount { get; private set; }
+
+    public ulong LimitedCount { get; private set; }
+
     /// <summary>What was learned since <see cref="ClearNews"/>, in that order, for the other workers.</summary>
     public ReadOnlySpan<NeighborNews> News => _news.AsSpan(0, _newsCount);
 
@@ -59,6 +77,25 @@ public sealed class NeighborTable
 
     /// <summary>Where the neighbour is now, or -1.</summary>
     public int IndexOf(IpAddress address) => Find(address);
+
+    /// <summary>As <see cref="Solicit(IpAddress, Port, MonoTime)"/>, for a packet of a port, which may have so many strangers asked for.</summary>
+    public bool Solicit(IpAddress address, Port uplink, int ingressPort, MonoTime now)
+    {
+        int index = Find(address);
+        bool isQuestion = index < 0 || _entries[index].State == NeighborState.Failed;
+        if (isQuestion && _fullAt[ingressPort] - now.Nanoseconds > (QuestionBurstCount - 1) * QuestionIntervalNanoseconds)
+        {
+            LimitedCount++;
+            return false;
+        }
+
+        if (isQuestion)
+        {
+            _fullAt[ingressPort] = Math.Max(_fullAt[ingressPort], now.Nanoseconds) + QuestionIntervalNanoseconds;
+        }
+
+        return Solicit(address, uplink, now);
+    }
 
     /// <summary>Asks for a neighbour that is not known, unless that is under way. False when the table is full of neighbours in use.</summary>
     public bool Solicit(IpAddress address, Port uplink, MonoTime now)
@@ -220,6 +257,7 @@ public sealed class NeighborTable
             break;
         }
 
+        QuestionCount++;
         entry.Asked = now;
         entry.Attempts++;
     }
@@ -233,12 +271,14 @@ public sealed class NeighborTable
             if (IsExpendable(_entries[_nextCandidate], now))
             {
                 Forget(_nextCandidate);
+                EvictedCount++;
             }
         }
 
         index = -1;
         if (Count == _entries.Length)
         {
+            FailureCount++;
             return false;
         }
 

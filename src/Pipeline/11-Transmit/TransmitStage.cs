@@ -33,7 +33,7 @@ public static class TransmitStage
             return Verdict.Transmit;
         }
 
-        return neighbors.Solicit(nextHop, port, now) && outbox.TryHold(p, nextHop)
+        return neighbors.Solicit(nextHop, port, p.IngressPort, now) && outbox.TryHold(p, nextHop)
             ? Verdict.Held
             : p.Drop(DropReason.NoRoute, NoRouteDetail.NoNeighbor);
     }

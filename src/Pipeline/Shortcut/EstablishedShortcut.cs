@@ -84,7 +84,7 @@ public sealed class EstablishedShortcut(LiveTables live)
         if (!IsAlive(entry, flow, choice, packet, now)
             || (tunnel is not null && frame.Offload.IsTunnelled)
             || ((entry.Flags & ShortcutFlags.Hop) != 0 && packet.HopLimit <= 1)
-            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.Mtu))
+            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.MtuTo(target.Tunnel, now)))
         {
             return false;
         }

@@ -15,4 +15,7 @@ public sealed record FlowOptions
     public bool MasqueradesRemoteNodes { get; init; }
 
     public FragmentMode Fragments { get; init; } = FragmentMode.Follow;
+
+    /// <summary>What each source of flows may have.</summary>
+    public SourceLimitRules SourceLimits { get; init; } = SourceLimitRules.None;
 }

@@ -56,7 +56,7 @@ public sealed class Ipv6FuzzTests
         string? fault = got.Verdict == Verdict.Transmit ? FrameValidity.Fault(got.Frame, isHost) : null;
         foreach (OutboxFrame beside in got.Outbox)
         {
-            fault ??= FrameValidity.Fault(beside.Frame) is { } wrong ? $"beside: {wrong}: {Convert.ToHexString(beside.Frame)}" : null;
+            fault ??= FrameValidity.Fault(beside.Frame, isHost: true) is { } wrong ? $"beside: {wrong}: {Convert.ToHexString(beside.Frame)}" : null;
         }
 
         bool isAnswer = got.Port == sent.Port && got.Offload == default;

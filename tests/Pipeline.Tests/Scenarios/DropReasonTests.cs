@@ -38,6 +38,13 @@ public sealed class DropReasonTests
 
             s.Drops(TestNode.Curl, Udp(s) with { SourcePort = 1 }, DropReason.ConntrackFull);
         },
+        [DropReason.SourceLimit] = s =>
+        {
+            var other = new Scenario(s.Mesh.Family, new TestNode(local: l => l with { Flows = new FlowOptions { SourceLimits = new() { PodFlowCount = 1 } } }, workerCount: 1));
+            other.Sends(TestNode.Curl, Udp(s));
+            other.Drops(TestNode.Curl, Udp(s) with { SourcePort = 1 }, DropReason.SourceLimit, SourceLimitDetail.Flows);
+            other.Sends(TestNode.Curl, Udp(s));
+        },
         [DropReason.InvalidExtensionHeader] = s =>
         {
             var v6 = new Mesh(Family.Ipv6);
@@ -126,7 +133,7 @@ public sealed class DropReasonTests
     {
         var s = new Scenario(family, reason == DropReason.ConntrackFull ? new TestNode(conntrackCapacity: 1) : null);
         s_provocations[reason](s);
-        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported))
+        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported or DropReason.SourceLimit))
         {
             Assert.NotEqual(0u, s.Node.DropPackets(reason));
         }

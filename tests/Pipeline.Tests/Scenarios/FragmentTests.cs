@@ -191,6 +191,38 @@ public sealed class FragmentTests
         Assert.InRange(fragments.EvictedCount, 20_000ul - 8192, 20_000ul);
     }
 
+    /// <summary>A flood of one source pushes out its own; two datagrams of everybody else go on.</summary>
+    [Theory]
+    [InlineData("10.0.0.", "203.0.113.9")]
+    [InlineData("fd00:10::", "fd00:203:0:113::9")]
+    public void A_flood_of_first_fragments_pushes_out_its_own(string others, string flooder)
+    {
+        var table = new FragmentTable(8192, seed: 3);
+        IpAddress server = IpAddress.Parse(flooder.Contains(':') ? "fd00:172:18::5" : "172.18.0.5");
+        FlowKey[] keys = [.. Enumerable.Range(1, 200).Select(i => new FlowKey(Client(others, i), server, 1024, 53, IpProtocol.Udp))];
+        var flood = new FlowKey(IpAddress.Parse(flooder), server, 1024, 53, IpProtocol.Udp);
+        MonoTime now = MonoTime.FromSeconds(1000);
+        for (uint id = 0; id < 50_000; id++)
+        {
+            table.Remember(flood, id, now);
+        }
+
+        foreach (FlowKey key in keys)
+        {
+            table.Remember(key, 7, now);
+        }
+
+        for (uint id = 50_000; id < 100_000; id++)
+        {
+            table.Remember(flood, id, now);
+        }
+
+        Assert.All(keys, key => Assert.True(table.TryGetPorts(key with { SourcePort = 0, DestinationPort = 0 }, 7, now, out FlowKey first) && first == key, $"{key} was pushed out"));
+        Assert.InRange(table.EvictedCount, 90_000ul, 100_000ul);
+    }
+
+    private static IpAddress Client(string prefix, int number) => IpAddress.Parse(prefix.Contains(':') ? $"fd00:10:0:{number:x}::1" : $"{prefix}{number}");
+
     private static Scenario Holding(Family family) =>
         new(family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Hold } }));
 

@@ -36,6 +36,31 @@ public sealed class NeighborFloodTests
         ReachesANewNeighbor(s);
     }
 
+    /// <summary>Who scans has so many strangers asked for in a second and no more; another's next hop is asked for meanwhile.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_pod_that_scans_does_not_have_the_node_ask_without_end(Family family)
+    {
+        const int Seconds = 3;
+        var s = new Scenario(family, new TestNode(conntrackCapacity: 65536, snatCapacity: 65536, workerCount: 1));
+        NeighborTable neighbors = s.Node.Live.Neighbors;
+        ulong before = neighbors.QuestionCount;
+        ulong asked = 0;
+        for (int i = 0; i < 30_000; i++)
+        {
+            s.Node.Send(TestNode.Curl, TestPacket.Udp(s.Mesh.CurlPod, 40000, Stranger(s.Mesh, i), 53));
+            if (i % 10_000 == 9_999)
+            {
+                s.Node.Wait(1);
+                asked = neighbors.QuestionCount - before;
+            }
+        }
+
+        Assert.InRange(asked, 128ul, (ulong)(128 + (Seconds * 250)));
+        Assert.InRange(neighbors.LimitedCount, 25_000ul, 30_000ul);
+        ReachesANewNeighbor(s);
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void Packets_for_the_silent_do_not_keep_those_in_use_from_being_asked(Family family)

@@ -49,6 +49,26 @@ public sealed class FloodTests
         Assert.Equal((0ul, 1ul), (_conntrack.EvictedCount, _conntrack.FailureCount));
     }
 
+    /// <summary>SYN floods meet servers that answer: clients that were made up never do. Scans meet servers that refuse.</summary>
+    [Fact]
+    public void Flows_that_only_the_server_has_answered_or_refused_give_way()
+    {
+        FlowKey established = Flow(0);
+        Establish(established);
+        for (int i = 1; i < FloodCount; i++)
+        {
+            int index = i % 2 == 0 ? HalfOpen(Flow(i)) : Begin(Flow(i));
+            Assert.True(index >= 0, $"flow {i} finds no room");
+            if (i % 2 != 0)
+            {
+                ConntrackState.Update(ref _conntrack[index], IpProtocol.Tcp, TcpFlags.Rst | TcpFlags.Ack, isReply: true, 60, s_now);
+            }
+        }
+
+        Assert.True(_conntrack.Find(ConntrackTable.Ordered(established, out _), s_now) >= 0, "the established flow is lost");
+        Assert.Equal(((ulong)(FloodCount - Capacity), 0ul), (_conntrack.EvictedCount, _conntrack.FailureCount));
+    }
+
     [Fact]
     public void What_the_same_packet_needs_does_not_give_way()
     {
@@ -74,6 +94,7 @@ public sealed class FloodTests
             if (IsEstablished(i))
             {
                 ConntrackState.Update(ref entry, IpProtocol.Tcp, TcpFlags.Syn | TcpFlags.Ack, isReply: true, 60, s_now);
+                ConntrackState.Update(ref entry, IpProtocol.Tcp, TcpFlags.Ack, isReply: false, 60, s_now);
             }
         }
 
@@ -101,6 +122,13 @@ public sealed class FloodTests
     }
 
     private int Establish(in FlowKey key)
+    {
+        int index = HalfOpen(key);
+        ConntrackState.Update(ref _conntrack[index], IpProtocol.Tcp, TcpFlags.Ack, isReply: false, 60, s_now);
+        return index;
+    }
+
+    private int HalfOpen(in FlowKey key)
     {
         int index = Begin(key);
         ConntrackState.Update(ref _conntrack[index], IpProtocol.Tcp, TcpFlags.Syn | TcpFlags.Ack, isReply: true, 60, s_now);

@@ -71,6 +71,7 @@ public sealed class FlowTableTwinTests
                         Assert.Equal(new ConntrackEntry { Key = key, Flags = ConntrackFlags.Used, Generation = table[created].Generation }, table[created]);
                         Assert.True(generations.Add(table[created].Generation), where);
                         table[created].Packets = (uint)step + 10; // No flow that has only begun: those give way (FloodTests).
+                        table[created].Flags |= ConntrackFlags.SeenNonSyn;
                         table[created].Expires = now + (uint)random.Next(1, 20);
                         twin[key] = ((uint)step + 10, table[created].Expires);
                     }
