@@ -11,6 +11,8 @@ source "$ROOT/lab/packages.sh"
 source "$ROOT/lab/build.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
+# shellcheck source=lab/family.sh
+source "$ROOT/lab/family.sh"
 # shellcheck source=lab/world.sh
 source "$ROOT/lab/world.sh"
 # shellcheck source=lab/servers.sh
@@ -27,6 +29,8 @@ source "$ROOT/lab/steps.sh"
 source "$ROOT/lab/steps-mesh.sh"
 # shellcheck source=lab/steps-traffic.sh
 source "$ROOT/lab/steps-traffic.sh"
+# shellcheck source=lab/steps-observe.sh
+source "$ROOT/lab/steps-observe.sh"
 # shellcheck source=lab/faults.sh
 source "$ROOT/lab/faults.sh"
 # shellcheck source=lab/propagation.sh
@@ -55,6 +59,20 @@ source "$ROOT/lab/paths.sh"
 source "$ROOT/lab/overload.sh"
 # shellcheck source=lab/cases.sh
 source "$ROOT/lab/cases.sh"
+# shellcheck source=lab/steady.sh
+source "$ROOT/lab/steady.sh"
+# shellcheck source=lab/wire.sh
+source "$ROOT/lab/wire.sh"
+# shellcheck source=lab/chaos.sh
+source "$ROOT/lab/chaos.sh"
+# shellcheck source=lab/chaos-network.sh
+source "$ROOT/lab/chaos-network.sh"
+# shellcheck source=lab/chaos-machine.sh
+source "$ROOT/lab/chaos-machine.sh"
+# shellcheck source=lab/chaos-lab.sh
+source "$ROOT/lab/chaos-lab.sh"
+# shellcheck source=lab/soak.sh
+source "$ROOT/lab/soak.sh"
 # shellcheck source=lab/commands.sh
 source "$ROOT/lab/commands.sh"
 

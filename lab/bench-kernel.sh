@@ -9,8 +9,13 @@ start_kernel() {
     kernel_pod "$1" west client "$CLIENT" 10.0.1.218
     kernel_pod "$1" west server "$NEAR" 10.0.1.218
     kernel_pod "$1" east server "$FAR" 10.1.1.218
-    at "$1-west-node" ip route add 10.1.1.0/24 via 172.18.0.2
-    at "$1-east-node" ip route add 10.0.1.0/24 via 172.18.0.5
+    if [[ ${HAS_TUNNEL[$1]} == true ]]; then
+        kernel_tunnel "$1" west 172.18.0.5 172.18.0.2 10.1.1.218 10.1.1.0/24
+        kernel_tunnel "$1" east 172.18.0.2 172.18.0.5 10.0.1.218 10.0.1.0/24
+    else
+        at "$1-west-node" ip route add 10.1.1.0/24 via 172.18.0.2
+        at "$1-east-node" ip route add 10.0.1.0/24 via 172.18.0.5
+    fi
     kernel_table 10.0 10.1 >"$STATE/nodes/$1-west.nft"
     kernel_table 10.1 10.0 >"$STATE/nodes/$1-east.nft"
     for side in west east; do reset_services_kernel "$1" "$side"; done
@@ -28,6 +33,22 @@ link set eth0 up
 addr add $4/32 dev lo
 END
     at "$1-$2-node" sysctl -qw net.ipv4.ip_forward=1
+}
+
+# kernel_tunnel <world> <side> <own address> <other node's> <its router> <its pods>: the kernel's own vxlan device to the other node; pods
+# get what the tunnel leaves of the MTU.
+kernel_tunnel() {
+    local pod pods=(server)
+    ip -n "$LAB_ID-$1-$2-node" -batch - <<END
+link add vxlan0 type vxlan id 5 dstport 8472 local $3 remote $4 dev eth0 noudpcsum
+link set vxlan0 mtu 1450 up
+route add $6 via $5 dev vxlan0 onlink
+END
+    [[ $2 == east ]] || pods+=(client)
+    for pod in "${pods[@]}"; do
+        ip -n "$LAB_ID-$1-$2-node" link set "$pod" mtu 1450
+        ip -n "$LAB_ID-$1-$2-$pod" link set eth0 mtu 1450
+    done
 }
 
 # kernel_pod <world> <side> <pod> <address> <router address>

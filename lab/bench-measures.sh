@@ -10,10 +10,13 @@ processor_milliseconds() {
 
 # target_of <world> <near, far or service>: a null forwarder knows no services.
 target_of() {
-    case $2 in
-        near) printf '%s\n' "$NEAR" ;;
-        far) printf '%s\n' "$FAR" ;;
-        service) if [[ ${KIND[$1]} == null ]]; then printf '%s\n' "$FAR"; else printf '%s\n' "$SERVICE"; fi ;;
+    case ${FAMILY[$1]}-$2 in
+        ipv6-near) printf '%s\n' "$NEAR6" ;;
+        ipv6-far) printf '%s\n' "$FAR6" ;;
+        ipv6-service) printf '%s\n' "$SERVICE6" ;;
+        *-near) printf '%s\n' "$NEAR" ;;
+        *-far) printf '%s\n' "$FAR" ;;
+        *-service) if [[ ${KIND[$1]} == null ]]; then printf '%s\n' "$FAR"; else printf '%s\n' "$SERVICE"; fi ;;
     esac
 }
 
@@ -77,9 +80,11 @@ measure_rr() {
 
 # measure_http <world>
 measure_http() {
-    local before spent most=$(( SECONDS_EACH * 60000 ))
+    local before spent target most=$(( SECONDS_EACH * 60000 ))
+    target=$(target_of "$1" service)
+    [[ $target != *:* ]] || target="[$target]"
     before=$(processor_milliseconds)
-    run_tool "$1-west-client" $(( SECONDS_EACH + 10 )) ab -q -l -t "$SECONDS_EACH" -n "$most" -c 32 "http://$(target_of "$1" service)/" || return
+    run_tool "$1-west-client" $(( SECONDS_EACH + 10 )) ab -q -l -t "$SECONDS_EACH" -n "$most" -c 32 "http://$target/" || return
     spent=$(( $(processor_milliseconds) - before ))
     local complete failed seconds
     complete=$(figure 'Complete requests') failed=$(( $(figure 'Failed requests') + $(figure 'Non-2xx responses') )) seconds=$(figure 'Time taken for tests')

@@ -17,21 +17,24 @@ NULLFWD=$ROOT/native/build/nullfwd
 # Ports of the services: bulk streams, requests, packets; idle flows from the last one on. Web is 80.
 CLIENT=10.0.1.105 NEAR=10.0.1.14 FAR=10.1.1.2 SERVICE=10.2.52.1 IDLE_SERVICE=10.2.53.1
 STREAM_PORT=5201 REQUEST_PORT=7001 PACKET_PORT=7000 IDLE_PORT=9001
+CLIENT6=fd00:10:0:1::105 NEAR6=fd00:10:0:1::14 FAR6=fd00:10:1:1::2 SERVICE6=fd00:10:2:52::1
 # As netload spreads them.
 FLOWS_PER_PORT=64000
 
-declare -A KIND SIZE_OF SERVICES HAS_FLOWS FLAGS OBSERVED_OF RUN SIZES NOT ONCE
+declare -A KIND SIZE_OF SERVICES HAS_FLOWS FLAGS OBSERVED_OF FAMILY HAS_TUNNEL ONLY RUN SIZES NOT ONCE
 NOTES=()
 
 # read_plan <short: true or false> <worlds, or nothing for all> <measures, or nothing for all>
 read_plan() {
-    local name first second third fourth fifth sixth
+    local name first second third fourth fifth sixth seventh eighth ninth
     mapfile -t WORLDS < <(chosen worlds "$1" "$2")
     mapfile -t MEASURES < <(chosen measures "$1" "$3")
     (( ${#WORLDS[@]} && ${#MEASURES[@]} )) || exit 2
-    while IFS='|' read -r name first second third fourth fifth sixth; do
+    while IFS='|' read -r name first second third fourth fifth sixth seventh eighth ninth; do
         KIND[$name]=$first SIZE_OF[$name]=$second SERVICES[$name]=$third HAS_FLOWS[$name]=$fourth FLAGS[$name]=$fifth OBSERVED_OF[$name]=$sixth
-    done < <(jq -r '.worlds[] | [.name, .kind, .sizeOf // .name, .services // 1, .flows // false, (.flags // [] | join(" ")), .observedOf // ""] | join("|")' "$PLAN")
+        FAMILY[$name]=$seventh HAS_TUNNEL[$name]=$eighth ONLY[$name]=$ninth
+    done < <(jq -r '.worlds[] | [.name, .kind, .sizeOf // .name, .services // 1, .flows // false, (.flags // [] | join(" ")), .observedOf // "",
+        .family // "ipv4", .tunnel // false, (.only // [] | join(" "))] | join("|")' "$PLAN")
     while IFS='|' read -r name first second third fourth; do
         RUN[$name]=$first SIZES[$name]=$second NOT[$name]=$third ONCE[$name]=$fourth
     done < <(jq -r '.measures[] | [.name, .run, .sizes // false, (.not // [] | join(" ")), (.once // [] | join(" "))] | join("|")' "$PLAN")
@@ -72,6 +75,9 @@ bench_worlds_up() {
     PLACES+=("${PODS[@]}")
     claim
     make_namespaces
+    for world in "${WORLDS[@]}"; do
+        [[ ${FAMILY[$world]} == ipv4 ]] || allow_ipv6 "$world-west-node" "$world-east-node" "$world-west-client" "$world-west-server" "$world-east-server"
+    done
     write_service_files
     for world in "${WORLDS[@]}"; do
         progress "world $world"
@@ -88,6 +94,14 @@ bench_worlds_up() {
     clear_progress
 }
 
+# allow_ipv6 <places...>: what make_namespaces takes away. Addresses are there at once, without asking the link whether another has them.
+allow_ipv6() {
+    local place
+    for place in "$@"; do
+        at "$place" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 net.ipv6.conf.default.accept_dad=0
+    done
+}
+
 start_bench_servers() {
     local dir=$STATE/servers/$1 server
     mkdir -p "$dir/tmp"
@@ -98,7 +112,7 @@ start_bench_servers() {
     for server in west east; do wait_for 5 listens "$1-$server-server" "$STREAM_PORT" || die 1 "iperf3 of $1 does not listen"; done
 }
 
-# service_lines <set>: name, protocol, frontend and backends of each service. What is measured is `few`; `idle` has a backend that is not
+# service_lines <set>: name, protocol, frontend and backends of each service. What is measured is `few`, over IPv6 `few6`; `idle` has a backend that is not
 # there, so that nobody answers and the flows stay as they are.
 service_lines() {
     local port last=$(( IDLE_PORT + (FLOWS - 1) / FLOWS_PER_PORT ))
@@ -107,6 +121,7 @@ service_lines() {
             for port in "$STREAM_PORT" "$REQUEST_PORT" 80; do printf 'measured-%s tcp %s:%s %s:%s\n' "$port" "$SERVICE" "$port" "$FAR" "$port"; done
             printf 'measured-%s udp %s:%s %s:%s\n' "$PACKET_PORT" "$SERVICE" "$PACKET_PORT" "$FAR" "$PACKET_PORT"
             ;;
+        few6) for port in "$STREAM_PORT" 80; do printf 'measured-%s tcp [%s]:%s [%s]:%s\n' "$port" "$SERVICE6" "$port" "$FAR6" "$port"; done ;;
         idle)
             for (( port = IDLE_PORT; port <= last; port++ )); do printf 'idle-%s tcp %s:%s 10.1.1.250:%s\n' "$port" "$IDLE_SERVICE" "$port" "$port"; done
             ;;
@@ -123,20 +138,27 @@ service_lines() {
 write_service_files() {
     local set
     mkdir "$STATE/services"
-    for set in few idle many-1000 many-10000; do
+    for set in few few6 idle many-1000 many-10000; do
         service_lines "$set" | services_for_datapath >"$STATE/services/$set.json"
-        service_lines "$set" | services_for_kernel >"$STATE/services/$set.nft"
+        [[ $set == few6 ]] || service_lines "$set" | services_for_kernel >"$STATE/services/$set.nft"
     done
 }
 
 services_for_datapath() {
-    awk '{
-        split($3, frontend, ":")
+    awk '
+    # part(text, which): the address of 10.0.0.1:80 or [fd00::1]:80, or the port behind it.
+    function part(text, which) {
+        match(text, /:[0-9]+$/)
+        if (which == "port") return substr(text, RSTART + 1)
+        text = substr(text, 1, RSTART - 1)
+        gsub(/[][]/, "", text)
+        return text
+    }
+    {
         printf "%s{\"name\":\"default/%s\",\"protocol\":\"%s\",", NR == 1 ? "{\"services\":[\n" : ",\n", $1, toupper($2)
-        printf "\"frontends\":[{\"type\":\"ClusterIP\",\"address\":\"%s\",\"port\":%s}],\"backends\":[", frontend[1], frontend[2]
+        printf "\"frontends\":[{\"type\":\"ClusterIP\",\"address\":\"%s\",\"port\":%s}],\"backends\":[", part($3, "address"), part($3, "port")
         for (i = 4; i <= NF; i++) {
-            split($i, backend, ":")
-            printf "%s{\"address\":\"%s\",\"port\":%s,\"cluster\":\"east\",\"node\":\"east-node\"}", i == 4 ? "" : ",", backend[1], backend[2]
+            printf "%s{\"address\":\"%s\",\"port\":%s,\"cluster\":\"east\",\"node\":\"east-node\"}", i == 4 ? "" : ",", part($i, "address"), part($i, "port")
         }
         printf "]}" }
         END { print "]}" }'
@@ -159,9 +181,9 @@ start_datapath() {
 
 # node_file <world> <side>: with what the plan changes for this world, section by section. Tables have one length in all worlds.
 node_file() {
-    jq --arg name "$1" --argjson entries "$(( 2 * FLOWS + 500000 ))" --slurpfile plan "$PLAN" '
+    jq --arg name "$1" --arg side "$2" --argjson entries "$(( 2 * FLOWS + 500000 ))" --slurpfile plan "$PLAN" '
         .tables.conntrackEntries = $entries
-        | . * ($plan[0].worlds[] | select(.name == $name) | .nodeFile // {})
+        | . * ($plan[0].worlds[] | select(.name == $name) | (.nodeFile // {}) * (.[$side] // {}))
         | del(.[][]? | nulls)' "$ROOT/lab/bench/$2.json" | sed "s|@LAB@|$LAB_ID|g; s|@WORLD@|$1|g; s|@STATE@|$STATE|g"
 }
 
@@ -171,7 +193,7 @@ wait_for_datapath() {
         wait_for 30 datapath_is_ready_or_dead "$1-$side" || die 1 "the forwarder $1-$side is not ready after 30 s: $(last_words "$1-$side")"
         is_gone "$1-$side-forwarder" && die 1 "the forwarder $1-$side ended: $(last_words "$1-$side")"
     done
-    add_services "$1" few
+    if [[ ${FAMILY[$1]} == ipv6 ]]; then add_services "$1" few6; else add_services "$1" few; fi
     [[ -z ${OBSERVED_OF[$1]} ]] || start_listeners "$1"
 }
 

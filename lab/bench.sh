@@ -147,11 +147,12 @@ measure_all() {
     clear_progress
 }
 
-# is_measured <measure> <world> <repeat>: worlds of many services or flows have some of the measures; a kind may be left out, or done
-# once in a run that is not short.
+# is_measured <measure> <world> <repeat>: worlds of many services or flows have some of the measures; a world may have some of them only; a kind may
+# be left out, or done once in a run that is not short.
 is_measured() {
     [[ ${SIZE_OF[$2]} == "$2" || ${SIZES[$1]} == true ]] || return 1
     [[ " ${NOT[$1]} " != *" ${KIND[$2]} "* ]] || return 1
+    [[ -z ${ONLY[$2]} || " ${ONLY[$2]} " == *" $1 "* ]] || return 1
     [[ " ${ONCE[$1]} " != *" ${KIND[$2]} "* ]] || [[ $3 == 1 && $SHORT == false ]]
 }
 

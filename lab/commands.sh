@@ -2,15 +2,27 @@
 # commands.sh: what ./run-lab.sh is told.
 
 main() {
-    if [[ ${1:-} == --mode ]]; then
-        MODE=${2:-}
-        [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
+    while [[ ${1:-} == --mode || ${1:-} == --family ]]; do
+        case $1 in
+            --mode)
+                MODE=${2:-}
+                [[ $MODE == native || $MODE == vxlan ]] || die 2 "--mode takes native or vxlan, not '$MODE'"
+                ;;
+            --family) choose_family "${2:-}" ;;
+        esac
         shift 2
-    fi
+    done
+    # Without a command it is the whole job, whose options may be given at once.
     local command=${1:-run}
-    if (( $# )); then shift; fi
+    if [[ $command == --short ]]; then
+        command=run
+    elif (( $# )); then
+        shift
+    fi
+    [[ $FAMILY == ipv4 || " faults cases acceptance bench " != *" $command "* ]] ||
+        die 2 "the worlds of '$command' are IPv4; --family $FAMILY is for the walk-through and for up"
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | floods | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | floods | chaos | soak | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -18,7 +30,7 @@ main() {
 
 command_help() {
     cat <<'END'
-./run-lab.sh                            the whole job: install, build, bring up, walk through, clean up
+./run-lab.sh [--short]                  the whole job: install, build, bring up, walk through, clean up; --short takes the steps that have traffic
 ./run-lab.sh up [--unconnected]         bring the world up and leave it there: two clusters, joined, with webpod in both; or not joined yet
 ./run-lab.sh connect                    join the two clusters of that world: cmesh clustermesh enable, connect, status --wait
 ./run-lab.sh disconnect                 take them apart again
@@ -30,12 +42,16 @@ command_help() {
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
 ./run-lab.sh floods [--short] [--only NAME,...]
                                         what floods through full tables leave of established connections
+./run-lab.sh chaos [--short] [--only NAME,...] [--seed N]
+                                        verified traffic while network, processes and machine misbehave; lab/chaos/scenarios.txt says what is done
+lab/soak [--minutes N] [--seed N]       the same for long, with operations that the dice choose; ends with a report
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
 ./run-lab.sh help                       this
 
 ./run-lab.sh --mode vxlan COMMAND       the same with packets between nodes in VXLAN tunnels; native unless given
+./run-lab.sh --family dual COMMAND      the walk-through and up with IPv4 and IPv6, or with --family ipv6 alone; ipv4 unless given
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
 for the whole job, for faults, for acceptance and for bench.
@@ -51,15 +67,20 @@ prepare() {
 
 # own_world [mesh]: one that lives as long as this script.
 own_world() {
+    choose_own_world
+    local began
+    began=$(milliseconds)
+    world_up "$@"
+    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
+}
+
+# choose_own_world: what it needs, without bringing it up yet.
+choose_own_world() {
     choose_world "${CMESH_LAB_ID:-$(random_id)}"
     trap leave EXIT
     trap_signals
     SUMMARY_DUE=1
     prepare
-    local began
-    began=$(milliseconds)
-    world_up "$@"
-    say "• world '$LAB_ID' is up: $(in_seconds $(( $(milliseconds) - began )))"
 }
 
 # conclude: the figures come last, when all is cleaned up.
@@ -70,14 +91,19 @@ conclude() {
 }
 
 command_run() {
-    (( $# == 0 )) || die 2 "'run' takes no arguments"
     local began number
+    local -a steps=("${STEPS[@]}")
+    case ${1:-} in
+        '') ;;
+        --short) steps=("${SHORT_STEPS[@]}") ;;
+        *) die 2 "'run' knows --short, not '$1'" ;;
+    esac
     own_world mesh
     began=$(milliseconds)
     say "The steps and their numbers are those of docs/walkthrough.md."
-    for number in "${STEPS[@]}"; do "step_$number"; done
+    for number in "${steps[@]}"; do "step_$number"; done
     say "
-• ${#STEPS[@]} steps: $(in_seconds $(( $(milliseconds) - began )))"
+• ${#steps[@]} steps: $(in_seconds $(( $(milliseconds) - began )))"
     conclude
 }
 
@@ -125,6 +151,57 @@ command_faults() {
     conclude
 }
 
+command_chaos() {
+    local size=full name
+    local -a chosen=() known=(lab_itself)
+    SEED=$(( SRANDOM % 1000000 + 1 ))
+    mapfile -t -O 1 known < <(scenario_names full)
+    while (( $# )); do
+        case $1 in
+            --short) size=short ;;
+            --seed)
+                [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || die 2 "--seed takes a number from 1 to 999999999, not '${2:-}'"
+                SEED=$2
+                shift
+                ;;
+            --only)
+                IFS=, read -ra chosen <<<"${2:-}"
+                for name in "${chosen[@]:-}"; do
+                    [[ $name && " ${known[*]} " == *" $name "* ]] || die 2 "there is no scenario '$name'; there are: ${known[*]}"
+                done
+                shift
+                ;;
+            *) die 2 "chaos knows --short, --only NAME,NAME and --seed N, not '$1'" ;;
+        esac
+        shift
+    done
+    (( ${#chosen[@]} )) || mapfile -t chosen < <(printf 'lab_itself\n'; scenario_names "$size")
+    LEASE_SECONDS=45
+    choose_own_world
+    build_traffic
+    chaos "$size" "${chosen[@]}"
+    conclude
+}
+
+command_soak() {
+    local minutes=20
+    SEED=$(( SRANDOM % 1000000 + 1 ))
+    while (( $# )); do
+        [[ $1 == --minutes || $1 == --seed ]] || die 2 "soak knows --minutes N and --seed N, not '$1'"
+        [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || die 2 "$1 takes a number from 1 to 999999, not '${2:-}'"
+        if [[ $1 == --minutes ]]; then minutes=$2; else SEED=$2; fi
+        shift 2
+    done
+    LEASE_SECONDS=45
+    PAUSE=1
+    AWAY=4
+    DICE=$SEED
+    choose_own_world
+    build_traffic
+    soak "$minutes"
+    conclude
+}
+
 command_up() {
     local joined=1
     case ${1:-} in
@@ -133,7 +210,8 @@ command_up() {
         *) die 2 "up knows --unconnected, not '$1'" ;;
     esac
     choose_world "${CMESH_LAB_ID:-lab}"
-    if is_up; then
+    if [[ -d $STATE ]]; then
+        [[ $(cat "$STATE/checkout" 2>/dev/null) == "$ROOT" ]] && is_up && ! owner_of_world >/dev/null || refuse_world
         say "the world '$LAB_ID' is up already"
         return
     fi
@@ -163,7 +241,7 @@ By hand, from here:
   cmesh annotate service webpod service.cilium.io/affinity=local --overwrite --context west
   cmesh scale deployment webpod --replicas 0 --context west"
     else
-        say "  cmesh apply -f lab/manifests/west/webpod.yaml --context west
+        say "  cmesh apply -f $STATE/manifests/west/webpod.yaml --context west
   cmesh clustermesh enable --context west
   cmesh clustermesh enable --context east --ca-from west
   cmesh clustermesh connect --context west --destination-context east"
@@ -225,8 +303,8 @@ command_exec() {
 command_down() {
     choose_world "${CMESH_LAB_ID:-lab}"
     local owner
-    if [[ -d $STATE ]] && ! is_up && owner=$(cat "$STATE/owner" 2>/dev/null) && kill -0 "$owner" 2>/dev/null; then
-        die 1 "the world '$LAB_ID' is just being brought up by process $owner"
+    if owner=$(owner_of_world); then
+        die 1 "the world '$LAB_ID' is at work under process $owner; wait for it, or end that first"
     fi
     if ! world_exists; then
         say "there was no world '$LAB_ID'"
@@ -267,16 +345,16 @@ show_places() {
     say "${BOLD}world '$LAB_ID'${PLAIN}, clusters connected: $known"
     if is_meshed; then say "  webpods that are ready: west $(webpods_of west), east $(webpods_of east)"; fi
     for node in "${NODES[@]}"; do
-        say "  $node ${ADDRESS[$node]}, ${note[$node]}"
+        say "  $node $(of_all_families ADDRESS "$node" ', '), ${note[$node]}"
         say "    $(forwarder_of "$node"), socket $(socket_directory "$node")/control.sock"
         if is_meshed; then say "    agent $(pid_of "$node-agent" || printf 'none, it is dead'), file $STATE/agents/$node.yaml"; fi
         for pod in "${PODS[@]}"; do
             if grep -qF "namespace: \"$LAB_ID-$pod\"" "$STATE/nodes/$node.yaml"; then
-                say "    $pod ${ADDRESS[$pod]}, namespace $LAB_ID-$pod"
+                say "    $pod $(of_all_families ADDRESS "$pod" ', '), namespace $LAB_ID-$pod"
             fi
         done
     done
-    say "  outside ${ADDRESS[outside]}, namespace $LAB_ID-outside"
+    say "  outside $(of_all_families ADDRESS outside ', '), namespace $LAB_ID-outside"
 }
 
 webpods_of() {

@@ -10,6 +10,10 @@ CMESH=$ROOT/bin/cmesh
 source "$ROOT/lab/print.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
+# shellcheck source=lab/checks.sh
+source "$ROOT/lab/checks.sh"
+# shellcheck source=lab/family.sh
+source "$ROOT/lab/family.sh"
 # shellcheck source=lab/world.sh
 source "$ROOT/lab/world.sh"
 # shellcheck source=lab/servers.sh
@@ -138,7 +142,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: $2, namespace: ${1%/*}, labels: {${LABEL_OF[$1]}}}
 spec: {nodeName: $node}
-status: {podIPs: [{ip: ${ADDRESS[$CLUSTER-$2]}}], conditions: [{type: Ready, status: "$3"}]}
+status: {podIPs: [{ip: "$(of_all_families ADDRESS "$CLUSTER-$2" '"}, {ip: "')"}], conditions: [{type: Ready, status: "$3"}]}
 END
     "$CMESH" apply --context "$CLUSTER" -f "$file"
 }
@@ -149,8 +153,8 @@ give_addresses() {
     pods=$("$CMESH" get pods -A -o json --context "$CLUSTER") || return 1
     for pod in $(jq -r '.[] | select(.ips == []) | .name' <<<"$pods"); do
         [[ ${ADDRESS[$CLUSTER-$pod]:-} ]] || continue
-        jq --arg pod "$pod" --arg ip "${ADDRESS[$CLUSTER-$pod]}" '.[] | select(.name == $pod) | { apiVersion: "v1", kind: "Pod",
-            metadata: { name, namespace, labels }, spec: { nodeName }, status: { podIPs: [{ ip: $ip }] } }' <<<"$pods" >"$STATE/kubelet/$CLUSTER-$pod.json"
+        jq --arg pod "$pod" --arg ips "$(of_all_families ADDRESS "$CLUSTER-$pod" ' ')" '.[] | select(.name == $pod) | { apiVersion: "v1", kind: "Pod",
+            metadata: { name, namespace, labels }, spec: { nodeName }, status: { podIPs: [$ips | split(" ")[] | { ip: . }] } }' <<<"$pods" >"$STATE/kubelet/$CLUSTER-$pod.json"
         "$CMESH" apply --context "$CLUSTER" -f "$STATE/kubelet/$CLUSTER-$pod.json" || return 1
     done
 }

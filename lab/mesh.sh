@@ -2,8 +2,6 @@
 # mesh.sh: the control plane of a world: for each cluster an etcd for its own objects, an agent on each node, and a kubelet that starts what
 # deployments want. The agents tell the forwarders what to do; nothing here does.
 
-declare -A MESH_VIP=([west]=10.2.174.206 [east]=10.3.176.230)
-
 # How long other clusters see what an agent has published after it has gone; shorter where that is looked at.
 LEASE_SECONDS=${LEASE_SECONDS:-900}
 
@@ -38,7 +36,7 @@ start_control_plane() {
     start_agents "${NODES[@]}"
     for cluster in west east; do start_kubelet "$cluster"; done
     for cluster in west east; do
-        OUT=$("$CMESH" apply --context "$cluster" -f "$ROOT/lab/manifests/$cluster/kube-system.yaml" 2>&1) || die 1 "kube-system of $cluster: $OUT"
+        OUT=$("$CMESH" apply --context "$cluster" -f "$STATE/manifests/$cluster/kube-system.yaml" 2>&1) || die 1 "kube-system of $cluster: $OUT"
     done
     for cluster in west east; do
         wait_for 20 pods_are_ready "$cluster" kube-system coredns 1 || die 1 "the DNS of $cluster does not run: $(log_tail "kubelet-$cluster")"
@@ -53,10 +51,10 @@ log_tail() { printf '\n'; tail -n 15 "$STATE/log/$1.log" 2>/dev/null | sed 's/^/
 
 # write_etcd_clients <cluster>: how the cluster's agents reach its own etcd, and the one that other clusters read.
 write_etcd_clients() {
-    printf 'endpoints: ["http://%s:2379"]\n' "${ADDRESS[$1-control-plane]}" >"$STATE/etcd/$1.yaml"
+    printf 'endpoints: ["http://%s:2379"]\n' "$(host "${ADDRESS[$1-control-plane]}")" >"$STATE/etcd/$1.yaml"
     cat >"$STATE/etcd/$1-clustermesh.yaml" <<END
 endpoints: ["https://clustermesh-apiserver.kube-system.svc:2379"]
-host-aliases: {clustermesh-apiserver.kube-system.svc: ${MESH_VIP[$1]}}
+host-aliases: {clustermesh-apiserver.kube-system.svc: "${MESH_VIP[$1]}"}
 trusted-ca-file: $STATE/pki/$1/ca.crt
 cert-file: $STATE/pki/$1/admin.crt
 key-file: $STATE/pki/$1/admin.key
@@ -66,16 +64,19 @@ END
 # start_store <cluster>: its own objects, on its control-plane node.
 start_store() {
     start "$1-etcd" "$1-control-plane" etcd --name "$1" --data-dir "$STATE/etcd/$1" --logger zap --log-level warn \
-        --listen-client-urls http://0.0.0.0:2379 --advertise-client-urls "http://${ADDRESS[$1-control-plane]}:2379" \
+        --listen-client-urls "http://$(any_address):2379" --advertise-client-urls "http://$(host "${ADDRESS[$1-control-plane]}"):2379" \
         --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster "$1=http://127.0.0.1:2380"
 }
+
+# any_address: what a server listens on to be reached in each family of the world.
+any_address() { if has_ipv6; then printf '[::]\n'; else printf '0.0.0.0\n'; fi; }
 
 # start_mesh_etcd <cluster>: in the pod clustermesh-apiserver; only who has a certificate of the mesh's CA may ask.
 # With the token a pod that begins empty is another etcd, which whoever reads it must notice.
 start_mesh_etcd() {
     local place=$1-clustermesh-apiserver pki=$STATE/pki/$1
     start "$place-etcd" "$place" etcd --name clustermesh-apiserver --data-dir "$STATE/servers/$place" --logger zap --log-level warn \
-        --listen-client-urls https://0.0.0.0:2379 --advertise-client-urls "https://${ADDRESS[$place]}:2379" \
+        --listen-client-urls "https://$(any_address):2379" --advertise-client-urls "https://$(host "${ADDRESS[$place]}"):2379" \
         --cert-file "$pki/server.crt" --key-file "$pki/server.key" --client-cert-auth --trusted-ca-file "$pki/ca.crt" \
         --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
         --initial-cluster clustermesh-apiserver=http://127.0.0.1:2380 --initial-cluster-token "$(random_id)" --auto-compaction-retention 1
@@ -86,8 +87,8 @@ start_agents() {
     local node
     for node; do
         mkdir -p "$STATE/clustermesh/$node"
-        sed -e "s|@STATE@|$STATE|; s|@ROOT@|$ROOT|; s|@SOCKETS@|$(socket_directory "$node")|; s|@LEASE@|$LEASE_SECONDS|" \
-            "$ROOT/lab/agents/$node.yaml" >"$STATE/agents/$node.yaml"
+        of_family "$ROOT/lab/agents/$node.yaml" | sed -e "s|@STATE@|$STATE|; s|@SOCKETS@|$(socket_directory "$node")|; s|@LEASE@|$LEASE_SECONDS|" \
+            -e "s|@ENDPOINT@|$(host "${ADDRESS[${node%%-*}-control-plane]}"):32379|" >"$STATE/agents/$node.yaml"
         rm -f "$(socket_directory "$node")/agent.sock"
         start "$node-agent" "$node" "$AGENT" --config "$STATE/agents/$node.yaml"
     done
@@ -102,7 +103,7 @@ agent_answers_or_is_dead() { is_gone "$1-agent" || [[ -S $(socket_directory "$1"
 
 start_kubelet() {
     : >"$STATE/log/objects-$1.log"
-    start "objects-$1" "$1-control-plane" etcdctl --endpoints "http://${ADDRESS[$1-control-plane]}:2379" watch --prefix cmesh/objects/v1/
+    start "objects-$1" "$1-control-plane" etcdctl --endpoints "http://$(host "${ADDRESS[$1-control-plane]}"):2379" watch --prefix cmesh/objects/v1/
     start "kubelet-$1" - bash "$ROOT/lab/kubelet.sh" "$LAB_ID" "$1"
 }
 
@@ -138,7 +139,7 @@ wait_for_mesh() {
 
 # deploy <cluster>: the workload, and waits for its pods.
 deploy() {
-    do_mesh apply --context "$1" -f "lab/manifests/$1/webpod.yaml"
+    do_mesh apply --context "$1" -f "$STATE/manifests/$1/webpod.yaml"
     progress "waiting for the webpods of $1"
     wait_for 20 pods_are_ready "$1" default webpod 2 || die 1 "the webpods of $1 do not run: $(log_tail "kubelet-$1")"
 }

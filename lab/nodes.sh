@@ -17,18 +17,19 @@ answering_forwarder() {
 # How packets travel between nodes: native, or vxlan.
 MODE=native
 
-# start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given. CMESH_WORKERS: 1, if not given.
+# start_forwarders <node...>: all at once, then wait for each. UPLINK_OFFLOADS: on, if not given. CMESH_WORKERS: 1, if not given. KEEP: when
+# set, flows and TAPs outlive them.
 # CONNTRACK_ENTRIES and SNAT_ENTRIES: those of the node file, if not given.
 start_forwarders() {
     local node
     progress "forwarders: $*"
     for node; do
-        sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" "$ROOT/lab/nodes/$node.yaml" >"$STATE/nodes/$node.yaml"
+        of_family "$ROOT/lab/nodes/$node.yaml" | sed -e "s|@LAB@|$LAB_ID|g" -e "/^  bridge:/a\\  offloads: ${UPLINK_OFFLOADS:-on}" >"$STATE/nodes/$node.yaml"
         [[ -z ${CONNTRACK_ENTRIES:-} ]] || sed -i "s|^  conntrackEntries: .*|  conntrackEntries: $CONNTRACK_ENTRIES|" "$STATE/nodes/$node.yaml"
         [[ -z ${SNAT_ENTRIES:-} ]] || sed -i "s|^  snatEntries: .*|  snatEntries: $SNAT_ENTRIES|" "$STATE/nodes/$node.yaml"
         [[ $MODE == native ]] || sed -i 's/^  mode: native$/  mode: tunnel/' "$STATE/nodes/$node.yaml"
         ! is_meshed || sed -i '/^# From here on: for worlds without agents/,$d' "$STATE/nodes/$node.yaml"
-        start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --workers "${CMESH_WORKERS:-1}"
+        start "$node-forwarder" - "$FORWARDER" --config "$STATE/nodes/$node.yaml" --workers "${CMESH_WORKERS:-1}" ${KEEP:+--keep "$KEPT"}
     done
     for node; do
         wait_for 20 forwarder_is_ready_or_dead "$node" || die 1 "the forwarder of $node is not ready after 20 s: $(last_words "$node")"

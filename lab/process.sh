@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # process.sh: processes of a world. Each writes its own pid and start time before it becomes the program, so that nothing started
-# goes unrecorded however the script ends, and a pid that the kernel has given to somebody else since is never signalled.
+# goes unrecorded however the script ends, and a pid that the kernel has given to somebody else since is never signalled. One that cannot write
+# its record, for its world is being taken away, does not become the program. Each also carries the world's id in its environment, and hands it
+# on to what it starts: a forwarder's keeper, a server's children.
 
 # start_time <pid>: sets START_TIME to when the process began, in ticks since boot; fails for one that is gone or a zombie (proc(5), stat,
 # fields 3 and 22). No command is run for it: a Ctrl-C could kill that and leave a record without a time.
@@ -19,9 +21,11 @@ start() {
     [[ $place == - ]] || inside=(ip netns exec "$LAB_ID-$place")
     rm -f "$STATE/pid/$name"
     (
+        # Said in so many words: whoever calls us in a condition has switched errexit off for all that is below.
         self=$BASHPID
-        start_time "$self"
-        printf '%s %s\n' "$self" "$START_TIME" >"$STATE/pid/$name"
+        start_time "$self" || exit 1
+        { printf '%s %s\n' "$self" "$START_TIME" >"$STATE/pid/$name"; } 2>/dev/null || exit 1
+        export CMESH_LAB_WORLD=$LAB_ID
         exec setsid "${inside[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1
     ) &
     STARTED=$!
@@ -62,14 +66,39 @@ stop() {
     done
 }
 
-# stop_all: until no record is left; one that comes in meanwhile keeps rmdir from succeeding.
+# stop_all: until no record is left; one that comes in meanwhile keeps rmdir from succeeding. Who starts others goes first, or it would start
+# again what it sees end. Then whoever still carries the world's id.
 stop_all() {
     local -a names
-    [[ -d $STATE/pid ]] || return 0
-    until rmdir "$STATE/pid" 2>/dev/null; do
-        mapfile -t names < <(ls "$STATE/pid")
+    while [[ -d $STATE/pid ]] && ! rmdir "$STATE/pid" 2>/dev/null; do
+        mapfile -t names < <(find "$STATE/pid" -name 'kubelet-*' -printf '%f\n' 2>/dev/null)
+        stop "${names[@]}"
+        mapfile -t names < <(ls "$STATE/pid" 2>/dev/null)
         stop "${names[@]}"
     done
+    end_marked
+}
+
+# marked_processes: those that carry the world's id, whoever lost their records. Not ourselves, nor who waits for us.
+marked_processes() {
+    local file pid
+    { grep -lzxF "CMESH_LAB_WORLD=$LAB_ID" /proc/[0-9]*/environ 2>/dev/null || true; } | while read -r file; do
+        pid=${file//[!0-9]/}
+        if (( pid != $$ && pid != PPID && pid != BASHPID )) && start_time "$pid"; then printf '%s\n' "$pid"; fi
+    done
+}
+
+nobody_is_marked() { [[ -z $(marked_processes) ]]; }
+
+end_marked() {
+    local -a pids
+    mapfile -t pids < <(marked_processes)
+    (( ${#pids[@]} )) || return 0
+    kill -TERM "${pids[@]}" 2>/dev/null || true
+    wait_for 3 nobody_is_marked && return 0
+    mapfile -t pids < <(marked_processes)
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    wait_for 5 nobody_is_marked || complain "these processes do not go away: $(marked_processes | paste -sd' ' -)"
 }
 
 # wait_for <seconds> <command...>: until it succeeds; false when the time is over.

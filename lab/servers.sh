@@ -24,13 +24,14 @@ start_web() {
     mkdir -p "$dir/tmp"
     head -c "$LONG_LENGTH" /dev/zero >"$dir/long"
     sed "s|@NAME@|$2|; s|@DIR@|$dir|" "$ROOT/lab/servers/webpod.conf" >"$dir/nginx.conf"
+    has_ipv6 || sed -i '/listen \[::\]/d' "$dir/nginx.conf"
     start "$1-nginx" "$1" nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf"
 }
 
 start_dns() {
     local dir=$STATE/servers/$1-coredns
     mkdir -p "$dir"
-    sed "s|@VIP@|${VIP[$1]}|; s|@DIR@|$dir|" "$ROOT/lab/servers/dns.conf" >"$dir/dnsmasq.conf"
+    sed "s|@VIP@|$(of_all_families VIP "$1" ,)|; s|@DIR@|$dir|" "$ROOT/lab/servers/dns.conf" >"$dir/dnsmasq.conf"
     start "$1-coredns-dnsmasq" "$1-coredns" dnsmasq --conf-file="$dir/dnsmasq.conf"
 }
 

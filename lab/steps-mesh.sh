@@ -2,8 +2,10 @@
 # steps-mesh.sh: the walk-through's steps that ask and tell the agents: before the clusters are joined and as they are (3, 6 to 10), what is deployed
 # (15, 16), whose backends are used (19 to 23), and what is refused (26, 27).
 
-# The steps of ./run-lab.sh, in order. Watching and policy (24, 25) are not among them; tunnel mode (30) is all of them with --mode vxlan.
-STEPS=(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 26 27 28 29)
+# The steps of ./run-lab.sh, in order. Tunnel mode (30) is all of them with --mode vxlan.
+STEPS=(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29)
+# Those of --short: as few as join two clusters, and what passes between them and to the outside.
+SHORT_STEPS=(1 6 8 12 13 14 15 17 18 19 20 24 25 28 29)
 
 step_3() {
     heading "Step 3: status"
@@ -19,7 +21,7 @@ step_3() {
 
 step_6() {
     heading "Step 6: one CA for both clusters, and clustermesh enable"
-    local cluster pod
+    local cluster pods
     see_mesh clustermesh enable --context west
     expect_line "west makes a CA" 'CA CN=Cilium CA, O=cmesh made, valid until' "a CA is made"
     expect_line "and certificates: the server's" "server certificate for the cluster's etcd made" "a server certificate"
@@ -29,25 +31,36 @@ step_6() {
     expect_line "east takes over west's CA" 'CA CN=Cilium CA, O=cmesh taken over' "the CA is taken over"
     expect_that "both trust the same CA" "the same file" cmp "$STATE/pki/west/ca.crt" "$STATE/pki/east/ca.crt"
     for cluster in west east; do
-        pod=${ADDRESS[$cluster-clustermesh-apiserver]}
+        pods=$(ports_of "$cluster-clustermesh-apiserver" 2379)
         wait_for 20 pods_are_ready "$cluster" kube-system clustermesh-apiserver 1 || true
         see_mesh get svc,ep -n kube-system clustermesh-apiserver --context "$cluster"
-        expect_line "$cluster: the service has NodePort 32379" "^service/clustermesh-apiserver +NodePort +${MESH_VIP[$cluster]//./\\.} +<none> +2379:32379/TCP\$" \
+        expect_line "$cluster: the service has NodePort 32379" "^service/clustermesh-apiserver +NodePort +$(of_all_families MESH_VIP "$cluster" ,) +<none> +2379:32379/TCP\$" \
             "${MESH_VIP[$cluster]} 2379:32379/TCP"
-        expect_line "$cluster: and a pod behind it" "^endpoints/clustermesh-apiserver +${pod//./\\.}:2379\$" "$pod:2379"
+        expect_line "$cluster: and a pod behind it" "^endpoints/clustermesh-apiserver +$(literally "$pods")\$" "$pods"
         see_mesh_etcd "$cluster" "${ADDRESS[$cluster-control-plane]}"
         expect "$cluster: its etcd answers by TLS at the NodePort" '{"health":"true"}' "$OUT"
     done
-    see outside curl -sS -m 5 --cacert "$STATE/pki/west/ca.crt" --resolve "west.mesh.cilium.io:32379:${ADDRESS[west-control-plane]}" \
+    see outside curl -sS -m 5 --cacert "$STATE/pki/west/ca.crt" --resolve "west.mesh.cilium.io:32379:$(host "${ADDRESS[west-control-plane]}")" \
         https://west.mesh.cilium.io:32379/health
     expect_that "who has no certificate is refused" "no answer" test "$RC" -ne 0
+}
+
+# ports_of <place> <port>: its addresses in all families of the world, as get ep shows them.
+ports_of() {
+    local family text=''
+    for family in "${FAMILIES[@]}"; do
+        local -n addresses=ADDRESS_$family
+        text+=${text:+,}$(host "${addresses[$1]}"):$2
+        unset -n addresses
+    done
+    printf '%s\n' "$text"
 }
 
 # see_mesh_etcd <cluster> <node address>: the health of the cluster's etcd for others, from outside, by that node's NodePort.
 see_mesh_etcd() {
     local pki=$STATE/pki/$1
     see outside curl -sS -m 5 --cacert "$pki/ca.crt" --cert "$pki/remote.crt" --key "$pki/remote.key" \
-        --resolve "$1.mesh.cilium.io:32379:$2" "https://$1.mesh.cilium.io:32379/health"
+        --resolve "$1.mesh.cilium.io:32379:$(host "$2")" "https://$1.mesh.cilium.io:32379/health"
 }
 
 step_7() {
@@ -65,7 +78,7 @@ mesh_page() {
     cat <<END
 ✅ Service "clustermesh-apiserver" of type "NodePort" found
 ✅ Cluster access information is available:
-  - ${ADDRESS[$1-control-plane]}:32379
+  - $(host "${ADDRESS[$1-control-plane]}"):32379
 ✅ Deployment clustermesh-apiserver is ready
 ℹ️  KVStoreMesh is disabled
 END
@@ -101,15 +114,16 @@ step_8() {
 
 step_9() {
     heading "Step 9: clustermesh troubleshoot"
-    local address=${ADDRESS[east-control-plane]//./\\.}
+    local address
+    address=$(literally "${ADDRESS[east-control-plane]}")
     see_mesh clustermesh troubleshoot --context west
     expect "every step succeeds" "exit code 0" "exit code $RC"
     expect "on both nodes" 2 "$(grep -c '^Found 1 cluster configurations$' <<<"$OUT" || true)"
     expect_line "the configuration's path" "^📄 Configuration path: $STATE/clustermesh/west-worker/east\$" "the path of the file"
     expect_line "the endpoint" '^   - https://east\.mesh\.cilium\.io:32379$' "https://east.mesh.cilium.io:32379"
     expect_line "the name" "^     ✅ Hostname resolved to: $address\$" "${ADDRESS[east-control-plane]}"
-    expect_line "TCP" "^     ✅ TCP connection successfully established to $address:32379\$" "a connection"
-    expect_line "TLS" "^     ✅ TLS connection successfully established to $address:32379\$" "a connection"
+    expect_line "TCP" "^     ✅ TCP connection successfully established to $(literally "$(host "${ADDRESS[east-control-plane]}")"):32379\$" "a connection"
+    expect_line "TLS" "^     ✅ TLS connection successfully established to $(literally "$(host "${ADDRESS[east-control-plane]}")"):32379\$" "a connection"
     expect_line "its version and cipher" '^     ℹ️ Negotiated TLS version: TLS 1\.3, ciphersuite TLS_' "TLS 1.3"
     expect_line "the CA" '^        Subject: +CN=Cilium CA, O=cmesh$' "CN=Cilium CA, O=cmesh"
     expect_line "the client's certificate" '^        Subject: +CN=remote$' "CN=remote"
@@ -120,16 +134,16 @@ step_9() {
 
 step_10() {
     heading "Step 10: status --verbose"
-    local cluster other
+    local cluster other endpoints=$(( 2 * ${#FAMILIES[@]} ))
     local -A id=([west]=1 [east]=2)
     for cluster in west east; do
         other=${OTHER[$cluster]}
         see_cmesh "$cluster-worker" status --verbose
         expect_line "$cluster: one cluster is ready" '^ClusterMesh: +1/1 remote clusters ready, 0 global-services$' "1/1 remote clusters ready, 0 global-services"
-        # Its DNS and its etcd for others.
+        # Its DNS and its etcd for others, an endpoint an address.
         expect_line "$cluster: with $other's nodes and pods" \
-            "^   $other: ready, 2 nodes, 2 endpoints, 2 identities, 0 services, 0 MCS-API service exports, [0-9]+ reconnections \\(last: .+\\)\$" \
-            "$other: ready, 2 nodes, 2 endpoints, 2 identities, 0 services, 0 MCS-API service exports"
+            "^   $other: ready, 2 nodes, $endpoints endpoints, 2 identities, 0 services, 0 MCS-API service exports, [0-9]+ reconnections \\(last: .+\\)\$" \
+            "$other: ready, 2 nodes, $endpoints endpoints, 2 identities, 0 services, 0 MCS-API service exports"
         expect_line "$cluster: the etcd" '^   └  etcd: 1/1 connected, leases=0, lock leases=0, has-quorum=true: endpoint status checks are disabled, ID: [0-9a-f]+$' "1/1 connected"
         expect_line "$cluster: the configuration" "^   └  remote configuration: expected=true, retrieved=true, cluster-id=${id[$other]}, kvstoremesh=false, sync-canaries=true, service-exports=disabled\$" \
             "retrieved=true"
@@ -141,7 +155,7 @@ step_15() {
     heading "Step 15: a pod to ask from, two that answer, and a global service"
     local cluster
     for cluster in west east; do
-        see_mesh apply -f "lab/manifests/$cluster/webpod.yaml" --context "$cluster"
+        see_mesh apply -f "$STATE/manifests/$cluster/webpod.yaml" --context "$cluster"
         expect "$cluster: all three are created" "pod/default/curl-pod created
 deployment/default/webpod created
 service/default/webpod created" "$OUT"
@@ -154,34 +168,33 @@ step_16() {
     local cluster
     for cluster in west east; do
         see_mesh get svc,ep webpod --context "$cluster"
-        expect_line "$cluster: the service" "^service/webpod +NodePort +${VIP[$cluster]//./\\.} +<none> +80:30080/TCP\$" "${VIP[$cluster]} 80:30080/TCP"
-        expect_line "$cluster: its own two pods" "^endpoints/webpod +${ADDRESS[$cluster-webpod-1]}:80,${ADDRESS[$cluster-webpod-2]}:80\$" \
-            "${ADDRESS[$cluster-webpod-1]}:80,${ADDRESS[$cluster-webpod-2]}:80"
+        expect_line "$cluster: the service" "^service/webpod +NodePort +$(of_all_families VIP "$cluster" ,) +<none> +80:30080/TCP\$" "${VIP[$cluster]} 80:30080/TCP"
+        expect "$cluster: its own two pods" "$(words "$(ports_of "$cluster-webpod-1" 80),$(ports_of "$cluster-webpod-2" 80)" | tr , '\n' | sort)" \
+            "$(sed -nE 's|^endpoints/webpod +||p' <<<"$OUT" | tr , '\n' | sort)"
     done
 }
-
-WEST_WEBPODS="${ADDRESS[west-webpod-1]} ${ADDRESS[west-webpod-2]}"
-EAST_WEBPODS="${ADDRESS[east-webpod-1]} ${ADDRESS[east-webpod-2]}"
-ALL_WEBPODS="$WEST_WEBPODS $EAST_WEBPODS"
-declare -A WEBPODS_OF=([west]=$WEST_WEBPODS [east]=$EAST_WEBPODS)
 
 step_19() {
     heading "Step 19: west's webpod scaled to 0"
     local cluster
-    for cluster in west east; do start_requests "$cluster" "$cluster-curl-pod" "http://${VIP[$cluster]}/"; done
+    for cluster in west east; do each_family start_service_requests "$cluster"; done
     scale west 0
     for cluster in west east; do
-        expect_backends "$cluster-worker" "$EAST_WEBPODS"
-        expect_answering "$cluster" "new requests go to the east backends" "$EAST_WEBPODS"
+        each_family list_shows "$cluster-worker" EAST_WEBPODS
+        each_family requests_reach "$cluster" "new requests go to the east backends" EAST_WEBPODS
     done
 }
+
+start_service_requests() { start_requests "$1-$IP" "$1-curl-pod" "http://$(host "${VIP[$1]}")/"; }
+
+finish_service_requests() { finish_requests "$1-$IP" "$1$OVER"; }
 
 step_20() {
     heading "Step 20: and back to 2"
     local cluster
     scale west 2
-    for cluster in west east; do expect_backends "$cluster-worker" "$ALL_WEBPODS"; done
-    for cluster in west east; do finish_requests "$cluster" "$cluster"; done
+    for cluster in west east; do each_family list_shows "$cluster-worker" ALL_WEBPODS; done
+    for cluster in west east; do each_family finish_service_requests "$cluster"; done
 }
 
 # annotate <cluster> <annotation>
@@ -195,15 +208,15 @@ step_21() {
     local cluster
     for cluster in west east; do annotate "$cluster" service.cilium.io/affinity=remote; done
     for cluster in west east; do
-        expect_preferred "$cluster-worker" "${WEBPODS_OF[${OTHER[$cluster]}]}"
-        expect_answering "$cluster" "only the other cluster's pods answer" "${WEBPODS_OF[${OTHER[$cluster]}]}"
+        each_family list_prefers "$cluster-worker" "WEBPODS_OF[${OTHER[$cluster]}]"
+        each_family requests_reach "$cluster" "only the other cluster's pods answer" "WEBPODS_OF[${OTHER[$cluster]}]"
     done
     scale east 0
-    expect_backends west-worker "$WEST_WEBPODS"
-    expect_answering west "without a remote pod the own ones answer" "$WEST_WEBPODS"
+    each_family list_shows west-worker WEST_WEBPODS
+    each_family requests_reach west "without a remote pod the own ones answer" WEST_WEBPODS
     scale east 2
-    expect_backends west-worker "$ALL_WEBPODS"
-    expect_answering west "and the other cluster's again when they are back" "$EAST_WEBPODS"
+    each_family list_shows west-worker ALL_WEBPODS
+    each_family requests_reach west "and the other cluster's again when they are back" EAST_WEBPODS
 }
 
 step_22() {
@@ -211,55 +224,62 @@ step_22() {
     local cluster
     for cluster in west east; do annotate "$cluster" service.cilium.io/affinity=local; done
     for cluster in west east; do
-        expect_preferred "$cluster-worker" "${WEBPODS_OF[$cluster]}"
-        expect_answering "$cluster" "only the own pods answer" "${WEBPODS_OF[$cluster]}"
+        each_family list_prefers "$cluster-worker" "WEBPODS_OF[$cluster]"
+        each_family requests_reach "$cluster" "only the own pods answer" "WEBPODS_OF[$cluster]"
     done
     scale west 0
-    expect_backends west-worker "$EAST_WEBPODS"
-    expect_answering west "without an own pod the other cluster's answer" "$EAST_WEBPODS"
+    each_family list_shows west-worker EAST_WEBPODS
+    each_family requests_reach west "without an own pod the other cluster's answer" EAST_WEBPODS
     scale west 2
-    expect_backends west-worker "$ALL_WEBPODS"
-    expect_answering west "and the own ones again when they are back" "$WEST_WEBPODS"
+    each_family list_shows west-worker ALL_WEBPODS
+    each_family requests_reach west "and the own ones again when they are back" WEST_WEBPODS
     for cluster in west east; do annotate "$cluster" service.cilium.io/affinity-; done
-    for cluster in west east; do expect_preferred "$cluster-worker" ''; done
+    for cluster in west east; do each_family list_prefers "$cluster-worker" ''; done
 }
 
 step_23() {
     heading "Step 23: west does not share its backends"
     annotate west service.cilium.io/shared=false
-    expect_backends east-worker "$EAST_WEBPODS"
-    expect_answering east "east reaches its own only" "$EAST_WEBPODS"
-    expect_backends west-worker "$ALL_WEBPODS"
-    expect_answering west "west goes on using east's" "$ALL_WEBPODS"
+    each_family list_shows east-worker EAST_WEBPODS
+    each_family requests_reach east "east reaches its own only" EAST_WEBPODS
+    each_family list_shows west-worker ALL_WEBPODS
+    each_family requests_reach west "west goes on using east's" ALL_WEBPODS
     annotate west service.cilium.io/shared-
-    expect_backends east-worker "$ALL_WEBPODS"
+    each_family list_shows east-worker ALL_WEBPODS
 }
+
+# In one family, each told the name of the variable that has its addresses there, or nothing for none.
+list_shows() { expect_backends "$1" "${!2}"; }
+
+list_prefers() { expect_preferred "$1" "${2:+${!2}}"; }
+
+requests_reach() { expect_answering "$1" "$2$OVER" "${!3}"; }
 
 # expect_answering <cluster> <what> <addresses>: who answers 40 new requests of the cluster's curl-pod.
 expect_answering() {
-    see_requests "$1-curl-pod" 40 "http://${VIP[$1]}/"
+    see_requests "$1-curl-pod" 40 "http://$(host "${VIP[$1]}")/"
     expect "$1: $2" "$3" "$(answering)$(failures)"
 }
 
 # expect_preferred <node> <addresses>: whose rows of webpod are marked, once the change has arrived.
 expect_preferred() {
-    local vip=${VIP[${1%%-*}]}
     wait_for 5 prefers "$1" "$2" || true
     see_cmesh "$1" service list --clustermesh-affinity
-    expect "$1 prefers ${2:-none}" "$2" "$(backends_of "$vip:80/TCP" ' \(preferred\)')"
+    expect "$1 prefers ${2:-none}$OVER" "$2" "$(backends_of "$(host "${VIP[${1%%-*}]}"):80/TCP" ' \(preferred\)')"
 }
 
 prefers() {
-    OUT=$(cmesh_on "$1" service list --clustermesh-affinity 2>&1) && [[ $(backends_of "${VIP[${1%%-*}]}:80/TCP" ' \(preferred\)') == "$2" ]]
+    OUT=$(cmesh_on "$1" service list --clustermesh-affinity 2>&1) && [[ $(backends_of "$(host "${VIP[${1%%-*}]}"):80/TCP" ' \(preferred\)') == "$2" ]]
 }
 
 step_26() {
     heading "Step 26: what two clusters must have, checked before they are joined"
-    start_stranger twin 1 10.20.0.0/24 255
+    local name free=10.20.0.0/24
+    if (( IP == 6 )); then free=fd00:10:20::/64; fi
+    start_stranger twin 1 "$free" 255
     start_stranger clash 3 "${POD_CIDR[west-worker]}" 255
-    start_stranger large 3 10.20.0.0/24 511
-    start_stranger foreign 4 10.20.0.0/24 255
-    local name
+    start_stranger large 3 "$free" 511
+    start_stranger foreign 4 "$free" 255
     for name in twin clash large; do wait_for 20 stranger_is_enabled "$name" --ca-from west || fail "the agent of $name answers" "an agent" "$OUT"; done
     wait_for 20 stranger_is_enabled foreign || fail "the agent of foreign answers" "an agent" "$OUT"
     expect_refusal twin "remote and local cluster have the same, non-unique ID: 1"
@@ -286,7 +306,7 @@ connect_foreign() {
     see_mesh clustermesh status --context west
     expect_line "the status says that nobody answers there" '❌ west-worker is not connected to cluster foreign: .+' "a sentence"
     see_mesh clustermesh troubleshoot foreign --context west
-    expect_line "troubleshoot says where it fails" '❌ Cannot establish TCP connection to 172\.18\.0\.100:32379' "a step that fails"
+    expect_line "troubleshoot says where it fails" '❌ Cannot establish TCP connection to '"$(literally "$(host "${ADDRESS[outside]}")"):32379" "a step that fails"
     see_mesh clustermesh disconnect --context west --destination-context foreign
     expect_line "and they are disconnected" '^✅ Disconnected clusters west and foreign\.$' "disconnected"
 }
@@ -297,10 +317,10 @@ start_stranger() {
     mkdir -p "$dir"
     cat >"$dir/agent.yaml" <<END
 cluster: {name: $1, id: $2, maxConnectedClusters: $4}
-node: {name: node, addresses: [${ADDRESS[outside]}], podCIDRs: [$3]}
+node: {name: node, addresses: ["${ADDRESS[outside]}"], podCIDRs: ["$3"]}
 store: {directory: "$dir/store"}
 remote: {directory: "$dir/clustermesh"}
-clustermesh: {pki: "$dir/pki", endpoint: ${ADDRESS[outside]}:32379}
+clustermesh: {pki: "$dir/pki", endpoint: "$(host "${ADDRESS[outside]}"):32379"}
 forwarder: {socket: "$dir/control.sock"}
 socket: "$CMESH_RUN_DIR/$1-node/agent.sock"
 END
@@ -345,7 +365,7 @@ step_27() {
     for cluster in west east; do
         first=65536 pki=$STATE/pki/$cluster
         [[ $cluster == west ]] || first=131072
-        see outside etcdctl --endpoints "https://${ADDRESS[$cluster-control-plane]}:32379" --cacert "$pki/ca.crt" --cert "$pki/remote.crt" --key "$pki/remote.key" \
+        see outside etcdctl --endpoints "https://$(host "${ADDRESS[$cluster-control-plane]}"):32379" --cacert "$pki/ca.crt" --cert "$pki/remote.crt" --key "$pki/remote.key" \
             get --prefix --keys-only cilium/state/identities/v1/id/
         expect "$cluster's identities lie within its 65,536" "all within $first and $(( first + 65535 ))" "$(outside_of "$first")"
     done

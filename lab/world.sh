@@ -20,14 +20,6 @@ NODES=(west-control-plane west-worker east-control-plane east-worker)
 PODS=(west-curl-pod west-webpod-1 west-webpod-2 west-coredns west-clustermesh-apiserver east-curl-pod east-webpod-1 east-webpod-2 east-coredns east-clustermesh-apiserver)
 PLACES=(net "${NODES[@]}" "${PODS[@]}" outside)
 
-declare -A ADDRESS=(
-    [net]=172.18.0.1 [outside]=172.18.0.100
-    [west-control-plane]=172.18.0.4 [west-worker]=172.18.0.5 [east-control-plane]=172.18.0.3 [east-worker]=172.18.0.2
-    [west-curl-pod]=10.0.1.105 [west-webpod-1]=10.0.1.14 [west-webpod-2]=10.0.1.162 [west-coredns]=10.0.0.53 [west-clustermesh-apiserver]=10.0.1.234
-    [east-curl-pod]=10.1.1.153 [east-webpod-1]=10.1.1.2 [east-webpod-2]=10.1.1.221 [east-coredns]=10.1.0.53 [east-clustermesh-apiserver]=10.1.1.44
-)
-declare -A VIP=([west]=10.2.164.148 [east]=10.3.193.106)
-declare -A DNS=([west]=10.2.0.10 [east]=10.3.0.10)
 declare -A OTHER=([west]=east [east]=west)
 
 # choose_world <id>: everything of a world hangs on its id.
@@ -35,11 +27,15 @@ choose_world() {
     LAB_ID=$1
     [[ $LAB_ID =~ ^[a-z0-9]{1,16}$ ]] || die 2 "an id is 1 to 16 small letters and digits, not '$LAB_ID'"
     STATE=/run/cmesh-lab-$LAB_ID
+    # Memory: what forwarders keep for those that come after them.
+    KEPT=/dev/shm/cmesh-lab-$LAB_ID
     export CMESH_RUN_DIR=/run/cmesh-$LAB_ID
     if [[ $LAB_ID == lab ]]; then CMESH_RUN_DIR=/run/cmesh; fi
     # One that another command made may have other places, such as a benchmark's.
     if [[ -s $STATE/places ]]; then mapfile -t PLACES <"$STATE/places"; fi
     if [[ -s $STATE/mode ]]; then MODE=$(<"$STATE/mode"); fi
+    if [[ -s $STATE/family ]]; then FAMILY=$(<"$STATE/family"); fi
+    choose_family "$FAMILY"
 }
 
 random_id() { tr -d - </proc/sys/kernel/random/uuid | cut -c1-6 | sed 's/^/t/'; }
@@ -56,16 +52,38 @@ is_up() { [[ -e $STATE/ready ]]; }
 
 need_up() { is_up || die 2 "the world '$LAB_ID' is not up: ./run-lab.sh up"; }
 
-# claim: from here on the world is ours to take away. Signals wait for the two lines to be done together.
+# claim: from here on the world is ours to take away. Signals wait for the lines to be done together.
 claim() {
     trap '' INT TERM HUP
-    if mkdir "$STATE" 2>/dev/null; then CLAIMED=1; fi
+    if mkdir "$STATE" 2>/dev/null; then
+        CLAIMED=1
+        start_time $$ && printf '%s %s\n' $$ "$START_TIME" >"$STATE/owner"
+    fi
     trap_signals
-    [[ ${CLAIMED:-} ]] || die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
+    [[ ${CLAIMED:-} ]] || refuse_world
     mkdir "$STATE"/{pid,log,nodes,servers}
-    printf '%s\n' $$ >"$STATE/owner"
     printf '%s\n' "${PLACES[@]}" >"$STATE/places"
     printf '%s\n' "$MODE" >"$STATE/mode"
+    printf '%s\n' "$FAMILY" >"$STATE/family"
+    printf '%s\n' "$ROOT" >"$STATE/checkout"
+}
+
+# refuse_world: somebody else has it.
+refuse_world() {
+    local owner
+    owner=$(owner_of_world) && die 1 "the world '$LAB_ID' is at work under process $owner; wait for it, or give yours another id: CMESH_LAB_ID=..."
+    is_up && die 1 "the world '$LAB_ID' is up already, from $(cat "$STATE/checkout"); ./run-lab.sh down takes it away"
+    die 1 "$STATE exists: a world '$LAB_ID' is half there; ./run-lab.sh down takes it away"
+}
+
+# owner_of_world: the process that is bringing the world up, or lives as long as it; fails when there is none. Who has just made the directory
+# has not said yet who it is.
+owner_of_world() {
+    local pid started
+    [[ -d $STATE ]] && wait_for 1 test -s "$STATE/owner" || return 1
+    { read -r pid started <"$STATE/owner"; } 2>/dev/null || return 1
+    start_time "$pid" && [[ $START_TIME == "$started" ]] || return 1
+    printf '%s\n' "$pid"
 }
 
 trap_signals() {
@@ -86,8 +104,11 @@ leave() {
             complain "interrupted"
             ;;
         *)
-            complain "could not go on (exit code $code)"
-            show_dead_forwarders
+            # Without a world of ours the sentence that was said is all.
+            if [[ ${CLAIMED:-} ]]; then
+                complain "could not go on (exit code $code)"
+                show_dead_forwarders
+            fi
             ;;
     esac
     clean_up || code=1
@@ -116,6 +137,7 @@ world_up() {
     [[ -c /dev/net/tun ]] || die 2 "/dev/net/tun is missing: this kernel or container offers no TAP devices"
     claim
     if [[ ${1:-} == mesh ]]; then : >"$STATE/meshed"; fi
+    write_manifests
     progress "network '$LAB_ID': namespaces, bridge, outside host"
     make_namespaces
     make_network
@@ -134,29 +156,48 @@ make_namespaces() {
     for place in "${PLACES[@]}"; do quieten "$place"; done
 }
 
-# Settings of one namespace. The world is IPv4: IPv6's own packets would only blur captures and counters. Nobody forwards but the
-# forwarders: the node network's gateway must not carry what a forwarder failed to. Pods get ports enough for 100,000 short connections;
-# nodes do not: theirs and those of masqueraded flows lie on one address.
+# Settings of one namespace. Where the world has no IPv6, its own packets would only blur captures and counters; where it has, addresses are
+# there at once, without duplicate address detection. Nobody forwards but the forwarders: the node network's gateway must not carry what a
+# forwarder failed to. Pods get ports enough for 100,000 short connections; nodes do not: theirs and those of masqueraded flows lie on one address.
 quieten() {
-    local -a settings=(net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.ip_forward=0)
+    local -a settings=(net.ipv4.ip_forward=0)
+    if has_ipv6; then
+        settings+=(net.ipv6.conf.all.forwarding=0 net.ipv6.conf.default.accept_dad=0)
+    else
+        settings+=(net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1)
+    fi
     if [[ " ${PODS[*]} " == *" $1 "* ]]; then settings+=(net.ipv4.ip_local_port_range='1024 65535' net.ipv4.tcp_tw_reuse=1); fi
     at "$1" sysctl -qw "${settings[@]}"
     ip -n "$LAB_ID-$1" link set lo up
 }
 
+# add_place <place>: one that comes while the world is up, and goes with it at the latest.
+add_place() {
+    if ! is_place "$1"; then
+        PLACES+=("$1")
+        printf '%s\n' "${PLACES[@]}" >"$STATE/places"
+    fi
+    ip netns add "$LAB_ID-$1"
+    quieten "$1"
+}
+
 make_network() {
     ip -n "$LAB_ID-net" -batch - <<END
 link add br0 type bridge stp_state 0 forward_delay 0
-addr add 172.18.0.1/16 dev br0
 link set br0 up
 link add out0 type veth peer name eth0 netns $LAB_ID-outside
 link set out0 master br0 up
 END
-    ip -n "$LAB_ID-outside" -batch - <<END
-addr add 172.18.0.100/16 dev eth0
-link set eth0 up
-route add default via 172.18.0.1
-END
+    ip -n "$LAB_ID-outside" link set eth0 up
+    each_family address_network
+}
+
+address_network() {
+    local length=16
+    if (( IP == 6 )); then length=64; fi
+    ip -n "$LAB_ID-net" addr add "${ADDRESS[net]}/$length" dev br0
+    ip -n "$LAB_ID-outside" addr add "${ADDRESS[outside]}/$length" dev eth0
+    ip -n "$LAB_ID-outside" route add default via "${ADDRESS[net]}"
 }
 
 # ip-netns(8) puts /etc/netns/<namespace>/resolv.conf in the place of /etc/resolv.conf.
@@ -167,7 +208,7 @@ write_resolvers() {
         # Twice: another world going down may take an empty /etc/netns away between the two directories.
         mkdir -p "/etc/netns/$LAB_ID-$pod" || mkdir -p "/etc/netns/$LAB_ID-$pod"
         cat >"/etc/netns/$LAB_ID-$pod/resolv.conf" <<END
-nameserver ${DNS[$cluster]}
+nameserver $(of_all_families DNS "$cluster" $'\nnameserver ')
 search default.svc.cluster.local svc.cluster.local cluster.local
 options ndots:5
 END
@@ -180,23 +221,33 @@ world_down() {
     warn_of_strangers
     local place
     for place in "${PLACES[@]}"; do
-        if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place"; fi
+        # Another down may be at it, too.
+        if [[ -e /run/netns/$LAB_ID-$place ]]; then ip netns del "$LAB_ID-$place" || [[ ! -e /run/netns/$LAB_ID-$place ]]; fi
         rm -rf "/etc/netns/${LAB_ID:?}-$place"
     done
-    if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns; fi
+    if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns || true; fi
+    unmount_all
+    rm -rf "$KEPT"
     local node
     for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
     for node in "$STATE"/strangers/*/; do
         if [[ -d $node ]]; then rm -rf "${CMESH_RUN_DIR:?}/$(basename "$node")-node"; fi
     done
-    if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR"; fi
+    if [[ -d $CMESH_RUN_DIR ]]; then rmdir --ignore-fail-on-non-empty "$CMESH_RUN_DIR" || true; fi
     rm -rf "$STATE"
+}
+
+# unmount_all: what was mounted within the world's own directories.
+unmount_all() {
+    local point
+    awk -v state="$STATE/" -v kept="$KEPT" 'index($5, state) == 1 || $5 == kept || index($5, kept "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r point; do umount "$point" || umount -l "$point"; done
 }
 
 # world_exists: anything of it.
 world_exists() {
     local place
-    [[ ! -d $STATE ]] || return 0
+    [[ ! -d $STATE && ! -d $KEPT ]] && nobody_is_marked || return 0
     for place in "${PLACES[@]}"; do
         [[ ! -e /run/netns/$LAB_ID-$place && ! -e /etc/netns/$LAB_ID-$place ]] || return 0
     done

@@ -123,7 +123,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
     /// <summary>The way packets take and the cluster's pod CIDRs, as the forwarder has them.</summary>
     public (string RoutingMode, IReadOnlyList<string> PodCidrs) Network() => (
-        Forwarder.Forwarder?.Routing.Mode ?? "native", [.. Objects.Nodes.Values.SelectMany(n => n.PodCidrs).Distinct()]);
+        Forwarder.Forwarder?.Routing.Mode ?? Settings.RoutingMode ?? "native", [.. Objects.Nodes.Values.SelectMany(n => n.PodCidrs).Distinct()]);
 
     /// <summary>What works on neither side's own: a peer whose pods our masquerading would hide, a global service that only we have.</summary>
     public IEnumerable<string> PeerWarnings()
@@ -131,6 +131,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         IReadOnlyList<RemoteFile> files = Remotes.Files;
         return
         [
+            .. PeerChecks.OwnForwarder(Settings, Forwarder.Forwarder),
             .. PeerChecks.Run(Objects, Remotes.State.Current, Forwarder.Forwarder),
             .. PeerChecks.RoutingModes(Forwarder.Forwarder?.Routing.Mode, files.Select(f => (f.Name, f.Settings.RoutingMode))),
             .. files.SelectMany(f => CertificateChecks.Ending(f.Name, f.Settings, _time.GetUtcNow())),
@@ -243,7 +244,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         HashSet<string> synced = [.. remotes.Where(IsSynced).Select(s => s.Name)];
         HashSet<string> known = [.. remotes.Select(s => s.Name)];
         ChangeDocument document = ForwarderConfig.Make(
-            Settings.Cluster, Settings.Node, Objects, Remotes.State.Current, restored, cluster => known.Contains(cluster) && !synced.Contains(cluster),
+            Settings.Cluster, Settings.ClusterId, Settings.Node, Objects, Remotes.State.Current, restored, cluster => known.Contains(cluster) && !synced.Contains(cluster),
             _nodeMemo, out IReadOnlyList<string> warnings);
         foreach (string warning in warnings.Except(_warnings))
         {

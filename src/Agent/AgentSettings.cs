@@ -34,6 +34,9 @@ internal sealed record AgentSettings(
 
     private const int DefaultLeaseSeconds = 900;
 
+    /// <summary>How the cluster's nodes route, native or tunnel; null when the file does not say and only the forwarder knows.</summary>
+    public string? RoutingMode { get; init; }
+
     /// <summary>Path of the etcd client file of the etcd that other clusters read; null when that is the store.</summary>
     public string? MeshEtcdConfig { get; init; }
 
@@ -54,7 +57,7 @@ internal sealed record AgentSettings(
     {
         YamlNode document = YamlLoader.Load(file, text);
         YamlField root = new YamlField(file, document, "", document.Line).Only("cluster", "node", "store", "remote", "clustermesh", "forwarder", "socket", "access", "observe", "health", "policy");
-        YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters");
+        YamlField cluster = root.Need("cluster").Only("name", "id", "maxConnectedClusters", "routingMode");
         YamlField node = root.Need("node").Only("name", "addresses", "routerAddresses", "podCIDRs", "labels", "healthAddress");
         YamlField? store = root["store"]?.Only("directory", "etcd");
         YamlField? health = root["health"]?.Only("port", "intervalSeconds");
@@ -104,6 +107,7 @@ internal sealed record AgentSettings(
         {
             Access = AccessOf(root["access"]?.Only("adminGroup", "readerGroup")),
             Observe = ObserveSettings.Parse(root["observe"], Path.GetDirectoryName(Path.GetFullPath(socket))!, forwarderSocket),
+            RoutingMode = cluster["routingMode"]?.Checked(t => t is "native" or "tunnel" ? null : $"'{t}' is no routing mode; use native or tunnel"),
             MeshEtcdConfig = mesh?["etcd"]?.Text(),
             Manifests = mesh?["manifests"]?.Texts() ?? [],
             LeaseTime = TimeSpan.FromSeconds(mesh?["leaseSeconds"]?.Number(5, 86_400) ?? DefaultLeaseSeconds),

@@ -22,25 +22,27 @@ internal sealed class ForwarderConfig
     private static readonly ConditionalWeakTable<MeshNode, object> s_known = [];
 
     private readonly string _cluster;
+    private readonly int _clusterId;
     private readonly string _node;
     private readonly LocalObjects _objects;
     private readonly MeshView _view;
     private readonly List<string> _warnings = [];
 
-    private ForwarderConfig(string cluster, string node, LocalObjects objects, MeshView view) => (_cluster, _node, _objects, _view) = (cluster, node, objects, view);
+    private ForwarderConfig(string cluster, int clusterId, string node, LocalObjects objects, MeshView view) =>
+        (_cluster, _clusterId, _node, _objects, _view) = (cluster, clusterId, node, objects, view);
 
     /// <param name="restored">What the forwarder had when the agent found it; null when that is unknown.</param>
     /// <param name="isSyncing">Whether a cluster has not been listed in full yet: what the forwarder has of it stays.</param>
     /// <param name="memo">Nodes of the last call, kept between calls.</param>
     /// <param name="warnings">One sentence each for what is left out.</param>
     public static ChangeDocument Make(
-        string cluster, string node, LocalObjects objects, MeshView view, NodeDocument? restored, Func<string, bool> isSyncing, NodeMemo memo,
+        string cluster, int clusterId, string node, LocalObjects objects, MeshView view, NodeDocument? restored, Func<string, bool> isSyncing, NodeMemo memo,
         out IReadOnlyList<string> warnings)
     {
-        ForwarderConfig config = new(cluster, node, objects, view);
+        ForwarderConfig config = new(cluster, clusterId, node, objects, view);
         (IReadOnlyList<RemoteNodeDocument> nodes, IReadOnlyList<string> said) = memo.Get(objects, view, restored, isSyncing, () =>
         {
-            ForwarderConfig fresh = new(cluster, node, objects, view);
+            ForwarderConfig fresh = new(cluster, clusterId, node, objects, view);
             return (fresh.Nodes(restored, isSyncing), fresh._warnings);
         });
         config._warnings.AddRange(said);
@@ -67,8 +69,8 @@ internal sealed class ForwarderConfig
             }
             else
             {
-                MeshNode record = new(node.Name, _cluster, 0) { Addresses = node.Addresses };
-                Add(nodes, taken, node.Name, _cluster, [record.NodeIp(true), record.NodeIp(false)], cidrs);
+                MeshNode record = new(node.Name, _cluster, (uint)_clusterId) { Addresses = node.Addresses };
+                Add(nodes, taken, record, [record.NodeIp(true), record.NodeIp(false)], cidrs);
             }
         }
 
@@ -88,7 +90,7 @@ internal sealed class ForwarderConfig
             {
                 int before = nodes.Count;
                 IpPrefix[] cidrs = [.. node.PodCidrs];
-                Add(nodes, taken, node.Name, node.Cluster, [node.NodeIp(true), node.NodeIp(false)], cidrs);
+                Add(nodes, taken, node, [node.NodeIp(true), node.NodeIp(false)], cidrs);
                 if (nodes.Count > before && nodes[^1].PodCidrs.Count == cidrs.Length)
                 {
                     s_known.AddOrUpdate(node, (nodes[^1], cidrs));
@@ -126,9 +128,9 @@ internal sealed class ForwarderConfig
         }
     }
 
-    private void Add(List<RemoteNodeDocument> nodes, PrefixClaims taken, string name, string cluster, IpAddress?[] addresses, IpPrefix[] cidrs)
+    private void Add(List<RemoteNodeDocument> nodes, PrefixClaims taken, MeshNode node, IpAddress?[] addresses, IpPrefix[] cidrs)
     {
-        string owner = $"{cluster}/{name}";
+        string owner = $"{node.Cluster}/{node.Name}";
         IpAddress[] known = [.. addresses.OfType<IpAddress>()];
         List<string> free = [];
         foreach (IpPrefix cidr in cidrs)
@@ -150,7 +152,11 @@ internal sealed class ForwarderConfig
 
         if (known.Length > 0)
         {
-            nodes.Add(new RemoteNodeDocument { Name = name, Cluster = cluster, Addresses = [.. known.Select(a => a.ToString())], PodCidrs = free });
+            // By the id the forwarder knows whose identities a tunnel from there may carry.
+            nodes.Add(new RemoteNodeDocument
+            {
+                Name = node.Name, Cluster = node.Cluster, ClusterId = (int)node.ClusterId, Addresses = [.. known.Select(a => a.ToString())], PodCidrs = free,
+            });
         }
         else
         {

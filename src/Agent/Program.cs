@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Mesh.Store;
 using ClusterMesh.Datapath.State;
 
@@ -17,7 +18,8 @@ internal static class Program
     private const string Usage = """
         cmesh-agent: control plane of one node
 
-        usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT
+        usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT; it gives up all capabilities and the system calls that it never needs
+               cmesh-agent --config AGENT.YAML --no-sandbox the same with all rights, for a debugger
                cmesh-agent --config AGENT.YAML --check     only check the file
                cmesh-agent --config AGENT.YAML --init-etcd set up users and roles of the cluster's etcd, by the certificate of its client file
                cmesh-agent --version | --help
@@ -39,9 +41,11 @@ internal static class Program
                 Console.WriteLine(Usage);
                 return 0;
             case ["--config", string path]:
-                return await RunAsync(path, checkOnly: false);
+                return await RunAsync(path, checkOnly: false, isSandboxed: true);
+            case ["--config", string path, "--no-sandbox"]:
+                return await RunAsync(path, checkOnly: false, isSandboxed: false);
             case ["--config", string path, "--check"]:
-                return await RunAsync(path, checkOnly: true);
+                return await RunAsync(path, checkOnly: true, isSandboxed: false);
             case ["--config", string path, "--init-etcd"]:
                 return await InitEtcdAsync(path);
             default:
@@ -50,10 +54,16 @@ internal static class Program
         }
     }
 
-    private static async Task<int> RunAsync(string path, bool checkOnly)
+    private static async Task<int> RunAsync(string path, bool checkOnly, bool isSandboxed)
     {
         try
         {
+            if (isSandboxed && !Sandbox.IsInside)
+            {
+                string[] own = Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
+                Sandbox.Enter(opener: null, user: null, Environment.ProcessPath!, [.. own, "--config", path]);
+            }
+
             AgentSettings settings = AgentSettings.Parse(DocumentReader.Shown(path), DocumentReader.ReadText(path));
             if (checkOnly)
             {
@@ -73,8 +83,15 @@ internal static class Program
             // A store that refuses us says more than a socket that is taken. Whoever only waits for its store serves what it sees meanwhile.
             await Task.WhenAny(agent.Entered, agent.Ended, stop.Task, Task.Delay(s_storePatience));
             await using ObserveHost? observe = agent.Ended.IsCompleted || stop.Task.IsCompleted ? null : await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
-            Console.WriteLine($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
+            using ServiceNotifier manager = ServiceNotifier.FromEnvironment(Log);
+            string node = $"node {settings.Node} of cluster {settings.Cluster}";
+            manager.Ready($"{node} is served");
+
+            // On a thread of the pool, as everything else here: an agent that has none left tells nothing.
+            await using Timer? beat = manager.WatchdogInterval is { } interval ? new Timer(_ => manager.Beat(), null, TimeSpan.Zero, interval / 3) : null;
+            Announce($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
+            manager.Stopping($"{node} stops");
             return 0;
         }
         catch (ConfigurationException e)
@@ -82,7 +99,7 @@ internal static class Program
             Console.Error.WriteLine($"cmesh-agent: {e.Message}");
             return ExitUsage;
         }
-        catch (Exception e) when (e is StoreException or ControlConnectionException)
+        catch (Exception e) when (e is StoreException or ControlConnectionException or DeviceException)
         {
             Console.Error.WriteLine($"cmesh-agent: {e.Message}");
             return ExitFailure;
@@ -114,7 +131,30 @@ internal static class Program
         }
     }
 
-    private static void Log(string line) => Console.Error.WriteLine($"cmesh-agent: {line}");
+    /// <summary>Nobody may be able to read it: the agent goes on all the same.</summary>
+    private static void Announce(string line)
+    {
+        try
+        {
+            Console.WriteLine(line);
+        }
+        catch (IOException)
+        {
+            // As in Log.
+        }
+    }
+
+    private static void Log(string line)
+    {
+        try
+        {
+            Console.Error.WriteLine($"cmesh-agent: {line}");
+        }
+        catch (IOException)
+        {
+            // The disk of the log is full: the node is configured on without a word.
+        }
+    }
 
     private static void Stop(PosixSignalContext context, TaskCompletionSource stop)
     {

@@ -85,7 +85,7 @@ internal sealed class YamlField(string file, YamlNode node, string path, int lin
     public string Checked(Func<string, string?> check) => check(Text()) is string wrong ? throw Refuse(wrong) : Text();
 
     public ConfigurationException Refuse(string problem) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{file}:{line}: {(path.Length == 0 ? "" : path + ": ")}{problem}"));
+        new(string.Create(CultureInfo.InvariantCulture, $"{file}:{line}: {(path.Length == 0 ? "" : ValueText.Sentence(path) + ": ")}{ValueText.Sentence(problem)}"));
 
     private YamlMapping Mapping() => node.Resolved as YamlMapping ?? throw Refuse("a mapping of fields is expected here");
 

@@ -77,7 +77,7 @@ public static class ChangeTranslator
             cidrs.Add(ValueParser.LooseCidr(texts[i], place.Field("nonMasqueradeCIDRs").Item(i)));
         }
 
-        if (!section.MasqLinkLocal)
+        if (!section.MasqLinkLocal && LinkLocal.IsIpv4Used(local))
         {
             cidrs.Add(LinkLocal.Ipv4);
         }

@@ -12,5 +12,8 @@ internal static class LinkLocal
     /// <summary>RFC 4291 section 2.5.6.</summary>
     public static IpPrefix Ipv6 { get; } = IpPrefix.Parse("fe80::/10");
 
+    /// <summary>A node whose addresses say nothing is one of IPv4.</summary>
+    public static bool IsIpv4Used(LocalNodeSpec local) => !IsIpv6Used(local) || local.Addresses.Any(a => a.Address.IsIpv4) || local.PodCidrs.Any(c => c.IsIpv4);
+
     public static bool IsIpv6Used(LocalNodeSpec local) => local.Addresses.Any(a => !a.Address.IsIpv4) || local.PodCidrs.Any(c => !c.IsIpv4);
 }

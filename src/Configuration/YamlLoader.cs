@@ -196,5 +196,5 @@ internal sealed class YamlLoader
     }
 
     private static ConfigurationException At(string file, int line, string problem) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{file}:{line}: {problem}"));
+        new(string.Create(CultureInfo.InvariantCulture, $"{file}:{line}: {ValueText.Sentence(problem)}"));
 }

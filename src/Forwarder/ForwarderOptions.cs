@@ -21,8 +21,13 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
     /// <summary>Group whose members may look at the control socket; null for none.</summary>
     public string? ReaderGroup { get; init; }
 
+    /// <summary>A worker that has not turned for so long is stuck.</summary>
+    public TimeSpan WatchdogLimit { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
     private const int MaxSpinMicroseconds = 10_000;
+
+    private const int MaxWatchdogMilliseconds = 3_600_000;
 
     public const string Usage = """
         cmesh-forwarder: userspace datapath of one node
@@ -39,8 +44,9 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
                                              flow tables and of the ports for masquerading
           --keep DIRECTORY                   flows, TAPs and what was applied outlive a process that is killed: the next one goes on with
                                              them. A directory on tmpfs, for example /dev/shm/cmesh; a small keeper process holds the TAPs
-          --takeover                         take the place of the forwarder that runs for the node with the same --keep and --workers, without
-                                             losing a packet; it goes on if this one cannot
+          --takeover                         take the place of the forwarder that runs for the node with the same --keep, without losing a
+                                             packet; it goes on if this one cannot
+          --watchdog MILLISECONDS            a worker that has not turned for so long is said to be stuck, with its stack; 1500 to 3600000, 3000 unless given
           --admin-group GROUP                members may do everything at the control socket, as root and the user of this process may
           --reader-group GROUP               members may look, and change nothing
 
@@ -96,7 +102,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             case ("--check", _):
                 return this with { CheckOnly = true };
-            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep" or "--admin-group" or "--reader-group", null):
+            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep" or "--watchdog" or "--admin-group" or "--reader-group", null):
                 mistake = $"{option} wants a value";
                 return this;
             case ("--takeover", _):
@@ -104,6 +110,10 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
             case ("--keep", _):
                 mistake = value.Length > 0 ? "" : "--keep wants a directory";
                 return this with { KeepDirectory = value };
+            case ("--watchdog", _):
+                bool isTime = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit <= MaxWatchdogMilliseconds && limit >= WorkerWatch.ShortestLimit.TotalMilliseconds;
+                mistake = isTime ? "" : $"--watchdog {value}: give a number of milliseconds from {WorkerWatch.ShortestLimit.TotalMilliseconds} to {MaxWatchdogMilliseconds}";
+                return this with { WatchdogLimit = TimeSpan.FromMilliseconds(limit) };
             case ("--admin-group", _):
                 return this with { AdminGroup = value };
             case ("--reader-group", _):

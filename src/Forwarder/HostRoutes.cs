@@ -12,26 +12,43 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// </summary>
 internal sealed class HostRoutes : IDisposable
 {
-    private readonly HostRouteTable _table;
+    private readonly string _namespace;
     private readonly string _interface;
-    private readonly Dictionary<IpPrefix, IpAddress> _installed = [];
+    private readonly Dictionary<IpPrefix, (IpAddress Via, IpAddress? Source)> _installed = [];
+    private HostRouteTable _table;
 
     public HostRoutes(HostPortSpec host)
     {
         _table = HostRouteTable.Open(host.Namespace);
+        _namespace = host.Namespace;
         _interface = host.Interface;
+    }
+
+    /// <summary>The interface was made anew, perhaps in another namespace of that name: its routes are all to be installed again.</summary>
+    public void Renew(DesiredState state)
+    {
+        _installed.Clear();
+        if (Try(() =>
+        {
+            HostRouteTable opened = HostRouteTable.Open(_namespace);
+            _table.Dispose();
+            _table = opened;
+        }))
+        {
+            Update(state);
+        }
     }
 
     public void Update(DesiredState state)
     {
-        var wanted = new Dictionary<IpPrefix, IpAddress>();
+        var wanted = new Dictionary<IpPrefix, (IpAddress Via, IpAddress? Source)>();
         foreach (NodeSpec node in state.Local.HasNodeRoutes ? state.Nodes.Values : [])
         {
             foreach (IpPrefix cidr in node.PodCidrs)
             {
                 if (NextHop(state.Local, node, cidr) is IpAddress via)
                 {
-                    wanted[cidr] = via;
+                    wanted[cidr] = (via, SourceOf(state.Local, cidr));
                 }
             }
         }
@@ -44,12 +61,12 @@ internal sealed class HostRoutes : IDisposable
             }
         }
 
-        foreach ((IpPrefix prefix, IpAddress via) in wanted)
+        foreach ((IpPrefix prefix, (IpAddress Via, IpAddress? Source) route) in wanted)
         {
-            bool isInstalled = _installed.TryGetValue(prefix, out IpAddress present) && present == via;
-            if (!isInstalled && Try(() => _table.Replace(prefix, via, _interface)))
+            bool isInstalled = _installed.TryGetValue(prefix, out (IpAddress Via, IpAddress? Source) present) && present == route;
+            if (!isInstalled && Try(() => _table.Replace(prefix, route.Via, _interface, route.Source)))
             {
-                _installed[prefix] = via;
+                _installed[prefix] = route;
             }
         }
     }
@@ -65,6 +82,13 @@ internal sealed class HostRoutes : IDisposable
         IEnumerable<IpAddress> candidates = node.Addresses.Where(a => local.Addresses.Any(own => own.OnLink.Contains(a))).Concat(local.Uplink?.Gateways ?? []);
         return candidates.Where(a => a.IsIpv4 == cidr.IsIpv4).Select(a => (IpAddress?)a).FirstOrDefault();
     }
+
+    /// <summary>
+    /// Through a tunnel the node is its router's address, as with Cilium (the route's src): the answer then comes by the tunnel, which a network
+    /// that knows no pods would not carry otherwise.
+    /// </summary>
+    private static IpAddress? SourceOf(LocalNodeSpec local, IpPrefix cidr) =>
+        local.Tunnel is null ? null : local.RouterAddresses.Where(r => r.IsIpv4 == cidr.IsIpv4).Select(r => (IpAddress?)r).FirstOrDefault();
 
     public void Dispose() => _table.Dispose();
 

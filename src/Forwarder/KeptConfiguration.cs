@@ -21,6 +21,7 @@ internal sealed class KeptConfiguration : IDisposable
     private readonly Lock _writing = new(); // one write at a time, and none behind the end
     private Func<(ServiceNumbers Numbers, string Configuration)>? _describe;
     private volatile bool _isEnded;
+    private volatile bool _hasApplied;
 
     /// <param name="path">May be there from a process before this one.</param>
     public KeptConfiguration(string path, NodeFile file)
@@ -32,9 +33,11 @@ internal sealed class KeptConfiguration : IDisposable
 
     /// <summary>What the process before this one had in force, if it was started with the same node file.</summary>
     /// <param name="numbers">By which flow tables name its frontends and backends.</param>
-    public DesiredChange? TryRead(out ServiceNumbers numbers)
+    /// <param name="hasApplied">Something was applied or deleted since a process was started with its node file.</param>
+    public DesiredChange? TryRead(out ServiceNumbers numbers, out bool hasApplied)
     {
         numbers = ServiceNumbers.None;
+        hasApplied = false;
         try
         {
             if (!File.Exists(_path))
@@ -45,12 +48,14 @@ internal sealed class KeptConfiguration : IDisposable
             KeptDocument kept = JsonSerializer.Deserialize(File.ReadAllText(_path), KeptJson.Default.KeptDocument)
                 ?? throw new FormatException("it is empty");
             numbers = ServiceNumbers.Parse(kept.Numbers);
+            hasApplied = kept.HasApplied;
             if (kept.NodeFile != _nodeFile)
             {
                 Log.Write($"{_path}: the node file has changed since; what was applied while the node ran does not count any more");
                 return null;
             }
 
+            _hasApplied = hasApplied;
             return NodeFile.Parse(_path, kept.Configuration).Initial;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException or OverflowException or ConfigurationException)
@@ -70,7 +75,11 @@ internal sealed class KeptConfiguration : IDisposable
         _thread.Start();
     }
 
-    public void NoteChange() => _changed.Set();
+    public void NoteChange()
+    {
+        _hasApplied = true;
+        _changed.Set();
+    }
 
     /// <summary>What is in force is in the file when this returns.</summary>
     public void Write()
@@ -86,7 +95,7 @@ internal sealed class KeptConfiguration : IDisposable
 
                 (ServiceNumbers numbers, string configuration) = _describe();
                 string unfinished = _path + ".new";
-                File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(new KeptDocument(_nodeFile, [.. numbers.ToLines()], configuration), KeptJson.Default.KeptDocument));
+                File.WriteAllBytes(unfinished, JsonSerializer.SerializeToUtf8Bytes(new KeptDocument(_nodeFile, [.. numbers.ToLines()], configuration, _hasApplied), KeptJson.Default.KeptDocument));
                 File.Move(unfinished, _path, overwrite: true);
             }
         }
@@ -129,7 +138,8 @@ internal sealed class KeptConfiguration : IDisposable
 /// <param name="NodeFile">Hash of the node file that the process was started with.</param>
 /// <param name="Numbers">See <see cref="ServiceNumbers"/>.</param>
 /// <param name="Configuration">A node file.</param>
-internal sealed record KeptDocument(string NodeFile, IReadOnlyList<string> Numbers, string Configuration);
+/// <param name="HasApplied">It is not the node file's alone; unknown counts as such.</param>
+internal sealed record KeptDocument(string NodeFile, IReadOnlyList<string> Numbers, string Configuration, bool HasApplied = true);
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(KeptDocument))]

@@ -16,6 +16,7 @@ internal sealed class NodeKeeping : IDisposable
 {
     private readonly FlowFile? _flows;
     private readonly KeptConfiguration? _configuration;
+    private readonly bool _hasFound;
     private bool _isRecovered;
     private bool _isUp;
     private bool _isReleased;
@@ -24,6 +25,7 @@ internal sealed class NodeKeeping : IDisposable
     private NodeKeeping(FlowFile? flows, KeptConfiguration? configuration, KeptTaps? taps, ulong seed, DesiredChange? initial, ServiceNumbers numbers)
     {
         _flows = flows;
+        _hasFound = flows is { IsKept: true } or { IsConversion: true };
         _configuration = configuration;
         Taps = taps;
         Seed = seed;
@@ -59,13 +61,15 @@ internal sealed class NodeKeeping : IDisposable
         FlowFile flows = FlowFile.Open(
             directory, name, options.WorkerCount, SizesOf(file.Local, options.WorkerCount), seed, Log.Write, options.IsTakeover);
         var configuration = new KeptConfiguration(path + ".config", file);
-        DesiredChange? initial = configuration.TryRead(out ServiceNumbers numbers);
-        if (options.IsTakeover && initial is null)
+        DesiredChange? initial = configuration.TryRead(out ServiceNumbers numbers, out bool hasApplied);
+        if (options.IsTakeover && initial is null && hasApplied)
         {
-            throw new DeviceException($"{options.ConfigPath}: it is not the node file that the other forwarder runs with, which goes on; stop that one and start this");
+            flows.Abandon();
+            throw new DeviceException(
+                $"{options.ConfigPath}: it is not the node file that the other forwarder runs with, to which things were applied that would be lost; that one goes on: give its node file, or stop it and start this");
         }
 
-        KeptTaps taps = KeptTaps.Join(path + ".keeper", KeeperStart(path + ".keeper"), Log.Write);
+        KeptTaps taps = KeptTaps.Join(path + ".keeper", OwnProgram.Start("--keeper", path + ".keeper"), Log.Write);
         if (options.IsTakeover)
         {
             taps.Release();
@@ -84,27 +88,61 @@ internal sealed class NodeKeeping : IDisposable
     /// <param name="neighbors">Of the process that was taken over.</param>
     public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local, IReadOnlyList<NeighborNews> neighbors)
     {
-        if (_isRecovered || _flows is not { IsKept: true })
+        if (_isRecovered || _flows is null || !_hasFound)
         {
             return;
         }
 
         _isRecovered = true;
+        string difference = _flows.Difference;
         long start = Stopwatch.GetTimestamp();
         var now = new MonoTime(MonotonicClock.Nanoseconds);
         var recovery = new FlowRecovery(snapshot, local.PodCidrs, now);
+        if (_flows.IsConversion)
+        {
+            Convert(_flows, recovery, workers, snapshot);
+        }
+        else
+        {
+            workers.Invoke(worker => Take(worker.Live, recovery, workers.Backends));
+        }
+
         workers.Invoke(worker =>
         {
-            recovery.Run(worker.Live);
             foreach (NeighborNews news in neighbors)
             {
                 worker.Live.Neighbors.Take(news, now);
             }
         });
         Log.Write(
-            $"flow tables {_flows.Path} taken up in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0} ms, generation {_flows.Generation}: "
+            $"flow tables {_flows.Path} {(difference.Length == 0 ? "taken up" : $"converted ({difference})")} in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0} ms, generation {_flows.Generation}: "
             + $"{recovery.FlowCount} flows and {recovery.MappingCount} SNAT mappings go on; {recovery.CountOf(FlowFate.Expired)} entries were over, "
-            + $"{recovery.CountOf(FlowFate.Orphaned)} of pods or services that are gone, {recovery.CountOf(FlowFate.Unpaired)} without their counterpart, {recovery.CountOf(FlowFate.Broken)} broken");
+            + $"{recovery.CountOf(FlowFate.Orphaned)} of pods or services that are gone, {recovery.CountOf(FlowFate.Unpaired)} without their counterpart, {recovery.CountOf(FlowFate.Broken)} broken"
+            + (difference.Length == 0 ? "" : $", {recovery.CountOf(FlowFate.NoRoom)} found no room, {recovery.CountOf(FlowFate.Displaced)} with a port that is another worker's now"));
+    }
+
+    private static void Take(LiveTables live, FlowRecovery recovery, KnownBackends? backends)
+    {
+        recovery.Run(live);
+        foreach (ref readonly ConntrackEntry entry in backends is null ? [] : live.Conntrack.Entries)
+        {
+            recovery.Teach(backends!, entry);
+        }
+    }
+
+    private static void Convert(FlowFile flows, FlowRecovery recovery, WorkerGroup workers, Snapshot snapshot)
+    {
+        var conversion = new FlowConversion(flows.ReadFormer(), recovery, workers.Homes, workers.Backends, snapshot);
+        foreach (Action<LiveTables, int> step in (Action<LiveTables, int>[])[conversion.TakeFlows, conversion.TakeRest])
+        {
+            foreach ((int number, Worker worker) in workers.Workers.Index())
+            {
+                worker.Invoke(() => step(worker.Live, number));
+            }
+        }
+
+        conversion.Finish();
+        flows.Replace();
     }
 
     /// <summary>The node is up: TAPs that nobody wanted go, and the configuration is followed.</summary>
@@ -140,7 +178,8 @@ internal sealed class NodeKeeping : IDisposable
     /// <summary>The node ends for good, and with it all of this; but what was found stays for the next try when the node did not come up.</summary>
     public void End()
     {
-        if (_isReleased || !_isOwned || (!_isUp && _flows is { IsKept: true }))
+        _flows?.Abandon();
+        if (_isReleased || !_isOwned || (!_isUp && _hasFound))
         {
             Taps?.Release();
             return;
@@ -159,12 +198,4 @@ internal sealed class NodeKeeping : IDisposable
 
     private static FlowSizes SizesOf(LocalNodeSpec local, int workerCount) => FlowSizes.For(
         Share(local.ConntrackEntries, workerCount), Share(local.SnatEntries, workerCount), Share(local.AffinityEntries, workerCount));
-
-    /// <summary>This program once more.</summary>
-    private static ProcessStartInfo KeeperStart(string socketPath)
-    {
-        string program = Environment.ProcessPath!;
-        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        return new ProcessStartInfo(program, [.. own, "--keeper", socketPath]);
-    }
 }

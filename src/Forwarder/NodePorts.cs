@@ -63,7 +63,8 @@ internal static class NodePorts
             {
                 Bridge = local.Uplink.Bridge,
                 Offloads = local.Uplink.Offloads | tunnels,
-                QueueLength = QueueLength(local.Uplink.Offloads, kept),
+                // Cut before the uplink, or where an older peer cuts, a stream through a tunnel is plain frames on its way here.
+                QueueLength = kept is null && local.Tunnel is not null ? PlainQueueLength : QueueLength(local.Uplink.Offloads, kept),
             },
             queueCount,
             kept);

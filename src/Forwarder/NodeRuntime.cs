@@ -21,6 +21,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly ControlServer _server;
     private readonly ControlAccess _access;
     private readonly NamespaceWatch _namespaces;
+    private readonly OwnPorts _ownPorts;
     private readonly QuietCollector _collector;
     private readonly Handover _handover;
     private readonly Lock _gate = new();
@@ -50,6 +51,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _access = options.ToAccess();
         _server = new ControlServer(file.SocketPath) { Access = _access, Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
+        _ownPorts = new OwnPorts(file.Local, count, keeping.Taps, _namespaces);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
         ControlMethods.Map(_server, this);
     }
@@ -110,6 +112,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._access.SocketMode, runtime._access.Refuses);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
+            runtime._ownPorts.Watch(runtime.ReviveOwnPorts);
             keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))));
             return runtime;
         }
@@ -169,6 +172,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             _isStopping = true;
         }
 
+        _ownPorts.Dispose();
         await _server.DisposeAsync();
         _keeping.End();
         _keeping.Dispose();
@@ -190,29 +194,28 @@ internal sealed class NodeRuntime : IAsyncDisposable
 
     private void OpenNode(Takeover? takeover)
     {
-        var opened = new List<(int Id, TapPort[] Queues)>();
-        try
-        {
-            if (Local.Uplink is not null)
-            {
-                _namespaces.Add(Local.Uplink.Namespace);
-                opened.Add((StateWriter.UplinkPort, NodePorts.OpenUplink(Local, _workers.Workers.Count, _keeping.Taps)));
-            }
-
-            if (Local.Host is not null)
-            {
-                _namespaces.Add(Local.Host.Namespace);
-                opened.Add((StateWriter.HostPort, NodePorts.OpenHost(Local, _workers.Workers.Count, _keeping.Taps)));
-            }
-        }
-        catch
-        {
-            Close(opened);
-            throw;
-        }
-
+        List<(int Id, TapPort[] Queues)> opened = _ownPorts.Open();
         _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
         Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened, takeover);
+    }
+
+    /// <summary>Opens those of the node's own ports again whose device went, once it can be had.</summary>
+    private void ReviveOwnPorts()
+    {
+        lock (_gate)
+        {
+            if (_isStopping || _handover.IsUnderWay || _ownPorts.Revive(_workers, _writer.Current) is not { Count: > 0 } revived)
+            {
+                return;
+            }
+
+            if (revived.Contains(StateWriter.HostPort))
+            {
+                _hostRoutes?.Renew(_writer.Desired);
+            }
+
+            _server.NotifyChanged();
+        }
     }
 
     private void OpenSharedMemory()
@@ -280,28 +283,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 _workers.Reconfigure(_writer.Current, ids, []);
                 string[] names = [.. _writer.Ports.Values.Where(p => ids.Contains(p.Id)).Select(p => p.Name)];
                 bool isOwn = ids.Any(id => id is StateWriter.HostPort or StateWriter.UplinkPort);
-                Log.Write($"namespace {path} is gone and with it {string.Join(", ", names)}; once it is back, {(isOwn ? "start the forwarder again" : "apply the endpoint again")}");
+                Log.Write($"namespace {path} is gone and with it {string.Join(", ", names)}; {(isOwn ? "that is opened again once it is back" : "once it is back, apply the endpoint again")}");
             }
         }
     }
 
-    private IEnumerable<(int Id, string Namespace)> PortNamespaces()
-    {
-        if (Local.Host is not null)
-        {
-            yield return (StateWriter.HostPort, Local.Host.Namespace);
-        }
-
-        if (Local.Uplink is not null)
-        {
-            yield return (StateWriter.UplinkPort, Local.Uplink.Namespace);
-        }
-
-        foreach (EndpointSpec endpoint in _writer.Desired.Endpoints.Values)
-        {
-            yield return (_writer.Ports[endpoint.Name].Id, endpoint.Namespace);
-        }
-    }
+    private IEnumerable<(int Id, string Namespace)> PortNamespaces() =>
+        _ownPorts.Namespaces.Concat(_writer.Desired.Endpoints.Values.Select(e => (_writer.Ports[e.Name].Id, e.Namespace)));
 
     private bool NeedsReopening(int id, string ns) => !_workers.IsAttached(id) || IsOrphaned(id, ns);
 

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Forwarder.Watching;
 using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.State;
 
@@ -25,6 +27,8 @@ internal static class Program
                 return 0;
             case ["--keeper", string socketPath]:
                 return RunKeeper(socketPath);
+            case ["--stack-of", string process, string thread]:
+                return ShowStack(process, thread);
             case []:
                 Console.Error.WriteLine(ForwarderOptions.Usage);
                 return ExitUsage;
@@ -57,6 +61,21 @@ internal static class Program
         }
     }
 
+    /// <summary>Not for people either: a forwarder looks at a thread of its own.</summary>
+    private static int ShowStack(string process, string thread)
+    {
+        try
+        {
+            Console.WriteLine(ThreadStack.Read(int.Parse(process, CultureInfo.InvariantCulture), uint.Parse(thread, CultureInfo.InvariantCulture)));
+            return 0;
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or OverflowException)
+        {
+            Console.Error.WriteLine(e.Message);
+            return ExitFailure;
+        }
+    }
+
     private static async Task<int> RunAsync(ForwarderOptions options)
     {
         try
@@ -73,7 +92,8 @@ internal static class Program
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
-            Console.WriteLine($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
+            using var watch = new NodeWatch(runtime.Workers.Workers, options.WatchdogLimit, ServiceNotifier.FromEnvironment(Log.Write), runtime.Description);
+            Log.Announce($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
             await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }

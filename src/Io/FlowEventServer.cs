@@ -14,11 +14,15 @@ public sealed class FlowEventServer : IDisposable
     /// <summary>Connections at one time; more are refused.</summary>
     public const int MaxListenerCount = 16;
 
+    /// <summary>Those who have not said yet what they want included.</summary>
+    private const int MaxServedCount = 2 * MaxListenerCount;
+
     internal const ulong Magic = 0x636D_6573_6865_7674; // cmeshevt
     internal const int QuestionLength = 16;
     internal const int AnswerLength = 24;
     internal const int FilesAtOnce = 8;
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_acceptPause = TimeSpan.FromMilliseconds(100);
 
     private readonly WorkerGroup _workers;
     private readonly string _path;
@@ -26,6 +30,8 @@ public sealed class FlowEventServer : IDisposable
     private readonly Predicate<Socket> _refuses;
     private readonly Socket _listener;
     private readonly Thread _thread;
+
+    private int _servedCount;
 
     // Guards what follows: the accepting thread and the listeners' own meet here.
     private readonly Lock _gate = new();
@@ -127,10 +133,33 @@ public sealed class FlowEventServer : IDisposable
     {
         while (true)
         {
+            Socket? socket = null;
             try
             {
-                Socket socket = _listener.Accept();
-                new Thread(() => Serve(socket)) { Name = "flow listener", IsBackground = true }.Start();
+                socket = _listener.Accept();
+                Socket accepted = socket;
+                if (Volatile.Read(ref _servedCount) >= MaxServedCount)
+                {
+                    socket.Dispose(); // Each takes a thread and some files, also one that never says what it wants.
+                    continue;
+                }
+
+                Interlocked.Increment(ref _servedCount);
+                new Thread(() => Serve(accepted)) { Name = "flow listener", IsBackground = true }.Start();
+                socket = null;
+            }
+            catch (Exception e) when (e is SocketException or OutOfMemoryException && !Volatile.Read(ref _isStopping))
+            {
+                // Out of file descriptors, most likely, which a thread needs too; it is called out of memory then. Whoever waits to be accepted still
+                // waits, so that without a pause this took a whole core.
+                if (socket is not null)
+                {
+                    socket.Dispose();
+                    Interlocked.Decrement(ref _servedCount);
+                }
+
+                _log($"flow events: {e.Message}");
+                Thread.Sleep(s_acceptPause);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
@@ -162,6 +191,7 @@ public sealed class FlowEventServer : IDisposable
         }
 
         Remove(socket);
+        Interlocked.Decrement(ref _servedCount);
     }
 
     private bool Add(Socket socket, FlowDetail detail)
@@ -233,9 +263,16 @@ public sealed class FlowEventServer : IDisposable
             _taps = [];
             _writtenBefore += Sum(taps, t => t.Ring.WrittenCount);
             _lostBefore += Sum(taps, t => t.Ring.LostCount);
-            foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+            try
             {
-                worker.Listen(null, FlowDetail.Changes);
+                foreach (Worker worker in taps.Length > 0 ? _workers.Workers : [])
+                {
+                    worker.Listen(null, FlowDetail.Changes);
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // The workers have ended, with a takeover for example, and tell nothing any more.
             }
 
             Array.ForEach(taps, t => t.Ring.Dispose());

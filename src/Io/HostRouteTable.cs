@@ -29,14 +29,15 @@ public sealed class HostRouteTable : IDisposable
 
     /// <summary>Adds the route, or puts it in the place of the one with the same prefix, whoever made that.</summary>
     /// <param name="via">A next hop that other routes show to be on the link of the interface.</param>
-    /// <exception cref="DeviceException">No such interface, or the kernel refuses the next hop.</exception>
-    public void Replace(IpPrefix prefix, IpAddress via, string interfaceName)
+    /// <param name="source">The address that the node's own packets then have; null leaves it to the kernel.</param>
+    /// <exception cref="DeviceException">No such interface, or the kernel refuses the next hop or the source.</exception>
+    public void Replace(IpPrefix prefix, IpAddress via, string interfaceName, IpAddress? source = null)
     {
         lock (_gate)
         {
             Link link = _netlink.FindLink(interfaceName)
                 ?? throw new DeviceException($"route {prefix} via {via}: interface {interfaceName} does not exist in namespace {_namespace}");
-            _netlink.ReplaceRoute(link, new TapRoute(prefix, via, Protocol: RouteProtocol.Kernel));
+            _netlink.ReplaceRoute(link, new TapRoute(prefix, via, Protocol: RouteProtocol.Kernel, Source: source));
         }
     }
 

@@ -15,6 +15,7 @@ public sealed class SharedMemoryUplink : IDisposable
     private static readonly TimeSpan s_parting = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_acceptPause = TimeSpan.FromMilliseconds(100);
 
     private readonly Settings _settings;
     private readonly WorkerGroup _workers;
@@ -149,6 +150,12 @@ public sealed class SharedMemoryUplink : IDisposable
             try
             {
                 Link(_listener.Accept(), isConnector: false);
+            }
+            catch (Exception e) when (e is SocketException or OutOfMemoryException && !Volatile.Read(ref _isStopping))
+            {
+                // Out of file descriptors, most likely, which a thread needs too: the peer waits, and without a pause this took a whole core.
+                _log($"shared-memory uplink: {e.Message}");
+                Thread.Sleep(s_acceptPause);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {

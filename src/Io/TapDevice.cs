@@ -48,12 +48,13 @@ public static class TapDevice
                     TapOffloads offloads = Offer(queues, settings);
 
                     Link link = SetUp(netlink, settings);
+                    string[] names = [.. queues.Select((_, i) => KeptTaps.NameOf(settings, ns.Inode, i, count))];
                     for (int i = 0; i < count; i++)
                     {
-                        kept?.Keep(settings, ns.Inode, i, count, queues[i].File);
+                        kept?.Keep(names[i], queues[i].File);
                     }
 
-                    return PortsOf(settings, offloads, queues, link, ns.Inode, kept);
+                    return PortsOf(settings, offloads, queues, names, link, ns.Inode, kept);
                 }
                 catch
                 {
@@ -68,32 +69,42 @@ public static class TapDevice
         }
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TapOffloads offloads, TunFile[] queues, Link link, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, link, inode, () => kept?.Drop(settings, inode, i, queues.Length)))];
+    private static TapPort[] PortsOf(TapSettings settings, TapOffloads offloads, TunFile[] queues, string[] names, Link link, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, link, inode, () => kept?.Drop(names[i])))];
 
-    /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see.</summary>
+    /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see. Queues come and go with the workers.</summary>
     private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
     {
-        if (kept.TryTake(settings, ns.Inode, count) is not { } files)
-        {
-            return null;
-        }
-
-        TunFile?[] queues = Array.ConvertAll(files, TunFile.TryAdopt);
+        (string Name, FileDescriptor File)[] taken = kept.TakeQueues(settings, ns.Inode, count);
+        TunFile?[] found = [.. taken.Select(t => TunFile.TryAdopt(t.File))];
         using RtNetlink netlink = ns.Run(RtNetlink.Open);
         Link? link = netlink.FindLink(settings.Interface);
-        if (link is null || Array.Exists(queues, q => q is null))
+        if (link is null || found.Length == 0 || Array.Exists(found, q => q is null) || (found.Length < count && !found[0]!.TakesQueues))
         {
-            Array.ForEach(files, f => f.Dispose());
-            for (int i = 0; i < count; i++)
+            foreach ((string name, FileDescriptor file) in taken)
             {
-                kept.Drop(settings, ns.Inode, i, count);
+                file.Dispose();
+                kept.Drop(name);
             }
 
-            return null;
+            return kept.IsForeign && link is not null ? throw new DeviceException(
+                $"interface {settings.Interface} in namespace {settings.Namespace} is not set up as this forwarder wants it ({(found.Length > 0 ? $"it has one queue, and {count} workers want one each" : "its settings in the node file differ")}), "
+                + "and cannot be taken over; the other forwarder goes on: stop it and start this one")
+                : null;
         }
 
-        return PortsOf(settings, Offer(queues!, settings), queues!, link, ns.Inode, kept);
+        List<TunFile> queues = [.. found.Select(q => q!)];
+        List<string> names = [.. taken.Select(t => t.Name)];
+        while (queues.Count < count)
+        {
+            TunFile queue = ns.Run(TunFile.Open);
+            queues.Add(queue);
+            queue.Join(settings.Interface);
+            names.Add(KeptTaps.NameOf(settings, ns.Inode, names.Count, count));
+            kept.Keep(names[^1], queue.File);
+        }
+
+        return PortsOf(settings, Offer([.. queues], settings), [.. queues], [.. names], link, ns.Inode, kept);
     }
 
     private static void Check(TapSettings settings)

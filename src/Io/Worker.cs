@@ -38,6 +38,7 @@ public sealed class Worker : IDisposable
     private uint _burstCount;
     private bool _stopping;
     private long _allocatedBytes;
+    private long _turnCount; // written by the worker's own thread alone
 
     /// <param name="engine">Owned by the worker from now on.</param>
     /// <param name="steering">Null where there is one worker.</param>
@@ -71,6 +72,18 @@ public sealed class Worker : IDisposable
 
     /// <summary>Bytes that the thread has allocated on the managed heap since it started: constant while it forwards.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);
+
+    /// <summary>Turns of the loop so far: more at least every second, also without traffic, while the worker is well.</summary>
+    public long TurnCount => Volatile.Read(ref _turnCount);
+
+    /// <summary>The kernel's number of the thread, as in /proc/self/task; 0 before it runs.</summary>
+    public int ThreadId { get; private set; }
+
+    /// <summary>Whether the thread runs and nobody has told it to end.</summary>
+    public bool IsRunning => _thread.IsAlive && !Volatile.Read(ref _stopping);
+
+    /// <summary>What the watchdog says of it; null while nobody watches.</summary>
+    public WorkerPulse? Pulse { get; set; }
 
     /// <summary>As the option says it: io_uring or readiness.</summary>
     public string EngineName => _engine.Name;
@@ -195,6 +208,7 @@ public sealed class Worker : IDisposable
     {
         try
         {
+            ThreadId = KernelThread.OwnId;
             _engine.Start();
             while (!Volatile.Read(ref _stopping))
             {
@@ -211,6 +225,7 @@ public sealed class Worker : IDisposable
 
     private void RunOnce()
     {
+        Volatile.Write(ref _turnCount, _turnCount + 1);
         for (int i = 0; i < RequestCount && _requests.TryDequeue(out Action? request); i++)
         {
             request();

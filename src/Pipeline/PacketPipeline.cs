@@ -78,7 +78,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         // What is it?
         if (witness.Enters(PipelineStage.Parse, p, v)) v = ParseStage.Run(ref p, s.Ports, live.Neighbors, live.Fragments, now);
         // Came it through a tunnel, and from whom?
-        if (witness.Enters(PipelineStage.Decap, p, v)) v = DecapStage.Run(ref p, s.Routes, s.Tunnels);
+        if (witness.Enters(PipelineStage.Decap, p, v)) v = DecapStage.Run(ref p, s.Routes, s.Tunnels, now);
         // Whom is it really for?
         if (witness.Enters(PipelineStage.RevSnat, p, v)) v = RevSnatStage.Run(ref p, s.Masquerade, live.Snat, live.Conntrack, now);
         if (witness.Enters(PipelineStage.Service, p, v)) v = ServiceStage.Run(ref p, s.Services, live.Conntrack, live.Affinities, live.Random, now);
@@ -92,7 +92,7 @@ public sealed class PacketPipeline(LiveTables live, FlowSteering? steering = nul
         if (witness.Enters(PipelineStage.Snat, p, v)) v = SnatStage.Run(ref p, s.Masquerade, s.Ports, live.Snat, live.Conntrack, live.Random, now);
         // It may go: remember its flow and hand it to the link.
         if (witness.Enters(PipelineStage.Confirm, p, v)) v = ConntrackStage.Confirm(ref p, live.Conntrack, now);
-        if (witness.Enters(PipelineStage.Encap, p, v)) v = EncapStage.Run(ref p, s.Ports, s.Tunnels, s.Ipcache);
+        if (witness.Enters(PipelineStage.Encap, p, v)) v = EncapStage.Run(ref p, s.Ports, s.Tunnels, s.Ipcache, now);
         if (witness.Enters(PipelineStage.Transmit, p, v)) v = TransmitStage.Run(ref p, s.Ports, live.Neighbors, live.Outbox, now);
         // It goes no further: tell its sender, where a router would.
         if (v == Verdict.Drop) IcmpAnswer.Send(ref p, s.Ports, s.Tunnels, s.Icmp, live.Icmp, live.Outbox, now);

@@ -1,91 +1,58 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
-
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// The entries of a flow table, in memory that does not move: the process's own, or a mapped file that outlives it (docs/decisions/0050). Before the
-/// entries stands a head of 64 bytes: how many entries from the first on were ever used, and which one is being written, so that whoever finds the
-/// memory behind a process that was killed knows the one entry that may be half there. Belongs to the table's owner.
+/// The entries of a flow table: an array of the process (<see cref="ArrayRows{T}"/>), or a mapped file that outlives it (src/Io). A head says how
+/// many entries from the first on were ever used, and which one is being written, so that whoever finds the memory behind a process that was killed
+/// knows the one entry that may be half there. Belongs to the table's owner. docs/decisions/0053 has what the call costs.
 /// </summary>
-public readonly unsafe struct TableRows<T>
+/// <param name="length">Entries.</param>
+/// <param name="isKept">What lies here was written by another process; the table has to look through it.</param>
+public abstract class TableRows<T>(int length, bool isKept)
     where T : unmanaged
 {
-    private readonly T* _start;
-    private readonly int* _usedCount;
-    private readonly int* _written;
-    private readonly object _owner;
-
-    /// <param name="memory">Stays where it is as long as <paramref name="owner"/> lives.</param>
-    internal TableRows(Span<byte> memory, int count, object owner, bool isKept)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(memory.Length, TableMemory.LengthOf<T>(count));
-        byte* head = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(memory));
-        _usedCount = (int*)head;
-        _written = (int*)head + 1;
-        _start = (T*)(head + TableMemory.HeadLength);
-        _owner = owner;
-        Length = count;
-        IsKept = isKept;
-    }
-
-    public int Length { get; }
+    public int Length { get; } = length;
 
     /// <summary>What lies here was written by another process; the table has to look through it.</summary>
-    public bool IsKept { get; }
+    public bool IsKept { get; } = isKept;
 
     /// <summary>Entries from the first on of which each was in use at some time. It stands there twice, the second time inverted.</summary>
     public int UsedCount
     {
-        get => *_usedCount;
+        get => Head.UsedCount;
         set
         {
-            *_usedCount = value;
-            _usedCount[2] = ~value;
+            ref TableHead head = ref Head;
+            head.UsedCount = value;
+            head.UsedInverted = ~value;
         }
     }
 
-    public ref T this[int index]
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get
-        {
-            if ((uint)index >= (uint)Length)
-            {
-                ThrowOutside(index);
-            }
+    /// <summary>All of them, by number. Whoever looks at several asks once.</summary>
+    public abstract Span<T> Entries { get; }
 
-            return ref _start[index];
-        }
-    }
+    public ref T this[int index] => ref Entries[index];
+
+    protected abstract ref TableHead Head { get; }
 
     /// <summary>An entry's bytes change from here to <see cref="EndWrite"/>, in more than one step.</summary>
-    public void BeginWrite(int index) => Volatile.Write(ref *_written, index + 1);
+    public void BeginWrite(int index) => Volatile.Write(ref Head.Written, index + 1);
 
-    public void EndWrite() => Volatile.Write(ref *_written, 0);
+    public void EndWrite() => Volatile.Write(ref Head.Written, 0);
 
     /// <summary>The entry whose writer did not come to its end, or -1; it is forgotten by asking.</summary>
     public int TakeInterrupted()
     {
-        int index = *_written - 1;
-        *_written = 0;
+        int index = Head.Written - 1;
+        Head.Written = 0;
         return index;
     }
 
     /// <summary>Behind another process: how many entries have to be looked at, which are all where it does not say.</summary>
     public int CountUsed()
     {
-        int count = *_usedCount;
-        UsedCount = (uint)count <= (uint)Length && (count == ~_usedCount[2] || (count == 0 && _usedCount[2] == 0)) ? count : Length;
+        TableHead head = Head;
+        bool isSaid = head.UsedCount == ~head.UsedInverted || head is { UsedCount: 0, UsedInverted: 0 };
+        UsedCount = (uint)head.UsedCount <= (uint)Length && isSaid ? head.UsedCount : Length;
         return UsedCount;
     }
-
-    /// <summary>Begins anew: no entry was ever used.</summary>
-    public void Clear()
-    {
-        new Span<byte>(_usedCount, TableMemory.LengthOf<T>(Length)).Clear();
-        GC.KeepAlive(_owner);
-    }
-
-    private void ThrowOutside(int index) => throw new ArgumentOutOfRangeException(nameof(index), index, $"there are {Length} entries");
 }

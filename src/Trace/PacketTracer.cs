@@ -41,6 +41,7 @@ public sealed class PacketTracer(
         MonoTime now = clock();
         ulong[] dice = DiceOf(request);
         Snapshot s = writer.Current;
+        s = s.Tunnels is { } tunnels ? s with { Tunnels = tunnels with { PathMtus = new PathMtuTable([.. tunnels.PathMtus.Entries]) } } : s; // a trace teaches nothing
         var wants = new StateWants();
         FlowStateCopy[] copies = [.. workers.Select(w => new FlowStateCopy(w))];
         for (int round = 0; ; round++)

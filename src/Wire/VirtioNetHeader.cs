@@ -16,8 +16,6 @@ public readonly record struct VirtioNetHeader(
     /// <summary>Bytes in front of each frame.</summary>
     public const int Length = 10;
 
-    internal const int HeaderLengthOffset = 2;
-
     /// <summary>The checksum field holds only the pseudo-header's sum, not complemented; the last device completes it.</summary>
     public bool HasPartialChecksum => (Flags & VirtioNetFlags.NeedsChecksum) != 0;
 
@@ -45,6 +43,7 @@ public readonly record struct VirtioNetHeader(
     public VirtioNetHeader Tunnelled(int outerLength, bool isIpv4) => this with
     {
         GsoType = IsSuperPacket || IsToBeFragmented ? GsoType | (isIpv4 ? VirtioGsoType.TunnelIpv4 : VirtioGsoType.TunnelIpv6) : GsoType,
+        HeaderLength = IsSuperPacket && !IsToBeFragmented ? (ushort)Math.Min(HeaderLength + outerLength, ushort.MaxValue) : HeaderLength,
         ChecksumStart = HasPartialChecksum ? (ushort)(ChecksumStart + outerLength) : ChecksumStart,
     };
 
@@ -56,6 +55,7 @@ public readonly record struct VirtioNetHeader(
         {
             Flags = isInner ? Flags : Flags & ~VirtioNetFlags.NeedsChecksum,
             GsoType = GsoType & ~VirtioGsoType.TunnelOther,
+            HeaderLength = IsToBeFragmented ? HeaderLength : (ushort)Math.Max(0, HeaderLength - outerLength), // Linux refuses one that is longer than the frame
             ChecksumStart = (ushort)(isInner ? ChecksumStart - outerLength : 0),
             ChecksumOffset = isInner ? ChecksumOffset : (ushort)0,
         };
@@ -80,7 +80,7 @@ public readonly record struct VirtioNetHeader(
     public static VirtioNetHeader Read(ReadOnlySpan<byte> bytes) => new(
         (VirtioNetFlags)bytes[0],
         (VirtioGsoType)bytes[1],
-        BinaryPrimitives.ReadUInt16LittleEndian(bytes[HeaderLengthOffset..]),
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
         BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..]));
@@ -90,7 +90,7 @@ public readonly record struct VirtioNetHeader(
     {
         destination[0] = (byte)Flags;
         destination[1] = (byte)GsoType;
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[HeaderLengthOffset..], HeaderLength);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], HeaderLength);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[4..], SegmentLength);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], ChecksumStart);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], ChecksumOffset);

@@ -28,7 +28,6 @@ public static class VirtioTunnelHeader
         bool isIpv4 = (offload.GsoType & VirtioGsoType.TunnelIpv4) != 0;
         int outerLength = OuterHeaders.LengthOf(isIpv4);
         header[0] |= (byte)(OuterHeaders.HasChecksum(frame) ? VirtioNetFlags.TunnelChecksum : VirtioNetFlags.None);
-        BinaryPrimitives.WriteUInt16LittleEndian(header[VirtioNetHeader.HeaderLengthOffset..], (ushort)Math.Min(ushort.MaxValue, offload.HeaderLength + outerLength));
         BinaryPrimitives.WriteUInt16LittleEndian(header[OuterTransportOffset..], (ushort)OuterHeaders.UdpOffset(isIpv4));
         BinaryPrimitives.WriteUInt16LittleEndian(header[InnerNetworkOffset..], (ushort)(outerLength + EthernetHeader.Length));
     }

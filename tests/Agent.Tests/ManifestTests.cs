@@ -109,6 +109,8 @@ public sealed class ManifestTests
     [InlineData("cluster: {name: default, id: 1}\nnode: {name: n, addresses: [172.18.0.5]}\n", "a.yaml:1: cluster: cluster name 'default' is for a cluster without a mesh; give a name of its own together with id 1")]
     [InlineData("cluster: {name: west, id: 1}\nnode: {name: n, addresses: [172.18]}\n", "a.yaml:2: node.addresses[0]: '172.18' is no IP address")]
     [InlineData("cluster: {name: west, id: 1}\nnode: {name: n, addresses: []}\nstore: {etcd: a, directory: b}\n", "a.yaml:3: store: give 'directory' for a store of this node alone or 'etcd' for one of the cluster, not both")]
+    [InlineData("cluster: {name: west, id: 1, routingMode: vxlan}\nnode: {name: n, addresses: [172.18.0.5]}\n", "a.yaml:1: cluster.routingMode: 'vxlan' is no routing mode; use native or tunnel")]
+    [InlineData("clu\tster: {}\n", "a.yaml:1: clu?ster: unknown field; did you mean 'cluster'?")]
     [InlineData("clutser: {}\n", "a.yaml:1: clutser: unknown field; did you mean 'cluster'?")]
     public void The_agents_file(string text, string? sentence)
     {

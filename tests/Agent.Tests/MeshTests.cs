@@ -36,6 +36,7 @@ public sealed class MeshTests : IAsyncLifetime
         _west.Connect(_east);
         _east.Connect(_west);
         await UntilAsync(() => _west.Forwarder.Nodes == "east/east-worker 172.18.0.2 10.1.1.0/24" && _east.Forwarder.Nodes == "west/west-worker 172.18.0.5 10.0.1.0/24");
+        Assert.Equal((2, 1), (_west.Forwarder.Document.Nodes!.Single().ClusterId, _east.Forwarder.Document.Nodes!.Single().ClusterId));
         await UntilAsync(() => _west.Backends == "10.0.1.1:80 10.0.1.2:80 east/10.1.1.1:80 east/10.1.1.2:80" && _east.Backends == "10.1.1.1:80 10.1.1.2:80 west/10.0.1.1:80 west/10.0.1.2:80");
         AgentStatus status = await _west.StatusAsync();
         RemoteClusterRow east = Assert.Single(status.Clusters);

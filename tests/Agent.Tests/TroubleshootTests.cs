@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ClusterMesh.Datapath.Agent.Checks;
 using ClusterMesh.Datapath.Control.Agent;
+using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Mesh.Certificates;
 using ClusterMesh.Datapath.Mesh.Objects;
 using ClusterMesh.Datapath.Mesh.Remote;
@@ -138,6 +139,16 @@ public sealed class TroubleshootTests : IAsyncLifetime
         Assert.Equal(
             "cluster east routes by 'vxlan', this node by 'native': packets between them are lost; use one mode in the whole mesh",
             Assert.Single(PeerChecks.RoutingModes("native", [("east", "vxlan"), ("north", "native"), ("south", null)])));
+        AgentSettings agent = AgentSettings.Parse("a.yaml", "cluster: {name: west, id: 300, maxConnectedClusters: 511, routingMode: tunnel}\nnode: {name: n, addresses: [172.18.0.5]}\n");
+        var forwarder = new NodeDocument { Node = new NodeSection { ClusterId = 1, MaxConnectedClusters = 255 }, Routing = new RoutingSection { Mode = "native" } };
+        Assert.Equal(
+        [
+            "this node's forwarder routes by 'native', its cluster west by 'tunnel': packets between them are lost; use one mode in the whole mesh",
+            "this node's forwarder has cluster id 1, its agent 300: identities are judged by the wrong cluster; give both the same",
+            "this node's forwarder has maxConnectedClusters 255, its agent 511: identities are cut at different bits; give both the same",
+        ], PeerChecks.OwnForwarder(agent, forwarder));
+        Assert.Empty(PeerChecks.OwnForwarder(agent, new NodeDocument { Node = new NodeSection { ClusterId = 300, MaxConnectedClusters = 511 }, Routing = new RoutingSection { Mode = "tunnel" } }));
+        Assert.Empty(PeerChecks.OwnForwarder(agent, null));
         Assert.Equal("vxlan", EtcdClientFile.Parse("endpoints: [http://a:1]\nrouting-mode: vxlan\n", out _)!.RoutingMode);
         LocalObjects objects = LocalObjects.Empty with
         {

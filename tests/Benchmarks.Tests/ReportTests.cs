@@ -59,6 +59,24 @@ public sealed class ReportTests
     }
 
     [Fact]
+    public void A_world_that_names_its_like_is_compared_with_that_only()
+    {
+        Plan plan = s_plan with
+        {
+            Worlds = [.. s_plan.Worlds, new World("kernel-tunnel", "kernel", null, null, ["kernel"]), new World("ours-tunnel", "datapath", null, null, ["ours", "kernel-tunnel"])],
+        };
+        Figure rate = plan.Measures[0].Figures[0] with { Exceptions = new() { ["ours-tunnel"] = new() { ["ours"] = 0.8, ["kernel-tunnel"] = 1.0 } } };
+        plan = plan with { Measures = [plan.Measures[0] with { Figures = [rate] }] };
+        (string World, double Rate)[] rates = [("kernel", 20), ("null", 20), ("ours", 10), ("kernel-tunnel", 10), ("ours-tunnel", 9)];
+        Measurement[] measured = [.. rates.Select(r => new Measurement(1, "speed", r.World, new() { ["rate"] = r.Rate }, null))];
+        List<Row> rows = Comparison.Compare(plan, measured);
+        Row tunnel = rows.Single(r => r.World.Name == "ours-tunnel");
+        Assert.Equal([("kernel-tunnel", 0.9), ("ours", 0.9)], tunnel.Ratios.Select(r => (r.Key, r.Value.Median)).Order());
+        Assert.Equal([("kernel-tunnel", false), ("ours", true)], tunnel.Targets.Select(t => (t.Of, t.IsMet)).Order());
+        Assert.Equal(["kernel", "null"], rows.Single(r => r.World.Name == "ours").Ratios.Keys.Order());
+    }
+
+    [Fact]
     public void The_text_says_what_failed_and_what_was_missed()
     {
         JsonElement header = JsonSerializer.Deserialize<JsonElement>("""

@@ -110,6 +110,12 @@ public sealed class NodeFileTests
     public void Masquerade_lists(string old, string replacement, string expected) =>
         Assert.Equal(expected, string.Join(' ', NodeFile.Parse("x.yaml", Sample.With(old, replacement)).Initial.Masquerade!.NonMasqueradeCidrs));
 
+    [Theory]
+    [InlineData("node: {name: a}", "169.254.0.0/16")]
+    [InlineData("node: {name: a, podCIDRs: ['fd00:1::/64']}", "fe80::/10")]
+    public void Link_local_is_exempt_in_the_families_of_the_node(string yaml, string expected) =>
+        Assert.Equal(expected, string.Join(' ', NodeFile.Parse("x.yaml", yaml).Initial.Masquerade!.NonMasqueradeCidrs));
+
     [Fact]
     public void Both_families_give_router_addresses_and_native_cidrs_of_both()
     {

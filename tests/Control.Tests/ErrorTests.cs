@@ -17,6 +17,7 @@ public sealed partial class ErrorTests
     [InlineData("""{"jsonrpc":"2.0","id":1}""", ErrorCode.InvalidRequest, "\"method\" is missing")]
     [InlineData("""{"jsonrpc":"2.0","id":{},"method":"echo"}""", ErrorCode.InvalidRequest, "\"id\" must be")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo","parms":{}}""", ErrorCode.InvalidRequest, "no field \"parms\"")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"no\u001b[2Jpe"}""", ErrorCode.MethodNotFound, "there is no method \"no?[2Jpe\"; there are ")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"nope"}""", ErrorCode.MethodNotFound, "there is no method \"nope\"; there are change, ")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo"}""", ErrorCode.InvalidParams, "echo: missing \"mode\"")]
     [InlineData("""{"jsonrpc":"2.0","id":1,"method":"echo","params":[]}""", ErrorCode.InvalidParams, "a value of the wrong shape")]

@@ -36,10 +36,11 @@ internal sealed class EchoConnections : IAsyncDisposable
     public int LostCount => Volatile.Read(ref _lostCount);
 
     /// <param name="port">Added to the listening port of the world's side, for connections beside others.</param>
-    public static async Task<EchoConnections> OpenAsync(World world, string outside, string pod, int port = 0)
+    /// <param name="service">False for masqueraded ones only.</param>
+    public static async Task<EchoConnections> OpenAsync(World world, string outside, string pod, int port = 0, bool service = true)
     {
         Socket[] listeners = port == 0 ? [world.Listen(outside, Port), world.Listen(pod, Port)] : [world.Listen(outside, Port + port)];
-        IPEndPoint[] targets = [IPEndPoint.Parse($"{World.WorldAddress}:{Port + port}"), IPEndPoint.Parse($"10.2.0.1:{Port}")];
+        IPEndPoint[] targets = [IPEndPoint.Parse($"{World.WorldAddress}:{Port + port}"), .. service ? [IPEndPoint.Parse($"10.2.0.1:{Port}")] : (IPEndPoint[])[]];
         var made = new EchoConnections(listeners, targets.Length * PerKind);
         foreach (Socket listener in listeners)
         {

@@ -14,7 +14,7 @@ internal sealed class ForwarderProcess : IDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ForwarderProcess(World world, string arguments)
+    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), WithWorkers(arguments))
         {
@@ -22,6 +22,11 @@ internal sealed class ForwarderProcess : IDisposable
             RedirectStandardError = true,
             Environment = { ["CMESH_RUN_DIR"] = world.RunDirectory },
         };
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         _process = Process.Start(start)!;
         _process.OutputDataReceived += (_, line) => _firstLine.TrySetResult(line.Data ?? "");
         _process.ErrorDataReceived += (_, line) =>
@@ -57,14 +62,16 @@ internal sealed class ForwarderProcess : IDisposable
         }
     }
 
+    public int Id => _process.Id;
+
     /// <summary>Starts a node and waits until it says that it is up.</summary>
     public static Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null) =>
         StartAsync(world, $"--config {nodeFile ?? world.NodeFile()}", world.SocketPath);
 
     /// <summary>The same for any node.</summary>
-    public static async Task<ForwarderProcess> StartAsync(World world, string arguments, string socketPath)
+    public static async Task<ForwarderProcess> StartAsync(World world, string arguments, string socketPath, IReadOnlyDictionary<string, string>? environment = null)
     {
-        ForwarderProcess forwarder = new(world, arguments);
+        ForwarderProcess forwarder = new(world, arguments, environment);
         try
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);

@@ -81,7 +81,28 @@ public sealed class SharedMemoryUplinkTests
         Assert.Equal(3ul, await SentAsync(world, "west", before + 3) - before);
     }
 
-    internal static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, string? directory, string engine)
+    [Theory]
+    [InlineData(2, 2)]
+    [InlineData(2, 3)]
+    public async Task A_takeover_with_several_workers_has_the_link_again(int before, int after)
+    {
+        using World world = new();
+        using KeepDirectory keep = new();
+        string directory = Path.Combine(world.RunDirectory, "links");
+        using ForwarderProcess west = await StartAsync(world, "west", 1, "a", "east", 2, directory, "auto", $" --keep {keep.Path} --workers {before}");
+        using ForwarderProcess east = await StartAsync(world, "east", 2, "b", "west", 1, directory, "auto", $" --keep {keep.Path} --workers {before}");
+        await LinkedAsync(world, "west", "east/worker");
+        Assert.True(world.Ping("a", "10.2.0.11"), "by shared memory");
+        using ForwarderProcess next = await StartAsync(world, "west", 1, "a", "east", 2, directory, "auto", $" --keep {keep.Path} --workers {after} --takeover");
+        Assert.Equal(0, await west.EndAsync());
+        await LinkedAsync(world, "west", "east/worker");
+        await LinkedAsync(world, "east", "west/worker");
+        Assert.True(world.Ping("a", "10.2.0.11"), "by the new link");
+        Assert.True(world.Ping("b", "10.1.0.11"), "by the new link, back");
+        Assert.DoesNotContain("died", west.Errors + east.Errors + next.Errors);
+    }
+
+    internal static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, string? directory, string engine, string more = "")
     {
         string path = Path.Combine(world.RunDirectory, cluster + ".yaml");
         File.WriteAllText(path, $"""
@@ -100,7 +121,7 @@ public sealed class SharedMemoryUplinkTests
             nodes:
               - {"{"}name: worker, cluster: {other}, addresses: [172.18.0.{10 + otherId}], podCIDRs: [10.{otherId}.0.0/24]{"}"}
             """ + "\n");
-        return ForwarderProcess.StartAsync(world, $"--config {path} --engine {engine}", SocketOf(world, cluster));
+        return ForwarderProcess.StartAsync(world, $"--config {path} --engine {engine}{more}", SocketOf(world, cluster));
     }
 
     internal static string SocketOf(World world, string cluster) => Path.Combine(world.RunDirectory, cluster + ".sock");

@@ -85,7 +85,20 @@ public sealed class TunnelTests
         Assert.DoesNotContain("died", west.Errors + east.Errors);
     }
 
-    private static Task<ForwarderProcess> StartAsync(World world, string cluster, int id, string pod, string other, int otherId, bool isLinked, bool hasOffload, string options)
+    [Fact]
+    public async Task The_nodes_own_stack_speaks_through_the_tunnel_under_its_routers_address()
+    {
+        using World world = new();
+        using ForwarderProcess west = await StartAsync(world, "west", 1, "a", "east", 2, false, true, "", $"host: {{namespace: {world.Namespace("host")}}}");
+        using ForwarderProcess east = await StartAsync(world, "east", 2, "b", "west", 1, false, true, "");
+        Assert.Contains("10.2.0.0/24 via 172.18.0.12 dev eth0 proto kernel src 10.1.0.1", world.Ip("host", "route show"));
+        Assert.True(world.Ping("host", "10.2.0.11"), "from the node to another node's pod");
+        Assert.True(world.Ping("b", "10.1.0.1"), "from that pod to the node's router address");
+        Assert.Equal("", west.Errors + east.Errors);
+    }
+
+    private static Task<ForwarderProcess> StartAsync(
+        World world, string cluster, int id, string pod, string other, int otherId, bool isLinked, bool hasOffload, string options, string more = "")
     {
         string path = Path.Combine(world.RunDirectory, cluster + ".yaml");
         string socket = Path.Combine(world.RunDirectory, cluster + ".sock");
@@ -93,6 +106,7 @@ public sealed class TunnelTests
         File.WriteAllText(path, $"""
             node: {"{"}name: worker, cluster: {cluster}, clusterId: {id}, addresses: [172.18.0.{10 + id}/16], podCIDRs: [10.{id}.0.0/24, 'fd00:10:{id}::/64']{"}"}
             socket: {socket}
+            {more}
             uplink: {"{"}namespace: {world.Namespace("net")}, interface: {cluster}, bridge: br0{link}{"}"}
             routing: {"{"}mode: tunnel, tunnelOffload: {(hasOffload ? "true" : "false")}{"}"}
             tables: {"{"}conntrackEntries: 65536, snatEntries: 65536{"}"}

@@ -50,6 +50,16 @@ public sealed class HostRouteTableTests : IDisposable
     }
 
     [Fact]
+    public void A_route_says_which_address_the_node_then_has()
+    {
+        _routes.Replace(s_pods, IpAddress.Parse("172.18.0.3"), "cmesh_host", IpAddress.Parse("172.18.0.2"));
+        Assert.Equal(["10.0.2.0/24 via 172.18.0.3 dev cmesh_host proto kernel src 172.18.0.2"], _ns.IpLines("route show 10.0.2.0/24"));
+        _routes.Replace(IpPrefix.Parse("fd02::/64"), IpAddress.Parse("fd01::3"), "cmesh_host", IpAddress.Parse("fd01::2"));
+        Assert.Equal(["fd02::/64 via fd01::3 dev cmesh_host proto kernel src fd01::2 metric 1024 pref medium"], _ns.IpLines("-6 route show fd02::/64"));
+        Assert.Throws<DeviceException>(() => _routes.Replace(s_pods, IpAddress.Parse("172.18.0.3"), "cmesh_host", IpAddress.Parse("192.0.2.1")));
+    }
+
+    [Fact]
     public void Routes_of_others_are_not_deleted()
     {
         _ns.Ip("route add 10.0.2.0/24 via 172.18.0.9 dev cmesh_host proto static");

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.Wire;
 
@@ -43,6 +44,15 @@ public sealed class TapPortTests : IDisposable
         (int code, string output) = Command.Finish(ping);
         Assert.True(code == 0, output);
     }
+
+    [Theory]
+    [InlineData(11, PortStatus.Again)] // EAGAIN
+    [InlineData(5, PortStatus.Refused)] // EIO: the link is down
+    [InlineData(28, PortStatus.Refused)] // ENOSPC: in no kernel's documentation, and no reason to give the port up
+    [InlineData(16, PortStatus.Refused)] // EBUSY
+    [InlineData(77, PortStatus.Gone)] // EBADFD: the device was deleted
+    [InlineData(14, PortStatus.Gone)] // EFAULT: it is being deleted
+    public void Only_errors_of_a_deleted_device_end_a_port(int error, PortStatus status) => Assert.Equal(status, TunFile.StatusOf(error));
 
     [Fact]
     public void With_offloads_a_partial_checksum_and_a_super_packet_come_whole()

@@ -44,7 +44,7 @@ public sealed class WorkerTests
         }
     }
 
-    private static Snapshot Empty()
+    internal static Snapshot Empty()
     {
         PrefixMap none = new PrefixTable().Publish();
         var masquerade = new MasqueradeRules(false, default, default, none, none, none, 32768, 65535);

@@ -25,7 +25,8 @@ public sealed class TestNode
 
     private ArrayFrames _frames = new(0);
     private Burst _burst = new(new ArrayFrames(0));
-    private readonly TestWorkers _workers;
+    private readonly Func<int, TestWorkers> _workersOf;
+    private TestWorkers _workers;
 
     /// <param name="workerCount">Null for as many as the run is made with. Each frame then comes in at any of them, and the capacities are each one's.</param>
     public TestNode(
@@ -35,19 +36,13 @@ public sealed class TestNode
         LocalNodeSpec spec = LocalSpec(nodePortLast);
         spec = local is null ? spec : local(spec);
         State = new StateWriter(spec, seed);
-        _workers = new TestWorkers(
-            workerCount ?? WorkerCount, spec.PodCidrs, State.Current.Masquerade.FirstPort,
+        _workersOf = count => new TestWorkers(
+            count, spec.PodCidrs, State.Current.Masquerade.FirstPort,
             (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i, sources: spec.Flows.SourceLimits), seed);
+        _workers = _workersOf(workerCount ?? WorkerCount);
         Now = MonoTime.FromSeconds(1000);
         Apply(WalkThrough());
-        foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
-        {
-            var mesh = new Mesh(family);
-            foreach (IpAddress neighbor in (IpAddress[])[mesh.Gateway, mesh.ControlPlane, mesh.EastWorker, mesh.Neighbor])
-            {
-                Resolve(neighbor);
-            }
-        }
+        ResolveAll();
     }
 
     /// <summary>Whether established flows go round the stages; CMESH_SHORTCUT=off sends all packets through them.</summary>
@@ -159,6 +154,27 @@ public sealed class TestNode
         State.Commit(plan);
     }
 
+    /// <summary>As when the forwarder is started again with another number of workers: their flows are converted, their backends are those of now.</summary>
+    public FlowRecovery Restart(int workerCount)
+    {
+        TestWorkers former = _workers;
+        _workers = _workersOf(workerCount);
+        _workers.Learn([.. State.Desired.Services.Values]);
+        var recovery = new FlowRecovery(State.Current, State.Desired.Local.PodCidrs, Now);
+        var conversion = new FlowConversion(former.Read(), recovery, Homes, Homes is null ? null : Backends, State.Current);
+        foreach (Action<LiveTables, int> step in (Action<LiveTables, int>[])[conversion.TakeFlows, conversion.TakeRest])
+        {
+            foreach ((int number, LiveTables live) in AllLive.Index())
+            {
+                step(live, number);
+            }
+        }
+
+        conversion.Finish();
+        ResolveAll();
+        return recovery;
+    }
+
     /// <summary>Makes a neighbour on the node network known, as its answer to our question does.</summary>
     public void Resolve(IpAddress neighbor)
     {
@@ -247,6 +263,18 @@ public sealed class TestNode
 
     private static EndpointSpec EndpointOf(string name, Func<Mesh, IpAddress> address) =>
         new(name, name, "eth0", new MacAddress(0x0200_0A00_0000 | (address(V4).Low & 0xFFFF)), Both(address), "TestNode");
+
+    private void ResolveAll()
+    {
+        foreach (Family family in (Family[])[Family.Ipv4, Family.Ipv6])
+        {
+            var mesh = new Mesh(family);
+            foreach (IpAddress neighbor in (IpAddress[])[mesh.Gateway, mesh.ControlPlane, mesh.EastWorker, mesh.Neighbor])
+            {
+                Resolve(neighbor);
+            }
+        }
+    }
 
     private void Fill(ReadOnlySpan<(string Port, byte[] Frame, VirtioNetHeader Offload)> frames)
     {

@@ -50,6 +50,13 @@ internal sealed class TestWorkers
         }
     }
 
+    /// <summary>What their tables hold.</summary>
+    public FormerFlows Read() => new(
+        [.. Live.SelectMany(l => l.Conntrack.Entries.ToArray()).Where(e => (e.Flags & ConntrackFlags.Used) != 0)],
+        [.. Live.SelectMany(l => Enumerable.Range(0, l.Snat.Capacity).Select(i => l.Snat[i])).Where(e => e.IsUsed)],
+        [.. Live.SelectMany(l => Enumerable.Range(0, l.Affinities.Capacity).Select(i => l.Affinities[i])).Where(e => e.Frontend != 0)],
+        []);
+
     /// <summary>As <see cref="PacketPipeline.ProcessBurst"/>; several workers take one frame a time.</summary>
     public int Process(Burst burst, int from, Snapshot s, MonoTime now)
     {

@@ -43,19 +43,20 @@ internal sealed class EndpointProbe(Uri endpoint, EtcdSettings settings, TimePro
                 ? [alias]
                 : await Dns.GetHostAddressesAsync(endpoint.Host, limit.Token);
             lines.Add($"✅ Hostname resolved to: {string.Join(", ", addresses.Select(a => a.ToString()))}");
-            step = $"Cannot establish TCP connection to {addresses[0]}:{endpoint.Port}";
+            IPEndPoint server = new(addresses[0], endpoint.Port);
+            step = $"Cannot establish TCP connection to {server}";
             using TcpClient client = new(addresses[0].AddressFamily);
             await client.ConnectAsync(addresses[0], endpoint.Port, limit.Token);
-            lines.Add($"✅ TCP connection successfully established to {addresses[0]}:{endpoint.Port}");
+            lines.Add($"✅ TCP connection successfully established to {server}");
             Stream stream = client.GetStream();
             if (endpoint.Scheme == Uri.UriSchemeHttps)
             {
-                step = $"Cannot establish TLS connection to {addresses[0]}:{endpoint.Port}";
+                step = $"Cannot establish TLS connection to {server}";
                 SslStream tls = new(stream);
                 stream = tls;
                 await tls.AuthenticateAsClientAsync(TlsOptions(), limit.Token);
                 IsMutual = tls.IsMutuallyAuthenticated;
-                lines.Add($"✅ TLS connection successfully established to {addresses[0]}:{endpoint.Port}");
+                lines.Add($"✅ TLS connection successfully established to {server}");
                 lines.Add($"ℹ️ Negotiated TLS version: TLS {(tls.SslProtocol == SslProtocols.Tls13 ? "1.3" : "1.2")}, ciphersuite {tls.NegotiatedCipherSuite}");
                 if (_serverEnd - time.GetUtcNow() < s_renewal)
                 {

@@ -24,6 +24,30 @@ internal static class PeerChecks
         where own is not null && file.RoutingMode is not null && file.RoutingMode != own
         select $"cluster {file.Cluster} routes by '{file.RoutingMode}', this node by '{own}': packets between them are lost; use one mode in the whole mesh";
 
+    /// <summary>What this agent's file and its forwarder's say of the cluster is the same.</summary>
+    public static IEnumerable<string> OwnForwarder(AgentSettings settings, NodeDocument? forwarder)
+    {
+        if (forwarder is null)
+        {
+            yield break;
+        }
+
+        if (settings.RoutingMode is { } mode && forwarder.Routing.Mode != mode)
+        {
+            yield return $"this node's forwarder routes by '{forwarder.Routing.Mode}', its cluster {settings.Cluster} by '{mode}': packets between them are lost; use one mode in the whole mesh";
+        }
+
+        if (forwarder.Node.ClusterId != 0 && forwarder.Node.ClusterId != settings.ClusterId)
+        {
+            yield return $"this node's forwarder has cluster id {forwarder.Node.ClusterId}, its agent {settings.ClusterId}: identities are judged by the wrong cluster; give both the same";
+        }
+
+        if (forwarder.Node.MaxConnectedClusters is { } most && most != settings.MaxConnectedClusters)
+        {
+            yield return $"this node's forwarder has maxConnectedClusters {most}, its agent {settings.MaxConnectedClusters}: identities are cut at different bits; give both the same";
+        }
+    }
+
     public static IEnumerable<string> Run(LocalObjects objects, MeshView view, NodeDocument? forwarder) =>
         Masquerading(view, forwarder).Concat(OneSided(objects, view));
 

@@ -38,6 +38,7 @@ internal sealed partial class MetricsStates(AgentRuntime agent, ObserveHost host
             Stores = [.. agent.Remotes.Status.SelectMany(Stores)],
             Identities = Identities(),
             WorkerBusyShares = Shares(counters),
+            WorkerStuckCounts = counters.Where(c => c is { Scope: "worker", Counter: "stuck" }).ToDictionary(c => c.Name, c => c.Value),
             ProcessingTime = status is null ? null : Times(counters),
             Flows = host.Store.Status,
             FlowCounters = host.Store.Counters,

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using System.Text.Json.Serialization.Metadata;
 using ClusterMesh.Datapath.Cli.Text;
 using ClusterMesh.Datapath.Control;
@@ -71,7 +72,7 @@ internal static class MeshCommands
             try
             {
                 AccessDocument access = await AccessAsync(sockets[0], cancellation);
-                endpoint = $"{access.Address}:{new Uri(access.Endpoint).Port}";
+                endpoint = new IPEndPoint(IPAddress.Parse(access.Address), new Uri(access.Endpoint).Port).ToString();
             }
             catch (ControlException refusal)
             {

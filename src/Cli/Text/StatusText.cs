@@ -13,7 +13,7 @@ internal static class StatusText
 
     /// <summary>False when any line of the page says Warning.</summary>
     public static bool IsWell(StatusReport report) =>
-        report.Ports.All(IsUp) && ((TableFill[])[report.Conntrack, report.Snat, report.Neighbors]).All(fill => Percent(fill) < NearlyFull);
+        report.Ports.All(IsUp) && report.Workers.All(w => w.StuckMilliseconds == 0) && ((TableFill[])[report.Conntrack, report.Snat, report.Neighbors]).All(fill => Percent(fill) < NearlyFull);
 
     public static IEnumerable<string> Format(StatusReport report, bool verbose)
     {
@@ -34,6 +34,11 @@ internal static class StatusText
         }
 
         yield return Line("Packets:", $"{report.ForwardedPackets} forwarded, {report.DroppedPackets} dropped");
+        foreach (WorkerRow worker in report.Workers.Where(w => w.StuckMilliseconds > 0))
+        {
+            yield return Line("Stuck:", $"Warning   {worker.Name} has not turned for {worker.StuckMilliseconds / 1000.0:0.0} s and forwards nothing; the forwarder's log has its stack");
+        }
+
         if (verbose || report.Workers.Count > 1)
         {
             yield return Line("Workers:", $"{report.Workers.Count} on {report.Workers[0].Engine}");
@@ -42,7 +47,7 @@ internal static class StatusText
         foreach (WorkerRow worker in report.Workers.Where(_ => verbose || report.Workers.Count > 1))
         {
             yield return $"   {worker.Name}: {worker.ForwardedPackets} forwarded, {worker.DroppedPackets} dropped, {worker.HandedOverPackets} handed over, "
-                + $"{worker.ConntrackEntries} conntrack and {worker.SnatEntries} SNAT entries" + (verbose ? $", {worker.AllocatedBytes} bytes allocated since start" : "");
+                + $"{worker.ConntrackEntries} conntrack and {worker.SnatEntries} SNAT entries" + (worker.StuckCount > 0 ? $", stuck {worker.StuckCount} times" : "") + (verbose ? $", {worker.AllocatedBytes} bytes allocated since start" : "");
         }
     }
 

@@ -36,7 +36,11 @@ internal static class StatusRows
 
     private static WorkerRow Row(Worker worker) => new(
         worker.Name, worker.EngineName, worker.Live.Counters.ForwardedPackets, worker.Live.Counters.DroppedPackets, worker.Live.Counters.HandedOverPackets,
-        worker.Live.Conntrack.Count, worker.Live.Snat.Count, worker.AllocatedBytes);
+        worker.Live.Conntrack.Count, worker.Live.Snat.Count, worker.AllocatedBytes)
+    {
+        StuckMilliseconds = worker.Pulse?.StuckMilliseconds ?? 0,
+        StuckCount = worker.Pulse?.StuckCount ?? 0,
+    };
 
     private static ulong Sum(NodeRuntime node, Func<DatapathCounters, ulong> figure) =>
         node.Workers.Workers.Aggregate(0ul, (sum, worker) => sum + figure(worker.Live.Counters));
@@ -93,6 +97,8 @@ internal static class StatusRows
             yield return new CounterRow("worker", worker.Name, "heldPackets", counters.HeldPackets);
             yield return new CounterRow("worker", worker.Name, "consumedPackets", counters.ConsumedPackets);
             yield return new CounterRow("worker", worker.Name, "handedOverPackets", counters.HandedOverPackets);
+            yield return new CounterRow("worker", worker.Name, "turns", (ulong)worker.TurnCount);
+            yield return new CounterRow("worker", worker.Name, "stuck", (ulong)(worker.Pulse?.StuckCount ?? 0));
             yield return new CounterRow("worker", worker.Name, "allocatedBytes", (ulong)worker.AllocatedBytes);
         }
 

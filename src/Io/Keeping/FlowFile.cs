@@ -5,36 +5,35 @@ using Microsoft.Win32.SafeHandles;
 namespace ClusterMesh.Datapath.Io;
 
 /// <summary>
-/// The flow tables of a node in a file on tmpfs, which is memory that outlives its process: whoever starts next for the node finds the flows there.
+/// The flow tables of a node in a file on tmpfs, which is memory that outlives its process: whoever starts next for the node finds the flows there. One
+/// of another layout, other sizes or another number of workers is converted: a new file is made beside it, and takes its place once its entries are in.
 /// A file that cannot be believed is set aside and the node begins with empty tables. The memory stays mapped until the process ends.
 /// </summary>
 public sealed class FlowFile
 {
-    /// <summary>
-    /// How head and entries are laid out. To be counted up with every change of <see cref="ConntrackEntry"/>, <see cref="SnatEntry"/>,
-    /// <see cref="AffinityEntry"/>, <see cref="FragmentEntry"/>, <see cref="TableRows{T}"/> or the order of tables.
-    /// </summary>
-    public const uint Layout = 1;
-
-    private const long TablesOffset = 4096;
-    private const long Page = 4096;
-
     private readonly MappedMemory _memory;
+    private readonly string? _unfinished;
     private FlowFileHead _head;
+    private FormerFile? _former;
 
-    private FlowFile(string path, MappedMemory memory, FlowFileHead head, bool isKept)
+    private FlowFile(string path, MappedMemory memory, FlowFileHead head, bool isKept, FormerFile? former = null)
     {
         Path = path;
         _memory = memory;
         _head = head;
+        _former = former;
+        _unfinished = former is null ? null : Unfinished(path);
         IsKept = isKept;
         Workers = [.. Enumerable.Range(0, head.WorkerCount).Select(MemoryOf)];
     }
 
     public string Path { get; }
 
-    /// <summary>It holds what another process left.</summary>
+    /// <summary>It holds what another process left, as it is wanted.</summary>
     public bool IsKept { get; }
+
+    /// <summary>It is empty, and beside it lies what another process left: <see cref="ReadFormer"/> and <see cref="Replace"/>.</summary>
+    public bool IsConversion => _former is not null;
 
     /// <summary>Of all hashes and of the dealing of ports: the same for every process that has the file.</summary>
     public ulong Seed => _head.Seed;
@@ -45,12 +44,15 @@ public sealed class FlowFile
     /// <summary>The tables' memory, by worker.</summary>
     public IReadOnlyList<FlowMemory> Workers { get; }
 
+    /// <summary>How the former file differs, for a person; empty where there is none.</summary>
+    public string Difference => _former is null ? "" : DifferenceOf(_former.Head, _head);
+
     /// <summary>Takes up the node's file, or makes one.</summary>
     /// <param name="directory">On tmpfs; made if need be.</param>
     /// <param name="node">Cluster and name, west/worker.</param>
     /// <param name="seed">For a new file.</param>
     /// <param name="log">Gets one sentence when a file is refused.</param>
-    /// <param name="isTakeover">The file is a running process's: it must be as it is wanted, and becomes ours by <see cref="Own"/>.</param>
+    /// <param name="isTakeover">The file is a running process's, and becomes ours by <see cref="Own"/>.</param>
     /// <exception cref="DeviceException">The file cannot be had, or a running process has it.</exception>
     public static FlowFile Open(string directory, string node, int workerCount, in FlowSizes sizes, ulong seed, Action<string> log, bool isTakeover = false)
     {
@@ -59,7 +61,7 @@ public sealed class FlowFile
             RequireMemory(directory);
             string path = System.IO.Path.Combine(directory, node.Replace('/', '.') + ".flows");
             FlowFileHead own = new(
-                Layout, workerCount, sizes, seed, 1, Environment.ProcessId, ProcessIdentity.StartOf(Environment.ProcessId), node, ProcessIdentity.Boot);
+                FlowLayout.Current.Number, workerCount, sizes, seed, 1, Environment.ProcessId, ProcessIdentity.StartOf(Environment.ProcessId), node, ProcessIdentity.Boot);
             if (File.Exists(path))
             {
                 if (TryTake(path, own, isTakeover, out string refusal) is { } kept)
@@ -76,7 +78,7 @@ public sealed class FlowFile
                 log($"flow tables {path}: {refusal}; set aside as {path}.refused, the node begins with empty tables");
             }
 
-            return Make(path, own);
+            return Make(path, own, former: null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -84,13 +86,39 @@ public sealed class FlowFile
         }
     }
 
-    /// <summary>The process that had the file has let go of it.</summary>
-    public void Own() => WriteHead(_head with
+    /// <summary>The process that had the file has let go of it. One that is being converted is ours once it is replaced.</summary>
+    public void Own()
     {
-        Generation = _head.Generation + 1,
-        OwnerId = Environment.ProcessId,
-        OwnerStart = ProcessIdentity.StartOf(Environment.ProcessId),
-    });
+        if (_former is null)
+        {
+            WriteHead(_head with
+            {
+                Generation = _head.Generation + 1,
+                OwnerId = Environment.ProcessId,
+                OwnerStart = ProcessIdentity.StartOf(Environment.ProcessId),
+            });
+        }
+    }
+
+    /// <summary>What the former file holds at this moment.</summary>
+    public FormerFlows ReadFormer() => _former!.Read();
+
+    /// <summary>What is wanted of the former file is in this one, which takes its place.</summary>
+    public void Replace()
+    {
+        File.Move(_unfinished!, Path, overwrite: true);
+        _former!.Dispose();
+        _former = null;
+    }
+
+    /// <summary>The node does not come up: what was found stays as it was.</summary>
+    public void Abandon()
+    {
+        if (_former is not null)
+        {
+            File.Delete(_unfinished!);
+        }
+    }
 
     /// <summary>The node ends for good: nobody is to find its flows.</summary>
     public void Delete() => File.Delete(Path);
@@ -109,18 +137,22 @@ public sealed class FlowFile
         }
     }
 
-    private static FlowFile Make(string path, FlowFileHead head)
+    private static FlowFile Make(string path, FlowFileHead head, FormerFile? former)
     {
         // Under another name until it is whole. All of its memory is taken now: a page that cannot be had later would be the end of the process.
-        string unfinished = path + ".new";
+        string unfinished = Unfinished(path);
         File.Delete(unfinished);
         long length = LengthOf(head);
         using (SafeFileHandle file = OpenFile(unfinished, FileMode.CreateNew, length))
         {
             RandomAccess.SetLength(file, length);
-            var made = new FlowFile(path, MappedMemory.OfFile(file, 0, length), head, isKept: false);
+            var made = new FlowFile(path, MappedMemory.OfFile(file, 0, length), head, isKept: false, former);
             made.WriteHead(head);
-            File.Move(unfinished, path, overwrite: true);
+            if (former is null)
+            {
+                File.Move(unfinished, path, overwrite: true);
+            }
+
             return made;
         }
     }
@@ -139,13 +171,28 @@ public sealed class FlowFile
             throw new DeviceException($"flow tables {path} belong to process {head.OwnerId}, which runs; stop it first, or start with --takeover");
         }
 
-        refusal = RefusalOf(head, own, RandomAccess.GetLength(file));
+        long length = RandomAccess.GetLength(file);
+        FlowLayout? layout = FlowLayout.Find(head.Layout, head.WorkerCount, head.Sizes, length);
+        refusal = RefusalOf(head, own, layout, length);
         if (refusal.Length > 0)
         {
             return null;
         }
 
-        var kept = new FlowFile(path, MappedMemory.OfFile(file, 0, LengthOf(head)), head, isKept: true);
+        MappedMemory memory = MappedMemory.OfFile(file, 0, length);
+        if (DifferenceOf(head, own).Length > 0)
+        {
+            var former = new FormerFile(memory, layout!, head);
+            FlowFileHead next = own with { Seed = head.Seed, Generation = head.Generation + 1 };
+            if (!isTakeover)
+            {
+                former.Own(head with { Generation = next.Generation, OwnerId = own.OwnerId, OwnerStart = own.OwnerStart });
+            }
+
+            return Make(path, next, former);
+        }
+
+        var kept = new FlowFile(path, memory, head, isKept: true);
         if (!isTakeover)
         {
             kept.Own();
@@ -164,13 +211,24 @@ public sealed class FlowFile
         return odd is null || even?.Generation > odd.Generation ? even : odd;
     }
 
-    private static string RefusalOf(FlowFileHead head, FlowFileHead own, long length) =>
+    private static string RefusalOf(FlowFileHead head, FlowFileHead own, FlowLayout? layout, long length) =>
         head.Node != own.Node ? $"it is of node {head.Node}"
         : head.Boot != own.Boot ? "it is from before the machine's last start"
-        : head.Layout != own.Layout ? $"its layout is {head.Layout} and this program's {own.Layout}"
-        : head.WorkerCount != own.WorkerCount ? $"it is of {head.WorkerCount} workers and there are {own.WorkerCount} now"
-        : head.Sizes != own.Sizes ? "its tables have other sizes than the node file's"
-        : length != LengthOf(head) ? $"it has {length} bytes and not {LengthOf(head)}" : "";
+        : !FlowLayout.IsKnown(head.Layout) ? $"its layout is {head.Layout}, which this program does not know; its own is {own.Layout}"
+        : layout is null ? $"it has {length} bytes, which does not fit its head" : "";
+
+    private static string DifferenceOf(FlowFileHead head, FlowFileHead own)
+    {
+        string[] differences =
+        [
+            head.Layout != own.Layout ? $"layout {head.Layout} instead of {own.Layout}" : "",
+            head.WorkerCount != own.WorkerCount ? $"{head.WorkerCount} workers instead of {own.WorkerCount}" : "",
+            head.Sizes != own.Sizes ? "other sizes" : "",
+        ];
+        return string.Join(", ", differences.Where(d => d.Length > 0));
+    }
+
+    private static string Unfinished(string path) => path + ".new";
 
     private static SafeFileHandle OpenFile(string path, FileMode mode, long length)
     {
@@ -185,9 +243,7 @@ public sealed class FlowFile
         return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
     }
 
-    private static long LengthOf(FlowFileHead head) => TablesOffset + (head.WorkerCount * WorkerLength(head.Sizes));
-
-    private static long WorkerLength(in FlowSizes sizes) => (sizes.MemoryLength + Page - 1) / Page * Page;
+    private static long LengthOf(FlowFileHead head) => FlowLayout.Current.FileLength(head.WorkerCount, head.Sizes);
 
     private void WriteHead(FlowFileHead head)
     {
@@ -198,16 +254,11 @@ public sealed class FlowFile
     private FlowMemory MemoryOf(int worker)
     {
         FlowSizes sizes = _head.Sizes;
-        long start = TablesOffset + (worker * WorkerLength(sizes));
-        long snat = start + sizes.ConntrackLength;
-        long affinity = snat + sizes.SnatLength;
-        return FlowMemory.Over(
-            sizes,
-            _memory.Span(start, sizes.ConntrackLength),
-            _memory.Span(snat, sizes.SnatLength),
-            _memory.Span(affinity, sizes.AffinityLength),
-            _memory.Span(affinity + sizes.AffinityLength, sizes.FragmentLength),
-            this,
-            IsKept);
+        FlowLayout layout = FlowLayout.Current;
+        return new FlowMemory(
+            new MappedRows<ConntrackEntry>(_memory, layout.ConntrackOffset(worker, sizes), sizes.Conntrack, IsKept),
+            new MappedRows<SnatEntry>(_memory, layout.SnatOffset(worker, sizes), sizes.Snat, IsKept),
+            new MappedRows<AffinityEntry>(_memory, layout.AffinityOffset(worker, sizes), sizes.AffinityPlaces, IsKept),
+            new MappedRows<FragmentEntry>(_memory, layout.FragmentOffset(worker, sizes), sizes.Fragments, IsKept));
     }
 }

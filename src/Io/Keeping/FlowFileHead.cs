@@ -10,7 +10,7 @@ namespace ClusterMesh.Datapath.Io;
 /// the end. Two of them stand there and are written in turns, so that one is whole whenever its writer is killed; the one with the higher generation
 /// holds. docs/decisions/0050 has the table.
 /// </summary>
-/// <param name="Layout">How entries are laid out; see <see cref="FlowFile.Layout"/>.</param>
+/// <param name="Layout">How entries are laid out; see <see cref="FlowLayout"/>.</param>
 /// <param name="Sizes">Entries of each worker's tables.</param>
 /// <param name="Seed">Of all hashes and of the dealing of ports.</param>
 /// <param name="Generation">How many processes have had the file.</param>
@@ -73,7 +73,7 @@ internal sealed record FlowFileHead(
             BinaryPrimitives.ReadUInt64LittleEndian(head[40..]),
             BinaryPrimitives.ReadInt32LittleEndian(head[48..]),
             BinaryPrimitives.ReadUInt64LittleEndian(head[56..]),
-            Encoding.UTF8.GetString(head.Slice(NodeOffset, NodeLength)).TrimEnd('\0'),
+            new string([.. Encoding.UTF8.GetString(head.Slice(NodeOffset, NodeLength)).TrimEnd('\0').Select(c => char.IsControl(c) ? '?' : c)]), // said in a log
             new Guid(head.Slice(64, 16)));
     }
 }

@@ -20,6 +20,7 @@ public sealed class KeptTaps : IDisposable
     private readonly Action<string> _log;
     private readonly Dictionary<string, FileDescriptor> _found = [];
     private bool _isSilent;
+    private bool _isForeign;
 
     private KeptTaps(Socket socket, Action<string> log)
     {
@@ -61,23 +62,43 @@ public sealed class KeptTaps : IDisposable
     public void Leave() => Ask(KeeperSocket.Word.Leave);
 
     /// <summary>Another forwarder has the TAPs, now or still: what we close stays with the keeper.</summary>
-    public void Release() => Silence(true);
+    public void Release() => SetForeign(true);
 
-    /// <summary>The other forwarder has let go of the TAPs.</summary>
-    public void Own() => Silence(false);
+    /// <summary>The other forwarder has let go of the TAPs, and all that are wanted have been taken.</summary>
+    public void Own()
+    {
+        SetForeign(false);
+        DropRest();
+    }
 
     public void Dispose() => _socket.Dispose();
 
-    /// <summary>The queues of a TAP that was made with exactly these settings in this namespace; null, and no such interface is kept any more, when there is none.</summary>
-    internal FileDescriptor[]? TryTake(TapSettings settings, ulong namespaceInode, int count)
+    /// <summary>Another forwarder has the TAPs, now or still.</summary>
+    internal bool IsForeign
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _isForeign;
+            }
+        }
+    }
+
+    /// <summary>
+    /// The queues of a TAP that was made with exactly these settings in this namespace, as many as are wanted or as there are, by the keeper's name for each. None,
+    /// and no such interface is kept any more, when there is no such TAP. What goes beyond is dropped: at once, or when the TAPs are ours.
+    /// </summary>
+    internal (string Name, FileDescriptor File)[] TakeQueues(TapSettings settings, ulong namespaceInode, int count)
     {
         lock (_gate)
         {
-            string[] names = [.. Enumerable.Range(0, count).Select(i => NameOf(settings, namespaceInode, i, count))];
-            bool isThere = Array.TrueForAll(names, _found.ContainsKey);
-            FileDescriptor[]? taken = isThere ? [.. names.Select(n => _found[n])] : null;
-            Array.ForEach(isThere ? names : [], n => _found.Remove(n));
-            foreach (string other in _found.Keys.Where(n => n.StartsWith(DeviceOf(settings, namespaceInode), StringComparison.Ordinal)).ToArray())
+            string print = PrintOf(settings);
+            string[] ofDevice = [.. _found.Keys.Where(n => n.StartsWith(DeviceOf(settings, namespaceInode), StringComparison.Ordinal))];
+            string[] names = [.. ofDevice.Where(n => n.EndsWith(print, StringComparison.Ordinal)).OrderBy(n => n.Length).ThenBy(n => n, StringComparer.Ordinal).Take(count)];
+            (string Name, FileDescriptor File)[] taken = [.. names.Select(n => (n, _found[n]))];
+            Array.ForEach(names, n => _found.Remove(n));
+            foreach (string other in _isForeign ? [] : ofDevice.Except(names))
             {
                 DropFound(other);
             }
@@ -86,20 +107,23 @@ public sealed class KeptTaps : IDisposable
         }
     }
 
-    internal void Keep(TapSettings settings, ulong namespaceInode, int queue, int count, FileDescriptor file) =>
-        Ask(KeeperSocket.Word.Keep, NameOf(settings, namespaceInode, queue, count), file);
+    /// <summary>The keeper has the file under this name from now on.</summary>
+    internal void Keep(string name, FileDescriptor file) => Ask(KeeperSocket.Word.Keep, name, file);
 
-    internal void Drop(TapSettings settings, ulong namespaceInode, int queue, int count) => Ask(KeeperSocket.Word.Drop, NameOf(settings, namespaceInode, queue, count));
+    internal void Drop(string name) => Ask(KeeperSocket.Word.Drop, name);
+
+    /// <summary>How the keeper calls a queue. Two TAPs that have the same name but for the numbers can stand for each other.</summary>
+    /// <param name="count">Queues of the TAP when this one was made.</param>
+    internal static string NameOf(TapSettings settings, ulong namespaceInode, int queue, int count) =>
+        DeviceOf(settings, namespaceInode) + string.Create(CultureInfo.InvariantCulture, $"{queue} of {count} {PrintOf(settings)}");
 
     private static string DeviceOf(TapSettings settings, ulong namespaceInode) =>
         string.Create(CultureInfo.InvariantCulture, $"{namespaceInode} {settings.Interface} ");
 
-    /// <summary>Two with the same name can stand for each other.</summary>
-    private static string NameOf(TapSettings s, ulong namespaceInode, int queue, int count)
+    private static string PrintOf(TapSettings s)
     {
         string text = $"{s.Name}|{s.Namespace}|{s.Mtu}|{s.Mac}|{s.Bridge}|{string.Join(' ', s.Addresses)}|{string.Join(' ', s.Routes)}|{(int)s.Offloads}|{s.QueueLength}|{s.WithLoopback}";
-        string print = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
-        return DeviceOf(s, namespaceInode) + string.Create(CultureInfo.InvariantCulture, $"{queue} of {count} {print}");
+        return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
     }
 
     private static Socket? TryConnect(string socketPath)
@@ -131,11 +155,11 @@ public sealed class KeptTaps : IDisposable
         }
     }
 
-    private void Silence(bool isSilent)
+    private void SetForeign(bool isForeign)
     {
         lock (_gate)
         {
-            _isSilent = isSilent;
+            _isForeign = isForeign;
         }
     }
 
@@ -152,7 +176,7 @@ public sealed class KeptTaps : IDisposable
     {
         lock (_gate)
         {
-            if (_isSilent)
+            if (_isSilent || _isForeign)
             {
                 return;
             }

@@ -11,13 +11,16 @@ internal readonly record struct KernelError(int Number)
     public const int NoSuchProcess = 3;
     public const int Interrupted = 4;
     public const int InputOutput = 5;
+    public const int BadDescriptor = 9;
     public const int Again = 11;
     public const int NoMemory = 12;
     public const int AccessDenied = 13;
+    public const int BadAddress = 14;
     public const int Busy = 16;
     public const int NoDevice = 19;
     public const int Invalid = 22;
     public const int TimedOut = 62;
+    public const int BadDescriptorState = 77;
     public const int NoBuffers = 105;
     public const int Cancelled = 125;
 
@@ -29,11 +32,11 @@ internal readonly record struct KernelError(int Number)
         NoSuchProcess => "ESRCH",
         Interrupted => "EINTR",
         InputOutput => "EIO",
-        9 => "EBADF",
+        BadDescriptor => "EBADF",
         Again => "EAGAIN",
         NoMemory => "ENOMEM",
         AccessDenied => "EACCES",
-        14 => "EFAULT",
+        BadAddress => "EFAULT",
         Busy => "EBUSY",
         17 => "EEXIST",
         NoDevice => "ENODEV",
@@ -45,7 +48,7 @@ internal readonly record struct KernelError(int Number)
         40 => "ELOOP",
         38 => "ENOSYS",
         TimedOut => "ETIME",
-        77 => "EBADFD",
+        BadDescriptorState => "EBADFD",
         95 => "EOPNOTSUPP",
         97 => "EAFNOSUPPORT",
         99 => "EADDRNOTAVAIL",

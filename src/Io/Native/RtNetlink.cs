@@ -134,6 +134,11 @@ internal sealed class RtNetlink : IDisposable
             message.AddAttribute(RouteGateway, BytesOf(via, stackalloc byte[IpAddress.Length]));
         }
 
+        if (route.Source is { } source)
+        {
+            message.AddAttribute(RouteSource, BytesOf(source, stackalloc byte[IpAddress.Length]));
+        }
+
         Finish(message, $"interface {link.Name}: {verb} route {route}");
     }
 

@@ -46,6 +46,7 @@ internal static class RtNetlinkNumbers
     public const ushort RouteDestination = 1; // RTA_DST
     public const ushort RouteInterface = 4; // RTA_OIF
     public const ushort RouteGateway = 5; // RTA_GATEWAY
+    public const ushort RouteSource = 7; // RTA_PREFSRC
     public const byte TableMain = 254; // RT_TABLE_MAIN
     public const byte ScopeUniverse = 0; // RT_SCOPE_UNIVERSE
     public const byte ScopeLink = 253; // RT_SCOPE_LINK

@@ -48,7 +48,7 @@ internal sealed unsafe class TunFile : IDisposable
     /// <param name="withQueues">Other files can join it as further queues.</param>
     public bool TryClaim(string interfaceName, bool withQueues) => TrySetInterface(interfaceName, withQueues ? MultiQueue | Exclusive : Exclusive);
 
-    /// <summary>Becomes a further queue of an interface that another file of this process claimed.</summary>
+    /// <summary>Becomes a further queue of an interface that another file claimed.</summary>
     public void Join(string interfaceName)
     {
         if (!TrySetInterface(interfaceName, MultiQueue))
@@ -64,6 +64,17 @@ internal sealed unsafe class TunFile : IDisposable
         int headerLength;
         return SystemCalls.Control(file.Number, GetInterface, request) < 0 || SystemCalls.Control(file.Number, GetVirtioHeaderLength, &headerLength) < 0
             ? null : new TunFile(file) { HeaderLength = headerLength };
+    }
+
+    /// <summary>Whether other files can join the device as further queues.</summary>
+    public bool TakesQueues
+    {
+        get
+        {
+            byte* request = stackalloc byte[RequestLength];
+            Require(SystemCalls.Control(_file.Number, GetInterface, request), "TUNGETIFF");
+            return (*(short*)(request + RequestFlags) & MultiQueue) != 0;
+        }
     }
 
     /// <summary>For a process that keeps the device alive.</summary>
@@ -133,12 +144,15 @@ internal sealed unsafe class TunFile : IDisposable
     /// <summary>For the poller; null when closed.</summary>
     internal FileDescriptor? OpenFile => _file.IsClosed ? null : _file;
 
-    /// <summary>The one place that knows what a transfer's error means. A deleted device says EBADFD, EFAULT or, while it goes, others: gone.</summary>
+    /// <summary>
+    /// The one place that knows what a transfer's error means. A deleted device says EBADFD, or EFAULT while it goes. What no kernel documents
+    /// costs the frame and not the port: whether the device is there the next read says.
+    /// </summary>
     public static PortStatus StatusOf(int error) => error switch
     {
         KernelError.Again or KernelError.Cancelled => PortStatus.Again,
-        KernelError.InputOutput or KernelError.Invalid or KernelError.NoBuffers or KernelError.NoMemory => PortStatus.Refused,
-        _ => PortStatus.Gone,
+        KernelError.BadDescriptorState or KernelError.BadDescriptor or KernelError.BadAddress or KernelError.NoDevice => PortStatus.Gone,
+        _ => PortStatus.Refused,
     };
 
     private bool TrySetInterface(string interfaceName, int flags)

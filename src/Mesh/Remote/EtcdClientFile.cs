@@ -13,6 +13,9 @@ public static class EtcdClientFile
 {
     private const int LengthLimit = 64 * 1024;
 
+    /// <summary>The file nests two deep; the library's nodes are made by recursion, which as many brackets as the file may have would end with the process.</summary>
+    private const int DepthLimit = 32;
+
     /// <param name="mistake">One sentence, when null is returned.</param>
     public static EtcdSettings? Parse(string text, out string mistake)
     {
@@ -26,13 +29,19 @@ public static class EtcdClientFile
         YamlMappingNode? root;
         try
         {
+            if (IsTooDeep(text))
+            {
+                mistake = "lists and mappings are nested too deep; no field needs that";
+                return null;
+            }
+
             YamlStream stream = [];
             stream.Load(new StringReader(text));
             root = stream.Documents.Count == 1 ? stream.Documents[0].RootNode as YamlMappingNode : null;
         }
         catch (Exception fault) when (fault is YamlException or InvalidOperationException or ArgumentException)
         {
-            mistake = $"this is not valid YAML ({fault.Message.TrimEnd('.')})";
+            mistake = $"this is not valid YAML ({Shown.Plain(fault.Message.TrimEnd('.'))})";
             return null;
         }
 
@@ -60,6 +69,18 @@ public static class EtcdClientFile
         return root.Children.TryGetValue(new YamlScalarNode("host-aliases"), out YamlNode? aliases) && aliases is YamlMappingNode map
             ? WithAliases(settings, map, out mistake)
             : settings;
+    }
+
+    private static bool IsTooDeep(string text)
+    {
+        Parser parser = new(new StringReader(text));
+        int depth = 0;
+        while (depth <= DepthLimit && parser.MoveNext())
+        {
+            depth += parser.Current!.NestingIncrease;
+        }
+
+        return depth > DepthLimit;
     }
 
     private static EtcdSettings? WithAliases(EtcdSettings settings, YamlMappingNode map, out string mistake)

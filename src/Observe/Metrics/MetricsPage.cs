@@ -94,6 +94,7 @@ public static class MetricsPage
     {
         yield return Gauge("cmesh_worker_busy_ratio", "Share of the time in which a worker was not waiting, 0 to 1.",
             state.WorkerBusyShares.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => new MetricSample(pair.Value, ("worker", pair.Key))));
+        yield return Counter("cmesh_worker_stuck_total", "How often the watchdog found a worker that did not turn.", ByName(state.WorkerStuckCounts, "worker"));
         if (state.ProcessingTime is { } times)
         {
             yield return new("cmesh_packet_processing_seconds", MetricKind.Histogram, "Time of sampled packets within the forwarder.", Histogram(times));

@@ -33,6 +33,9 @@ public sealed record MetricsState
     /// <summary>By worker: share of the time since the last question in which it was not waiting, 0 to 1.</summary>
     public IReadOnlyDictionary<string, double> WorkerBusyShares { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>How often each worker was stuck since the forwarder's start.</summary>
+    public IReadOnlyDictionary<string, ulong> WorkerStuckCounts { get; init; } = new Dictionary<string, ulong>();
+
     /// <summary>Time of packets within the forwarder, by sampling.</summary>
     public TimeHistogram? ProcessingTime { get; init; }
 

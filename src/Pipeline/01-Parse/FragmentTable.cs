@@ -23,7 +23,7 @@ public sealed class FragmentTable
         IsTracking = mode != FragmentMode.Drop;
         Hold = mode == FragmentMode.Hold ? new FragmentHold() : null;
         ArgumentOutOfRangeException.ThrowIfNotEqual(int.IsPow2(capacity) && capacity >= Ways, true);
-        _entries = rows ?? TableMemory.OfProcess<FragmentEntry>(capacity);
+        _entries = rows ?? new ArrayRows<FragmentEntry>(capacity);
         _seed = seed;
     }
 
@@ -145,6 +145,24 @@ public sealed class FragmentTable
                 _entries[i] = default;
             }
         }
+    }
+
+    /// <summary>Takes in an entry of another table, if there is a free place.</summary>
+    internal bool TryAdopt(in FragmentEntry entry, MonoTime now)
+    {
+        int set = SetOf(Bare(entry.Key), entry.Id);
+        int place = set;
+        while (place < set + Ways && _entries[place].Expires > now.Seconds && _entries[place] != entry)
+        {
+            place++;
+        }
+
+        if (place < set + Ways)
+        {
+            _entries[place] = entry;
+        }
+
+        return place < set + Ways;
     }
 
     /// <summary>As <see cref="TryGetPorts"/>, for those who only look.</summary>

@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public static class DecapStage
 {
-    public static Verdict Run(ref PacketContext p, RouteTable routes, TunnelTable? tunnels)
+    public static Verdict Run(ref PacketContext p, RouteTable routes, TunnelTable? tunnels, MonoTime now)
     {
         if (tunnels is null || p.IngressKind != PortKind.Uplink)
         {
@@ -20,7 +20,13 @@ public static class DecapStage
             return IsOfSender(p, routes, tunnels) ? Verdict.Continue : p.Drop(DropReason.InvalidSource);
         }
 
-        if (p.Key.Protocol != IpProtocol.Udp || p.Key.Destination != tunnels.Own || p.Key.DestinationPort != tunnels.Port || p.IsIcmpError)
+        if (p.IsIcmpError)
+        {
+            UnderlayError.Learn(p, tunnels, now);
+            return Verdict.Continue;
+        }
+
+        if (p.Key.Protocol != IpProtocol.Udp || p.Key.Destination != tunnels.Own || p.Key.DestinationPort != tunnels.Port)
         {
             return Verdict.Continue;
         }

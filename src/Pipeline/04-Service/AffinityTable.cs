@@ -25,7 +25,7 @@ public sealed class AffinityTable
     public AffinityTable(int capacity, ulong seed, TableRows<AffinityEntry>? rows = null)
     {
         int placeCount = PlacesFor(capacity);
-        _entries = rows ?? TableMemory.OfProcess<AffinityEntry>(placeCount);
+        _entries = rows ?? new ArrayRows<AffinityEntry>(placeCount);
         _seed = seed;
         _shift = 64 - BitOperations.Log2((uint)placeCount / SetLength);
     }
@@ -128,6 +128,21 @@ public sealed class AffinityTable
                 _entries[i] = default;
             }
         }
+    }
+
+    /// <summary>Takes in an entry of another table, in the place of whoever has been silent for longer; false when nobody has.</summary>
+    internal bool TryAdopt(in AffinityEntry entry)
+    {
+        int set = SetOf(entry.Frontend, entry.Client);
+        int place = Find(set, entry.Frontend, entry.Client);
+        place = place < 0 ? MostSilent(set) : place;
+        bool isNewer = _entries[place].Frontend == 0 || _entries[place].LastUsed.Nanoseconds < entry.LastUsed.Nanoseconds;
+        if (isNewer)
+        {
+            _entries[place] = entry with { Generation = NextGeneration() };
+        }
+
+        return isNewer;
     }
 
     private bool Holds(int found, Frontend frontend, MonoTime now, out Backend backend)

@@ -25,7 +25,7 @@ public sealed class ConntrackTable
     public ConntrackTable(int capacity, ulong seed, TableRows<ConntrackEntry>? rows = null, SourceLimits? sources = null)
     {
         Sources = sources;
-        _entries = rows ?? TableMemory.OfProcess<ConntrackEntry>(capacity);
+        _entries = rows ?? new ArrayRows<ConntrackEntry>(capacity);
         _index = new FlowIndex(capacity);
         _seed = seed;
     }
@@ -80,6 +80,9 @@ public sealed class ConntrackTable
     /// <summary>The entry; meaningful when its flags have Used.</summary>
     public ref ConntrackEntry this[int index] => ref _entries[index];
 
+    /// <summary>All entries, by number, for whoever looks at several.</summary>
+    public Span<ConntrackEntry> Entries => _entries.Entries;
+
     /// <summary>The key under which both directions of a flow are kept: the lower end first.</summary>
     public static FlowKey Ordered(in FlowKey key, out bool swapped)
     {
@@ -104,13 +107,14 @@ public sealed class ConntrackTable
     /// <summary>Number of the live entry with exactly this key, or -1.</summary>
     public int Find(in FlowKey key, MonoTime now)
     {
+        Span<ConntrackEntry> entries = _entries.Entries;
         ulong hash = key.Hash(_seed);
         int slot = _index.FirstSlot(hash);
         for (int entry = _index.NextCandidate(hash, ref slot); entry >= 0; entry = _index.NextCandidate(hash, ref slot))
         {
-            if (_entries[entry].Key == key)
+            if (entries[entry].Key == key)
             {
-                return _entries[entry].Expires > now.Seconds ? entry : -1;
+                return entries[entry].Expires > now.Seconds ? entry : -1;
             }
         }
 
@@ -127,10 +131,11 @@ public sealed class ConntrackTable
             hashes[i] = keys[i].Hash(_seed);
         }
 
+        Span<ConntrackEntry> entries = _entries.Entries;
         _index.FirstCandidates(hashes, found);
         for (int i = 0; i < keys.Length; i++)
         {
-            ref ConntrackEntry entry = ref _entries[Math.Max(found[i], 0)];
+            ref ConntrackEntry entry = ref entries[Math.Max(found[i], 0)];
             Prefetch.Start(in entry);
             Prefetch.Start(in entry.Expires);
         }
@@ -140,7 +145,7 @@ public sealed class ConntrackTable
             int entry = found[i];
             if (entry >= 0)
             {
-                found[i] = _entries[entry].Key == keys[i] ? _entries[entry].Expires > now.Seconds ? entry : -1 : Find(keys[i], now);
+                found[i] = entries[entry].Key == keys[i] ? entries[entry].Expires > now.Seconds ? entry : -1 : Find(keys[i], now);
             }
         }
     }
@@ -185,19 +190,20 @@ public sealed class ConntrackTable
         return index;
     }
 
-    /// <summary>Whether the entry is the one that had this generation, and alive: then looking its key up finds it.</summary>
-    public bool IsAlive(int index, uint generation, MonoTime now) => _entries[index].Generation == generation && _entries[index].Expires > now.Seconds;
+    /// <summary>Whether an entry is the one that had this generation, and alive: then looking its key up finds it.</summary>
+    public static bool IsAlive(in ConntrackEntry entry, uint generation, MonoTime now) => entry.Generation == generation && entry.Expires > now.Seconds;
 
     /// <summary>What was remembered of the entry holds no more, for something beside it has changed; the flow goes on.</summary>
     public void Renew(int index) => _entries[index].Generation = NextGeneration();
 
     /// <summary>Asks for what a packet changes in an entry; -1 is none.</summary>
-    public void PrefetchState(int index)
+    public static void PrefetchState(Span<ConntrackEntry> entries, int index)
     {
         if (index >= 0)
         {
-            Prefetch.Start(in _entries[index].Expires);
-            Prefetch.Start(in _entries[index].Generation);
+            ref ConntrackEntry entry = ref entries[index];
+            Prefetch.Start(in entry.Expires);
+            Prefetch.Start(in entry.Generation);
         }
     }
 
@@ -296,8 +302,7 @@ public sealed class ConntrackTable
             return -1;
         }
 
-        TableRows<ConntrackEntry> rows = _entries;
-        rows.UsedCount = index + 1;
+        _entries.UsedCount = index + 1;
         return index;
     }
 
@@ -313,10 +318,11 @@ public sealed class ConntrackTable
     public int Sweep(int entryCount, MonoTime now)
     {
         int removed = 0;
+        int usedCount = _entries.UsedCount;
         for (int i = 0; i < entryCount; i++)
         {
             ref ConntrackEntry entry = ref _entries[_sweepPosition];
-            if (_sweepPosition < _entries.UsedCount && (entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
+            if (_sweepPosition < usedCount && (entry.Flags & ConntrackFlags.Used) != 0 && entry.Expires <= now.Seconds)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -336,10 +342,9 @@ public sealed class ConntrackTable
     internal void Restore(FlowRecovery recovery)
     {
         int interrupted = _entries.TakeInterrupted();
-        TableRows<ConntrackEntry> rows = _entries;
-        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        for (int i = _entries.CountUsed() - 1; i >= 0; i--)
         {
-            ref ConntrackEntry entry = ref rows[i];
+            ref ConntrackEntry entry = ref _entries[i];
             bool isUsed = (entry.Flags & ConntrackFlags.Used) != 0 || i == interrupted;
             if (!isUsed || !recovery.Note(i == interrupted ? FlowFate.Broken : Find(entry.Key, default) >= 0 ? FlowFate.Unpaired : recovery.Judge(entry)))
             {
@@ -350,19 +355,24 @@ public sealed class ConntrackTable
             _generation = Math.Max(_generation, entry.Generation);
             _index.Add(entry.Key.Hash(_seed), i);
             Count++;
-            Recount(ref entry);
+            Sources?.Recount(ref entry);
         }
     }
 
-    /// <summary>The limits may be others than those of the process that left the entry. A choice counts where it is all that is known of its flow.</summary>
-    private void Recount(ref ConntrackEntry entry)
+    /// <summary>Takes in an entry of another table, whose key is not here; false when there is no room.</summary>
+    internal bool TryAdopt(in ConntrackEntry entry)
     {
-        bool wasCounted = (entry.Flags & ConntrackFlags.Counted) != 0;
-        entry.Flags &= ~ConntrackFlags.Counted;
-        if (entry.Key.Scope == FlowScope.Flow || wasCounted)
+        int index = TakeFree();
+        if (index < 0)
         {
-            Sources?.Begin(ref entry);
+            return false;
         }
+
+        Write(index, entry with { Generation = NextGeneration() });
+        _index.Add(entry.Key.Hash(_seed), index);
+        Count++;
+        Sources?.Recount(ref _entries[index]);
+        return true;
     }
 
     private ConntrackEntry Fresh(in FlowKey key) => new() { Key = key, Flags = ConntrackFlags.Used, Generation = NextGeneration() };

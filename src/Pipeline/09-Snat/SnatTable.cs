@@ -29,8 +29,7 @@ public sealed class SnatTable
     private readonly FlowIndex _forward;
     private readonly FlowIndex _reverse;
     private readonly ulong _seed;
-    private readonly FlowHomes? _homes;
-    private readonly int _worker;
+    private readonly SnatPorts _ports;
 
     /// <summary>By the destination's hash: the second until which no long search is made for it, as one was in vain.</summary>
     private readonly uint[] _exhaustedUntil = new uint[ExhaustedCount];
@@ -42,10 +41,14 @@ public sealed class SnatTable
     /// <param name="worker">Whose table this is: only its own ports are given away.</param>
     /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
     public SnatTable(int capacity, ulong seed, FlowHomes? homes = null, int worker = 0, TableRows<SnatEntry>? rows = null)
+        : this(capacity, seed, new SnatPorts(homes, worker, seed), rows)
     {
-        _homes = homes;
-        _worker = worker;
-        _entries = rows ?? TableMemory.OfProcess<SnatEntry>(capacity);
+    }
+
+    private SnatTable(int capacity, ulong seed, SnatPorts ports, TableRows<SnatEntry>? rows = null)
+    {
+        _ports = ports;
+        _entries = rows ?? new ArrayRows<SnatEntry>(capacity);
         _forward = new FlowIndex(capacity);
         _reverse = new FlowIndex(capacity);
         _seed = seed;
@@ -54,7 +57,7 @@ public sealed class SnatTable
     /// <summary>A table with some of another's mappings, for one who wants to see what would become of them. Gives away the same ports.</summary>
     /// <param name="freeCount">Mappings that fit beside them.</param>
     public SnatTable(SnatTable original, IReadOnlyCollection<SnatEntry> entries, int freeCount)
-        : this(entries.Count + freeCount, original._seed, original._homes, original._worker)
+        : this(entries.Count + freeCount, original._seed, original._ports)
     {
         original._exhaustedUntil.CopyTo(_exhaustedUntil, 0);
         foreach (SnatEntry entry in entries)
@@ -137,9 +140,9 @@ public sealed class SnatTable
         }
 
         var candidate = new SnatEntry { Forward = forward, NatAddress = natAddress, Created = now.Seconds, IsUsed = true };
-        uint port = FirstChoice(forward, isIcmp, low, rangeLength);
+        uint port = _ports.FirstChoice(forward, isIcmp, low, rangeLength);
         int tries = MaxTries;
-        for (int attempt = 0; HasFree && attempt < tries && IsOwn(port); attempt++)
+        for (int attempt = 0; HasFree && attempt < tries && _ports.IsOwn(port); attempt++)
         {
             candidate.NatPort = (ushort)port;
             if (TryClaim(candidate.Translated, conntrack, now))
@@ -156,7 +159,7 @@ public sealed class SnatTable
 
             // The first collision throws the dice, the following ones walk on; a long search throws each time, for ports are taken in rows.
             bool throws = attempt is 0 or >= MaxTries - 1;
-            port = NextOwn(throws ? low + random.Below(rangeLength) : port + 1, low, rangeLength);
+            port = _ports.NextOwn(throws ? low + random.Below(rangeLength) : port + 1, low, rangeLength);
         }
 
         if (tries == LongTries)
@@ -211,9 +214,10 @@ public sealed class SnatTable
     public int Sweep(int entryCount, ConntrackTable conntrack, MonoTime now)
     {
         int removed = 0;
+        int usedCount = _entries.UsedCount;
         for (int i = 0; i < entryCount; i++)
         {
-            if (_sweepPosition < _entries.UsedCount && _entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
+            if (_sweepPosition < usedCount && _entries[_sweepPosition].IsUsed && FlowOf(_sweepPosition, conntrack, now) < 0)
             {
                 Free(_sweepPosition);
                 ExpiredCount++;
@@ -227,32 +231,6 @@ public sealed class SnatTable
         }
 
         return removed;
-    }
-
-    private bool IsOwn(uint port) => _homes is null || _homes.OfPort((ushort)port) == _worker;
-
-    /// <summary>The next port of the range that this worker may give away, from a port on and round; another's where it has none in so short a range.</summary>
-    private uint NextOwn(uint port, uint low, uint rangeLength)
-    {
-        port = port == low + rangeLength ? low : port;
-        for (uint i = 0; i < rangeLength && !IsOwn(port); i++)
-        {
-            port = port == low + rangeLength - 1 ? low : port + 1;
-        }
-
-        return port;
-    }
-
-    /// <summary>
-    /// The client's own port if it may be used, else one that follows from the client's end alone: the same to all destinations (RFC 4787
-    /// section 4.1), and the same again when a mapping was lost. The seed keeps it from being guessed.
-    /// </summary>
-    private uint FirstChoice(in FlowKey forward, bool isIcmp, uint low, uint rangeLength)
-    {
-        uint port = isIcmp ? (uint)(forward.SourcePort | forward.DestinationPort) : forward.SourcePort;
-        return port >= low && port - low < rangeLength && IsOwn(port)
-            ? port
-            : NextOwn(low + (uint)(((forward with { Destination = default, DestinationPort = 0 }).Hash(_seed) >> 32) * rangeLength >> 32), low, rangeLength);
     }
 
     /// <summary>Nobody has this face, or nobody any more.</summary>
@@ -327,23 +305,37 @@ public sealed class SnatTable
     internal void Restore(FlowRecovery recovery, ConntrackTable conntrack)
     {
         int interrupted = _entries.TakeInterrupted();
-        TableRows<SnatEntry> rows = _entries;
-        for (int i = rows.CountUsed() - 1; i >= 0; i--)
+        for (int i = _entries.CountUsed() - 1; i >= 0; i--)
         {
-            if ((!rows[i].IsUsed && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
+            if ((!_entries[i].IsUsed && i != interrupted) || !recovery.Note(i == interrupted ? FlowFate.Broken : Judge(i, recovery, conntrack)))
             {
                 SetFree(i);
                 continue;
             }
 
-            _forward.Add(rows[i].Forward.Hash(_seed), i);
-            if (!rows[i].IsReturn)
+            _forward.Add(_entries[i].Forward.Hash(_seed), i);
+            if (!_entries[i].IsReturn)
             {
-                _reverse.Add(rows[i].Translated.Hash(_seed), i);
+                _reverse.Add(_entries[i].Translated.Hash(_seed), i);
             }
 
             Count++;
         }
+    }
+
+    /// <summary>Takes in a mapping of another table whose flow is here.</summary>
+    internal FlowFate Adopt(in SnatEntry entry)
+    {
+        FlowFate fate = !entry.IsReturn && !_ports.IsOwn(entry.NatPort) ? FlowFate.Displaced
+            : FindForward(entry.Forward) >= 0 || (!entry.IsReturn && FindTranslated(entry.Translated) >= 0) ? FlowFate.Unpaired
+            : HasFree ? FlowFate.Kept : FlowFate.NoRoom;
+        if (fate == FlowFate.Kept)
+        {
+            Insert(entry);
+            InsertedCount--; // Counts flows that got one here.
+        }
+
+        return fate;
     }
 
     private FlowFate Judge(int index, FlowRecovery recovery, ConntrackTable conntrack)
@@ -351,7 +343,7 @@ public sealed class SnatTable
         SnatEntry entry = _entries[index];
         FlowFate fate = recovery.Judge(entry);
         bool isPaired = FlowOf(index, conntrack, recovery.Now) >= 0 && FindForward(entry.Forward) < 0
-            && (entry.IsReturn || (FindTranslated(entry.Translated) < 0 && IsOwn(entry.NatPort)));
+            && (entry.IsReturn || (FindTranslated(entry.Translated) < 0 && _ports.IsOwn(entry.NatPort)));
         return fate == FlowFate.Kept && !isPaired ? FlowFate.Unpaired : fate;
     }
 
@@ -379,8 +371,7 @@ public sealed class SnatTable
         }
         else
         {
-            TableRows<SnatEntry> rows = _entries;
-            index = rows.UsedCount++;
+            index = _entries.UsedCount++;
         }
 
         Write(index, entry);

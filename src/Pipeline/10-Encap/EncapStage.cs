@@ -8,7 +8,7 @@ namespace ClusterMesh.Datapath.Pipeline;
 /// </summary>
 public static class EncapStage
 {
-    public static Verdict Run(ref PacketContext p, Port[] ports, TunnelTable? tunnels, IpcacheTable ipcache)
+    public static Verdict Run(ref PacketContext p, Port[] ports, TunnelTable? tunnels, IpcacheTable ipcache, MonoTime now)
     {
         if (p.Route.Tunnel == 0 || tunnels is null)
         {
@@ -20,7 +20,7 @@ public static class EncapStage
         if (p.Offload.IsTunnelled)
             return p.Drop(DropReason.TunnelHeader); // A device says of one tunnel only how it is to be cut.
 
-        Verdict verdict = TransmitStage.TakeHop(ref p, ports[p.EgressPort].Kind, tunnels.Mtu);
+        Verdict verdict = TransmitStage.TakeHop(ref p, ports[p.EgressPort].Kind, tunnels.MtuTo(p.Route.Tunnel, now));
         if (verdict != Verdict.Continue)
         {
             return verdict;

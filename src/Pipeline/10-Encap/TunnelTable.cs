@@ -24,6 +24,14 @@ public sealed record TunnelTable(IpAddress Own, ushort Port, int Mtu, TunnelEndp
     /// <summary>Source of the inner frames.</summary>
     public MacAddress InnerMac { get; init; }
 
+    /// <summary>What routers between the nodes have said.</summary>
+    public PathMtuTable PathMtus { get; init; } = s_nothingHeard;
+
+    private static readonly PathMtuTable s_nothingHeard = new PathMtuTable([]);
+
+    /// <summary>The longest inner datagram to a node.</summary>
+    public int MtuTo(int tunnel, MonoTime now) => PathMtus.Of(tunnel, Mtu, now);
+
     public int OuterLength => OuterHeaders.LengthOf(Own.IsIpv4);
 
     public bool IsIpv4 => Own.IsIpv4;

@@ -62,7 +62,7 @@ public static class IcmpAnswer
 
         (byte type, byte code) = NumbersOf(kind, p.IsIpv4);
         int datagramLength = IcmpMessage.WriteError(
-            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels) : 0, quotedLength);
+            datagram, source, p.ReceivedKey.Source, ClassOf(kind, quoted), type, code, kind == IcmpAnswerKind.TooBig ? MtuOf(p, ports, tunnels, now) : 0, quotedLength);
         default(VirtioNetHeader).WriteTo(buffer);
         EthernetHeader ethernet = EthernetHeader.Of(frame);
         ethernet.Destination = station;
@@ -92,8 +92,8 @@ public static class IcmpAnswer
     }
 
     /// <summary>What would have fitted.</summary>
-    private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels) =>
-        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.Mtu : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
+    private static uint MtuOf(in PacketContext p, Port[] ports, TunnelTable? tunnels, MonoTime now) =>
+        (uint)((p.Route.Tunnel != 0 && tunnels is not null ? tunnels.MtuTo(p.Route.Tunnel, now) : ports[p.EgressPort].Mtu) - DirectReturn.AddedLength(p));
 
     private static bool TryFindKind(in PacketContext p, IcmpRules rules, out IcmpAnswerKind kind)
     {

@@ -16,4 +16,10 @@ public enum FlowFate
 
     /// <summary>A mapping whose flow is not there, or an entry that another one contradicts.</summary>
     Unpaired,
+
+    /// <summary>The tables are smaller than they were, and it found no place.</summary>
+    NoRoom,
+
+    /// <summary>A mapping whose port is another worker's than its flow.</summary>
+    Displaced,
 }

@@ -29,6 +29,22 @@ public sealed class FlowRecovery(Snapshot snapshot, IReadOnlyList<IpPrefix> pods
         live.Snat.Restore(this, live.Conntrack);
         live.Affinities.Restore(this);
         live.Fragments.Restore(this);
+        Count(live);
+    }
+
+    /// <summary>A backend that a service led to, which a flow outlives: steering has to know it, as the process before this one did.</summary>
+    public void Teach(KnownBackends backends, in ConntrackEntry entry)
+    {
+        if (entry.RevNat != 0 && entry.Key.Scope == FlowScope.Flow && IsKey(entry.Key) && snapshot.Services.TryGet(entry.RevNat, out Frontend? frontend))
+        {
+            FlowKey key = (entry.Flags & ConntrackFlags.ClientIsSecond) != 0 ? entry.Key.Reversed : entry.Key;
+            backends.Add(key.Destination, key.DestinationPort, key.Protocol, hasSessions: frontend!.AffinitySeconds > 0);
+        }
+    }
+
+    /// <summary>A worker's tables are taken up.</summary>
+    public void Count(LiveTables live)
+    {
         FlowCount += live.Conntrack.Count;
         MappingCount += live.Snat.Count;
     }

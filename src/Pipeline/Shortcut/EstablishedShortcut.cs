@@ -51,13 +51,14 @@ public sealed class EstablishedShortcut(LiveTables live)
             }
         }
 
+        Span<ConntrackEntry> flows = live.Conntrack.Entries;
         for (int i = from; i < frames.Length; i++)
         {
             if (_candidates[i] >= 0)
             {
                 ref readonly ShortcutEntry entry = ref table[_candidates[i]];
-                live.Conntrack.PrefetchState(entry.FlowIndex);
-                live.Conntrack.PrefetchState(entry.ChoiceIndex);
+                ConntrackTable.PrefetchState(flows, entry.FlowIndex);
+                ConntrackTable.PrefetchState(flows, entry.ChoiceIndex);
             }
         }
     }
@@ -73,14 +74,17 @@ public sealed class EstablishedShortcut(LiveTables live)
         }
 
         ref readonly ShortcutEntry entry = ref table[_candidates[number]];
+        Span<ConntrackEntry> flows = live.Conntrack.Entries;
+        ref ConntrackEntry flow = ref flows[entry.FlowIndex];
+        ref ConntrackEntry choice = ref flows[entry.ChoiceIndex >= 0 ? entry.ChoiceIndex : entry.FlowIndex];
         ref BurstFrame frame = ref burst.Frames[number];
         RouteTarget target = s.Routes[entry.Target];
         Port egress = s.Ports[target.Port];
         TunnelEndpoint? tunnel = target.Tunnel == 0 ? null : s.Tunnels!.Endpoints[target.Tunnel];
-        if (!IsAlive(entry, packet, now)
+        if (!IsAlive(entry, flow, choice, packet, now)
             || (tunnel is not null && frame.Offload.IsTunnelled)
             || ((entry.Flags & ShortcutFlags.Hop) != 0 && packet.HopLimit <= 1)
-            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.Mtu))
+            || TransmitStage.DatagramLength(packet.Length, packet.TransportOffset + packet.TransportHeaderLength, frame.Offload) > (tunnel is null ? egress.Mtu : s.Tunnels!.MtuTo(target.Tunnel, now)))
         {
             return false;
         }
@@ -93,7 +97,7 @@ public sealed class EstablishedShortcut(LiveTables live)
 
         // The client's session is told like the stages would, and asked whether it is the one that was met, in one go: others may share the table.
         if (entry.AffinityIndex >= 0
-            && !live.Affinities.TryUseAgain(entry.AffinityIndex, entry.AffinityGeneration, live.Conntrack[entry.ChoiceIndex >= 0 ? entry.ChoiceIndex : entry.FlowIndex].BackendId, now))
+            && !live.Affinities.TryUseAgain(entry.AffinityIndex, entry.AffinityGeneration, choice.BackendId, now))
         {
             return false;
         }
@@ -103,10 +107,10 @@ public sealed class EstablishedShortcut(LiveTables live)
         bool isReply = (entry.Flags & ShortcutFlags.Reply) != 0;
         if (entry.ChoiceIndex >= 0)
         {
-            ConntrackState.Update(ref live.Conntrack[entry.ChoiceIndex], packet.Key.Protocol, packet.TcpFlags, isReply: false, frameLength, now);
+            ConntrackState.Update(ref choice, packet.Key.Protocol, packet.TcpFlags, isReply: false, frameLength, now);
         }
 
-        ConntrackState.Update(ref live.Conntrack[entry.FlowIndex], packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
+        ConntrackState.Update(ref flow, packet.Key.Protocol, packet.TcpFlags, isReply, frameLength, now);
         Rewrite(burst.BufferOf(frame.Buffer).Slice(frame.Start, frameLength), packet, entry, frame.Offload, egress.RouterMac, mac);
         frame.Length = frameLength;
         if (tunnel is not null)
@@ -114,10 +118,7 @@ public sealed class EstablishedShortcut(LiveTables live)
             Wrap(burst, ref frame, s, tunnel, entry, packet.Key, mac);
         }
 
-        frame.EgressPort = egress.Id;
-        frame.Verdict = Verdict.Transmit;
-        frame.Reason = DropReason.None;
-        frame.ReasonDetail = 0;
+        SetLeaving(ref frame, egress.Id);
         live.Conntrack.FoundCount++;
         table.TakenCount++;
         return true;
@@ -174,6 +175,14 @@ public sealed class EstablishedShortcut(LiveTables live)
         live.Shortcuts.Set(_hashes[number], entry);
     }
 
+    private static void SetLeaving(ref BurstFrame frame, int port)
+    {
+        frame.EgressPort = port;
+        frame.Verdict = Verdict.Transmit;
+        frame.Reason = DropReason.None;
+        frame.ReasonDetail = 0;
+    }
+
     /// <summary>The port, or the tunnel: what comes by another is another flow's, or a forgery, and takes the stages.</summary>
     private static ushort IngressOf(int port, int sender) => (ushort)(sender == 0 ? port : Port.MaxCount + sender);
 
@@ -190,10 +199,10 @@ public sealed class EstablishedShortcut(LiveTables live)
     }
 
     /// <summary>The flow, and the choice if there is one, are those that were met, and alive; and no masqueraded flow has taken the tuple.</summary>
-    private bool IsAlive(in ShortcutEntry entry, in PlainPacket packet, MonoTime now)
+    private bool IsAlive(in ShortcutEntry entry, in ConntrackEntry flow, in ConntrackEntry choice, in PlainPacket packet, MonoTime now)
     {
-        if (!live.Conntrack.IsAlive(entry.FlowIndex, entry.FlowGeneration, now)
-            || (entry.ChoiceIndex >= 0 && !live.Conntrack.IsAlive(entry.ChoiceIndex, entry.ChoiceGeneration, now)))
+        if (!ConntrackTable.IsAlive(flow, entry.FlowGeneration, now)
+            || (entry.ChoiceIndex >= 0 && !ConntrackTable.IsAlive(choice, entry.ChoiceGeneration, now)))
         {
             return false;
         }

@@ -89,7 +89,7 @@ public sealed class FlowSteering(int worker, FlowHomes homes, KnownBackends back
 
     private bool IsOurs(ref SteeringNote note, in FlowKey key, Snapshot s, MonoTime now)
     {
-        SteeringCourse course = CourseOf(key, s);
+        SteeringCourse course = CourseOf(key, homes, backends, s);
         if (course.IsCertain)
         {
             return course.First == worker || HandOver(ref note, course.First, SteeringStep.Settled);
@@ -127,7 +127,7 @@ public sealed class FlowSteering(int worker, FlowHomes homes, KnownBackends back
     }
 
     /// <summary>The rules, the first that fits. A flow's owner is its client's home; the doubt is only which end is the client, and whether it has a session.</summary>
-    private SteeringCourse CourseOf(in FlowKey key, Snapshot s)
+    internal static SteeringCourse CourseOf(in FlowKey key, FlowHomes homes, KnownBackends backends, Snapshot s)
     {
         bool isToNode = s.Masquerade.IsOwn(key.Destination);
         bool isFromNode = s.Masquerade.IsOwn(key.Source);

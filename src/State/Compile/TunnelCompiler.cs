@@ -16,6 +16,9 @@ public sealed class TunnelCompiler(LocalNodeSpec local, TunnelSpec spec)
 
     private readonly Dictionary<IpAddress, int> _numberOf = [];
 
+    // What has been heard of the ways stays from change to change; it grows by doubling.
+    private long[] _pathMtus = new long[64];
+
     /// <summary>The address by which a node's tunnel is reached; unset when it has none of the outer family.</summary>
     public static IpAddress AddressOf(NodeSpec node, TunnelSpec spec) => node.Addresses.FirstOrDefault(a => a.IsIpv4 == spec.IsIpv4);
 
@@ -47,6 +50,12 @@ public sealed class TunnelCompiler(LocalNodeSpec local, TunnelSpec spec)
         }
 
         var table = new TunnelEndpoint?[_numberOf.Count + 1];
+        if (table.Length > _pathMtus.Length)
+        {
+            // A word that a worker writes into the old one meanwhile is heard again.
+            Array.Resize(ref _pathMtus, 2 * table.Length);
+        }
+
         endpoints.ForEach(e => table[e.Number] = e.Endpoint);
         return new TunnelTable(own, spec.Port, local.PodMtu, table, senders.Publish())
         {
@@ -54,6 +63,7 @@ public sealed class TunnelCompiler(LocalNodeSpec local, TunnelSpec spec)
             InheritsDscp = spec.InheritsDscp,
             ClusterShift = local.MaxConnectedClusters > ManyClusters ? NarrowShift : WideShift,
             InnerMac = MacOf(own),
+            PathMtus = new PathMtuTable(_pathMtus),
         };
     }
 

@@ -38,13 +38,18 @@ internal static class Comparison
     /// <summary>A world of more services or flows is compared with its small twin and with the kernel's of the same size; any other with kernel and null, one that is observed with the one that is not.</summary>
     private static IEnumerable<(string Name, string World)> ComparedWith(Plan plan, World world)
     {
+        if (world.ComparedWith is { } named)
+        {
+            return named.Select(n => (n, n));
+        }
+
         if (world.SizeOf is { } small)
         {
             string twin = "kernel" + world.Name[small.Length..];
             return plan.Worlds.Any(w => w.Name == twin) && twin != world.Name ? [("size", small), ("kernel", twin)] : [("size", small)];
         }
 
-        return plan.Worlds.Where(w => w.SizeOf is null && !w.IsOurs && w.Name != world.Name && world.Kind != "kernel").Select(w => (w.Name, w.Name))
+        return plan.Worlds.Where(w => w.SizeOf is null && w.ComparedWith is null && !w.IsOurs && w.Name != world.Name && world.Kind != "kernel").Select(w => (w.Name, w.Name))
             .Concat(world.ObservedOf is { } quiet ? [("unobserved", quiet)] : []);
     }
 

@@ -120,6 +120,7 @@ public sealed class RemoteClustersTests : IAsyncLifetime
     [InlineData("endpoints: https://a:1\n", "'endpoints' must be a list of addresses like https://east.mesh.cilium.io:32379")]
     [InlineData("endpoints: [ftp://a]\n", "endpoint 'ftp://a' is no address like https://east.mesh.cilium.io:32379")]
     [InlineData("endpoints: [\n", "this is not valid YAML")]
+    [InlineData("endpoints: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "lists and mappings are nested too deep; no field needs that")]
     public void A_client_file_is_read(string text, string mistake)
     {
         var settings = EtcdClientFile.Parse(text, out string said);

@@ -32,6 +32,7 @@ public sealed partial class MetricsTests
                 ServiceEvents = new Dictionary<string, ulong> { ["add"] = 4, ["delete"] = 1 },
                 Identities = new Dictionary<string, ulong> { ["cluster_local"] = 8 },
                 WorkerBusyShares = new Dictionary<string, double> { ["0"] = 0.25 },
+                WorkerStuckCounts = new Dictionary<string, ulong> { ["0"] = 2 },
                 ProcessingTime = new([0.000001, 0.00001], [90, 9, 1], 0.0005),
                 Flows = store.Status,
                 FlowCounters = store.Counters,
@@ -100,6 +101,7 @@ public sealed partial class MetricsTests
             cmesh_flow_store_entries 4
             cmesh_flow_store_capacity 64
             cmesh_worker_busy_ratio{worker="0"} 0.25
+            cmesh_worker_stuck_total{worker="0"} 2
             cmesh_packet_processing_seconds_bucket{le="1E-06"} 90
             cmesh_packet_processing_seconds_bucket{le="1E-05"} 99
             cmesh_packet_processing_seconds_bucket{le="+Inf"} 100

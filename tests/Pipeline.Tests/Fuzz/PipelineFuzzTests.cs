@@ -52,7 +52,7 @@ public sealed class PipelineFuzzTests
         Assert.True(forwarded > count / 4, $"only {forwarded} of {count} were forwarded");
     }
 
-    private static void Check(SeedFrame sent, Delivery got)
+    internal static void Check(SeedFrame sent, Delivery got)
     {
         // Beside the drop of a whole packet there can only be its answer; elsewhere packets leave that had waited.
         foreach (OutboxFrame beside in got.Verdict == Verdict.Drop && FrameCheck.Of(sent.Bytes).Transport != ChecksumState.NotThere ? got.Outbox : [])
@@ -131,7 +131,7 @@ public sealed class PipelineFuzzTests
     }
 
     /// <summary>Time goes on, and now and then the configuration changes.</summary>
-    private static void Live(TestNode node, Random random, int i)
+    internal static void Live(TestNode node, Random random, int i)
     {
         if (i % FramesPerStep != 0)
         {

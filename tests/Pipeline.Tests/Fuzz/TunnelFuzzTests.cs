@@ -36,8 +36,9 @@ public sealed class TunnelFuzzTests
             try
             {
                 Delivery got = s.Node.Send(frame.Port, frame.Bytes, frame.Offload);
-                Check(got, s);
+                Check(frame, got, s);
                 bool isWrapped = IsTunnelled(got, s);
+                CheckInside(frame, got);
                 tunnelled += isWrapped ? 1 : 0;
                 unwrapped += got.Verdict == Verdict.Transmit && got.Port != TestNode.Uplink && got.Frame.Length < frame.Bytes.Length ? 1 : 0;
                 if (i % FramesPerStep == 0)
@@ -116,10 +117,37 @@ public sealed class TunnelFuzzTests
         return bytes;
     }
 
-    private static void Check(Delivery got, TunnelScenario s)
+    /// <summary>What was put into a tunnel, or came out of one, is as good as it was.</summary>
+    private static void CheckInside(SeedFrame sent, Delivery got)
+    {
+        if (got.Verdict != Verdict.Transmit || got.Port == sent.Port || sent.Bytes.Length < 60)
+        {
+            return;
+        }
+
+        bool isWrapped = got.Port == TestNode.Uplink && IsToTunnels(got.Frame) && !(IsToTunnels(sent.Bytes) && got.Frame.Length <= sent.Bytes.Length);
+        VirtioNetHeader after = isWrapped ? got.Offload.Inner(TunnelFrames.OuterLength(got.Frame)) : got.Offload;
+        byte[] frame = isWrapped ? TunnelFrames.Inside(got.Frame) : got.Frame;
+        string? loss = FrameValidity.Loss(sent.Bytes, sent.Offload, frame, after);
+        if (loss is not null && sent.Port == TestNode.Uplink && IsToTunnels(sent.Bytes))
+        {
+            int outer = TunnelFrames.OuterLength(sent.Bytes);
+            loss = FrameValidity.Loss(sent.Bytes[outer..], sent.Offload.Inner(outer), frame, after);
+        }
+
+        Require(loss is null, loss ?? "", got);
+    }
+
+    private static bool IsToTunnels(byte[] frame) => FrameCheck.Of(frame) is { IsIp: true, Protocol: 17 } check && frame.Length > TunnelFrames.OuterLength(frame) + 34
+        && check.TransportStart + 16 == TunnelFrames.OuterLength(frame)
+        && frame[check.TransportStart + 2] == TunnelFrames.Port >> 8 && frame[check.TransportStart + 3] == (TunnelFrames.Port & 0xFF);
+
+    private static void Check(SeedFrame sent, Delivery got, TunnelScenario s)
     {
         foreach (OutboxFrame beside in got.Outbox)
         {
+            string? wrong = FrameValidity.Fault(beside.Frame, isHost: true); // It may have waited, and nobody says whose it is.
+            Require(wrong is null, $"beside: {wrong}: {Convert.ToHexString(beside.Frame)}", got);
             FrameCheck check = FrameCheck.Of(beside.Frame);
             Require(!check.IsIp || check.HasValidHeader, $"a wrong frame beside: {Convert.ToHexString(beside.Frame)}", got);
         }
@@ -129,6 +157,9 @@ public sealed class TunnelFuzzTests
             return;
         }
 
+        bool isHost = sent.Port == TestNode.Host || got.Port == TestNode.Host;
+        string? fault = FrameValidity.Fault(got.Frame, isHost);
+        Require(fault is null, fault ?? "", got);
         FrameCheck whole = FrameCheck.Of(got.Frame);
         bool isArp = got.Frame[12] == 0x08 && got.Frame[13] == 0x06;
         Require(isArp || (whole.IsIp && whole.HasValidHeader), "what leaves is no IP", got);
@@ -138,10 +169,13 @@ public sealed class TunnelFuzzTests
         }
 
         FrameCheck inner = FrameCheck.Of(TunnelFrames.Inside(got.Frame));
-        Require(inner.IsIp && inner.HasValidHeader, "what is in the tunnel is no IP", got);
+        fault = FrameValidity.Fault(TunnelFrames.Inside(got.Frame), isHost);
+        Require(inner.IsIp && inner.HasValidHeader && fault is null, $"what is in the tunnel is no IP: {fault}", got);
         foreach (byte[] piece in got.Offload.IsTunnelled ? Offload.Cut(got.Frame, got.Offload) : [got.Frame])
         {
             FrameCheck outer = FrameCheck.Of(piece);
+            fault = got.Offload.IsTunnelled ? FrameValidity.Fault(piece) ?? FrameValidity.Fault(TunnelFrames.Inside(piece), isHost) : null;
+            Require(fault is null, $"a wrong piece: {fault}", got);
             Require(outer.IsIp && outer.HasValidHeader && FrameCheck.Of(TunnelFrames.Inside(piece)) is { IsIp: true, HasValidHeader: true }, "a wrong piece", got);
             Require(piece.Length <= EthernetHeader.Length + 1500, "a piece that does not fit", got);
             Require(got.Offload.HasPartialChecksum || s.Underlay.IsIpv4 || outer.Transport == ChecksumState.Valid, "a wrong outer checksum", got);

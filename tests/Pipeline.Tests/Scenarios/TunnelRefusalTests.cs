@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using ClusterMesh.Datapath.State.Desired;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -69,6 +70,39 @@ public sealed class TunnelRefusalTests
         {
             s.Unwraps(packet, TestNode.Curl, packet.Hopped(), vni: own);
         }
+    }
+
+    /// <summary>16 bits of a VNI are the sender's own in a mesh of 255 clusters, 15 in one of 511: the last identity of the last cluster fills all 24.</summary>
+    [Theory]
+    [InlineData(255, 1, 0x01_0000, 0x01_FFFF)]
+    [InlineData(255, 255, 0xFF_0000, 0xFF_FFFF)]
+    [InlineData(511, 1, 0x00_8000, 0x00_FFFF)]
+    [InlineData(511, 255, 0x7F_8000, 0x7F_FFFF)]
+    [InlineData(511, 256, 0x80_0000, 0x80_7FFF)]
+    [InlineData(511, 511, 0xFF_8000, 0xFF_FFFF)]
+    public void A_cluster_has_the_identities_that_the_size_of_the_mesh_gives_it(int clusters, int id, uint first, uint last)
+    {
+        var s = new TunnelScenario(Family.Ipv4, Family.Ipv4, local: l => l with { MaxConnectedClusters = clusters });
+        Mesh m = s.Mesh;
+        s.Node.Apply(new()
+        {
+            Nodes = [new NodeSpec("east-worker", "east", [m.EastWorker], [m.Prefix("10.1.1.0/24")], "test") { ClusterId = id }],
+            Ipcache = [new IpcacheSpec(IpPrefix.Host(m.CurlPod), last, default, 0, IpcacheFlags.None, "west", "kvstore", "test")],
+        });
+        TestPacket packet = TestPacket.Udp(m.EastPod, 53, m.CurlPod, 40000);
+        foreach (uint own in (uint[])[first, (first + last) / 2, last, NumericIdentity.Health, NumericIdentity.RemoteNode])
+        {
+            s.Unwraps(packet, TestNode.Curl, packet.Hopped(), vni: own);
+        }
+
+        foreach (uint foreign in ((uint[])[first - 1, last + 1, first ^ 0x80_0000, 256]).Where(v => v is >= 256 and <= 0xFF_FFFF))
+        {
+            s.Drops(TestNode.Uplink, s.Arriving(packet, vni: foreign), DropReason.InvalidIdentity);
+        }
+
+        // Ours as the other end reads it: whole, whatever its size.
+        TestPacket sent = TestPacket.Udp(m.CurlPod, 40000, m.EastPod, 53);
+        s.Wraps(TestNode.Curl, sent, s.Underlay.EastWorker, sent.Hopped(), vni: last);
     }
 
     [Theory]

@@ -21,7 +21,7 @@ internal sealed class SteeringHistory
 
     private readonly TestNode[] _nodes;
     private readonly Random _random;
-    private readonly int _workerCount;
+    private int _workerCount;
     private readonly ulong _seed;
     private readonly List<SteeringFlow> _flows = [];
     private readonly Dictionary<string, int> _kinds = [];
@@ -74,6 +74,23 @@ internal sealed class SteeringHistory
         }
     }
 
+    /// <summary>The node with several workers is started again with another number of them.</summary>
+    /// <returns>Flows that lost their mapping by it, since its port is another worker's; how many go on.</returns>
+    public (int Displaced, int Kept) Restart(int workerCount)
+    {
+        TestNode node = _nodes[Several];
+        _workerCount = workerCount;
+        FlowRecovery recovery = node.Restart(workerCount);
+        string counts = string.Join(", ", Enum.GetValues<FlowFate>().Select(f => $"{f} {recovery.CountOf(f)}"));
+        Assert.True(recovery.CountOf(FlowFate.Broken) + recovery.CountOf(FlowFate.NoRoom) == 0, counts);
+        Assert.Equal(recovery.FlowCount, node.ConntrackCount);
+        Assert.Equal(recovery.MappingCount, node.SnatCount);
+        int displaced = _flows.RemoveAll(f => HasMapping(f, Single) && !HasMapping(f, Several));
+        Assert.True(displaced <= recovery.CountOf(FlowFate.Displaced), $"{displaced} flows have no mapping any more; {counts}");
+        _flows.ForEach(f => f.Worker = -1);
+        return (displaced, _flows.Count);
+    }
+
     /// <summary>A history in which hardly anything leaves, or of which one worker has all, proves nothing.</summary>
     public void AssertCovered()
     {
@@ -81,6 +98,9 @@ internal sealed class SteeringHistory
         Assert.True(_transmitted > 700, $"only {_transmitted} frames left");
         Assert.True(_kinds.Count >= 15, $"only {string.Join(", ", _kinds.Keys)}");
     }
+
+    private bool HasMapping(SteeringFlow flow, int node) => flow.To is not null && !IsOver(flow)
+        && _nodes[node].AllLive.Any(l => l.Snat.FindReverse(flow.Seen[node].Reversed) is >= 0 and int i && l.Snat.FlowOf(i, l.Conntrack, _nodes[node].Now) >= 0);
 
     private SteeringFlow Any() => _flows[Math.Max(_random.Next(_flows.Count), _random.Next(_flows.Count))];
 

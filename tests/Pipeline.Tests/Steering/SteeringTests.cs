@@ -65,6 +65,39 @@ public sealed class SteeringTests
     }
 
     [Theory]
+    [InlineData(1, 3, 1)]
+    [InlineData(2, 1, 2)]
+    [InlineData(2, 3, 3)]
+    [InlineData(3, 2, 4)]
+    [InlineData(4, 16, 5)]
+    [InlineData(16, 4, 6)]
+    public void Flows_go_on_when_the_number_of_workers_changes(int before, int after, ulong seed)
+    {
+        var history = new SteeringHistory(before, seed);
+        int displaced = 0;
+        int kept = 0;
+        foreach (int workerCount in (int[])[after, before, after, after])
+        {
+            for (int i = 0; i < StepCount / 4; i++)
+            {
+                history.Step();
+            }
+
+            (int lost, int gone) = history.Restart(workerCount);
+            displaced += lost;
+            kept += gone;
+        }
+
+        for (int i = 0; i < StepCount; i++)
+        {
+            history.Step();
+        }
+
+        history.AssertCovered();
+        Assert.True(kept > 20 * displaced, $"{displaced} of {kept} flows were lost");
+    }
+
+    [Theory]
     [MemberData(nameof(Histories))]
     public void A_packet_that_waits_at_one_worker_leaves_when_another_hears_the_answer(int workerCount, ulong seed)
     {

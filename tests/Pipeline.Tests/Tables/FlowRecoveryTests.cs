@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
@@ -14,10 +15,10 @@ public sealed class FlowRecoveryTests
     private static readonly IpAddress s_pod = new Mesh(Family.Ipv4).CurlPod;
 
     private readonly TestNode _node = new(workerCount: 1);
-    private readonly byte[][] _bytes =
-    [
-        .. ((int[])[s_sizes.ConntrackLength, s_sizes.SnatLength, s_sizes.AffinityLength, s_sizes.FragmentLength]).Select(l => GC.AllocateArray<byte>(l, pinned: true)),
-    ];
+    private readonly (ConntrackEntry[] Conntrack, SnatEntry[] Snat, AffinityEntry[] Affinities, FragmentEntry[] Fragments) _entries =
+        (new ConntrackEntry[s_sizes.Conntrack], new SnatEntry[s_sizes.Snat], new AffinityEntry[s_sizes.AffinityPlaces], new FragmentEntry[s_sizes.Fragments]);
+
+    private readonly TableHead[][] _heads = [new TableHead[1], new TableHead[1], new TableHead[1], new TableHead[1]];
 
     [Fact]
     public void Entries_have_the_sizes_that_the_layout_has() =>
@@ -41,7 +42,7 @@ public sealed class FlowRecoveryTests
         FlowRecovery recovery = Recover(after);
         Assert.Equal((20, 19), (recovery.FlowCount, recovery.MappingCount));
         Assert.Equal((20, 19), (after.Conntrack.Count, after.Snat.Count));
-        Assert.Equal([40, 0, 0, 0, 0], Enum.GetValues<FlowFate>().Select(recovery.CountOf));
+        Assert.Equal([40, 0, 0, 0, 0, 0, 0], Enum.GetValues<FlowFate>().Select(recovery.CountOf));
         foreach (FlowKey key in keys.Where((_, i) => i != 3))
         {
             int mapping = after.Snat.FindForward(key);
@@ -61,6 +62,31 @@ public sealed class FlowRecoveryTests
         }
 
         Assert.Equal(-1, after.Conntrack.Create(ConntrackTable.Ordered(Flow(1), out _)));
+    }
+
+    [Fact]
+    public void Where_there_is_less_room_flows_that_have_only_begun_stay_behind()
+    {
+        LiveTables before = Open(isKept: false);
+        FlowKey[] keys = [.. Enumerable.Range(0, 60).Select(i => AddFlow(before, (ushort)(4000 + i)))];
+        foreach ((int i, FlowKey key) in keys.Index())
+        {
+            ref ConntrackEntry entry = ref before.Conntrack[before.Conntrack.Find(ConntrackTable.Ordered(key, out _), s_now)];
+            entry.Packets = 2;
+            entry.LastRx = i % 2 == 0 ? 0 : s_now.Seconds;
+        }
+
+        var after = new LiveTables(40, 35, seed: 5, affinityCapacity: Capacity);
+        var recovery = new FlowRecovery(_node.State.Current, TestNode.LocalSpec().PodCidrs, s_now);
+        var former = new FormerFlows(
+            before.Conntrack.Entries.ToArray().Where(e => (e.Flags & ConntrackFlags.Used) != 0), Enumerable.Range(0, 60).Select(i => before.Snat[i]), [], []);
+        var conversion = new FlowConversion(former, recovery, null, null, _node.State.Current);
+        conversion.TakeFlows(after, 0);
+        conversion.TakeRest(after, 0);
+        conversion.Finish();
+        Assert.Equal((40, 35), (recovery.FlowCount, recovery.MappingCount));
+        Assert.Equal([75, 0, 0, 0, 20, 25, 0], Enum.GetValues<FlowFate>().Select(recovery.CountOf)); // 20 mappings of flows that found no room, 20 of those and 5 mappings found none.
+        Assert.All(keys.Where((_, i) => i % 2 == 1), key => Assert.True(after.Conntrack.Find(ConntrackTable.Ordered(key, out _), s_now) >= 0));
     }
 
     [Theory]
@@ -124,8 +150,11 @@ public sealed class FlowRecoveryTests
 
             for (int i = random.Next(60); i >= 0; i--)
             {
-                byte[] table = _bytes[random.Next(_bytes.Length)];
-                table[random.Next(Math.Min(table.Length, 6000))] = (byte)random.Next(256);
+                int table = random.Next(4);
+                Span<byte> head = MemoryMarshal.AsBytes(_heads[table].AsSpan());
+                Span<byte> entries = Bytes(table);
+                int at = random.Next(Math.Min(head.Length + entries.Length, 6000));
+                (at < head.Length ? ref head[at] : ref entries[at - head.Length]) = (byte)random.Next(256);
             }
 
             LiveTables after = Open(isKept: true);
@@ -140,7 +169,11 @@ public sealed class FlowRecoveryTests
             after.Snat.Sweep(Capacity, after.Conntrack, MonoTime.FromSeconds(100_000));
             after.Conntrack.Sweep(Capacity, MonoTime.FromSeconds(100_000));
             Assert.True(after.Conntrack.Count + after.Snat.Count == 0, $"seed {seed}: something cannot be removed");
-            Array.ForEach(_bytes, b => b.AsSpan().Clear());
+            for (int table = 0; table < 4; table++)
+            {
+                Bytes(table).Clear();
+                _heads[table][0] = default;
+            }
         }
     }
 
@@ -169,7 +202,19 @@ public sealed class FlowRecoveryTests
         return recovery;
     }
 
-    private FlowMemory Memory(bool isKept) => FlowMemory.Over(s_sizes, _bytes[0], _bytes[1], _bytes[2], _bytes[3], _bytes, isKept);
+    private Span<byte> Bytes(int table) => table switch
+    {
+        0 => MemoryMarshal.AsBytes(_entries.Conntrack.AsSpan()),
+        1 => MemoryMarshal.AsBytes(_entries.Snat.AsSpan()),
+        2 => MemoryMarshal.AsBytes(_entries.Affinities.AsSpan()),
+        _ => MemoryMarshal.AsBytes(_entries.Fragments.AsSpan()),
+    };
+
+    private FlowMemory Memory(bool isKept) => new(
+        new ArrayRows<ConntrackEntry>(_entries.Conntrack, _heads[0], isKept),
+        new ArrayRows<SnatEntry>(_entries.Snat, _heads[1], isKept),
+        new ArrayRows<AffinityEntry>(_entries.Affinities, _heads[2], isKept),
+        new ArrayRows<FragmentEntry>(_entries.Fragments, _heads[3], isKept));
 
     private LiveTables Open(bool isKept) => new(Capacity, Capacity, seed: 5, affinityCapacity: Capacity, memory: Memory(isKept));
 }

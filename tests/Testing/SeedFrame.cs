@@ -1,7 +1,6 @@
-using ClusterMesh.Datapath.Testing;
 using ClusterMesh.Datapath.Wire;
 
-namespace ClusterMesh.Datapath.Pipeline.Tests.Fuzz;
+namespace ClusterMesh.Datapath.Testing;
 
 /// <summary>A valid frame from which others are made, and the port that it belongs to.</summary>
 public sealed record SeedFrame(string Port, byte[] Bytes, VirtioNetHeader Offload)
@@ -36,7 +35,7 @@ public sealed record SeedFrame(string Port, byte[] Bytes, VirtioNetHeader Offloa
     }
 
     private static VirtioNetHeader PartialOf(byte[] frame, TestPacket packet) =>
-        ClusterMesh.Datapath.Testing.Offload.MakePartial(frame, packet.Protocol == IpProtocol.Tcp ? VirtioGsoType.Tcp4 : VirtioGsoType.UdpL4, 10);
+        Testing.Offload.MakePartial(frame, packet.Protocol == IpProtocol.Tcp ? VirtioGsoType.Tcp4 : VirtioGsoType.UdpL4, 10);
 
     private static IEnumerable<(string Port, TestPacket Packet)> Requests(Mesh m)
     {

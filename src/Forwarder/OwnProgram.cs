@@ -1,0 +1,20 @@
+using System.Diagnostics;
+
+namespace ClusterMesh.Datapath.Forwarder;
+
+/// <summary>This program once more, for what it cannot do in its own process.</summary>
+internal static class OwnProgram
+{
+    /// <summary>Its streams are not ours: whoever waits for the end of ours must not wait for its.</summary>
+    public static ProcessStartInfo Start(params IEnumerable<string> arguments)
+    {
+        string program = Environment.ProcessPath!;
+        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
+        return new ProcessStartInfo(program, [.. own, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+    }
+}
