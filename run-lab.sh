@@ -9,6 +9,8 @@ source "$ROOT/lab/print.sh"
 source "$ROOT/lab/packages.sh"
 # shellcheck source=lab/build.sh
 source "$ROOT/lab/build.sh"
+# shellcheck source=lab/unprivileged.sh
+source "$ROOT/lab/unprivileged.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
 # shellcheck source=lab/family.sh

@@ -2,6 +2,7 @@
 # commands.sh: what ./run-lab.sh is told.
 
 main() {
+    local -a told=("$@")
     while [[ ${1:-} == --mode || ${1:-} == --family ]]; do
         case $1 in
             --mode)
@@ -19,10 +20,10 @@ main() {
     elif (( $# )); then
         shift
     fi
-    [[ $FAMILY == ipv4 || " faults cases acceptance bench " != *" $command "* ]] ||
+    [[ $FAMILY == ipv4 || " faults floods chaos soak cases acceptance bench " != *" $command "* ]] ||
         die 2 "the worlds of '$command' are IPv4; --family $FAMILY is for the walk-through and for up"
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | floods | chaos | soak | cases | acceptance | bench) need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | floods | chaos | soak | cases | acceptance | bench | shell) enter_own_namespaces "${told[@]}" && need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -40,18 +41,21 @@ command_help() {
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh faults [--short] [--only NAME,...]
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
-./run-lab.sh floods [--short] [--only NAME,...]
-                                        what floods through full tables leave of established connections
 ./run-lab.sh chaos [--short] [--only NAME,...] [--seed N]
                                         verified traffic while network, processes and machine misbehave; lab/chaos/scenarios.txt says what is done
 lab/soak [--minutes N] [--seed N]       the same for long, with operations that the dice choose; ends with a report
+./run-lab.sh floods [--short] [--only NAME,...]
+                                        what floods through full tables leave of established connections
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options
+./run-lab.sh shell                      for ordinary users: a shell with a machine of its own, in which worlds can be brought up and left standing
 ./run-lab.sh help                       this
 
 ./run-lab.sh --mode vxlan COMMAND       the same with packets between nodes in VXLAN tunnels; native unless given
 ./run-lab.sh --family dual COMMAND      the walk-through and up with IPv4 and IPv6, or with --family ipv6 alone; ipv4 unless given
+
+An ordinary user's worlds live in a user namespace (unshare), and end with the command.
 
 CMESH_LAB_ID names the world (small letters and digits): `lab` unless given for what is left standing by up; a random one
 for the whole job, for faults, for acceptance and for bench.

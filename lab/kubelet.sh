@@ -8,6 +8,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CMESH=$ROOT/bin/cmesh
 # shellcheck source=lab/print.sh
 source "$ROOT/lab/print.sh"
+# shellcheck source=lab/unprivileged.sh
+source "$ROOT/lab/unprivileged.sh"
 # shellcheck source=lab/process.sh
 source "$ROOT/lab/process.sh"
 # shellcheck source=lab/checks.sh

@@ -32,7 +32,8 @@ start_dns() {
     local dir=$STATE/servers/$1-coredns
     mkdir -p "$dir"
     sed "s|@VIP@|$(of_all_families VIP "$1" ,)|; s|@DIR@|$dir|" "$ROOT/lab/servers/dns.conf" >"$dir/dnsmasq.conf"
-    start "$1-coredns-dnsmasq" "$1-coredns" dnsmasq --conf-file="$dir/dnsmasq.conf"
+    # shellcheck disable=SC2046 # words
+    start "$1-coredns-dnsmasq" "$1-coredns" $(as_own_user dnsmasq) --conf-file="$dir/dnsmasq.conf"
 }
 
 # requests_of <place>: how many this server has answered.

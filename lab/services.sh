@@ -93,7 +93,8 @@ direct_return() {
 
 # capture_port <node's interface on the bridge> <addresses>: returns when tcpdump listens.
 capture_port() {
-    start "direct-$1" net timeout 30 tcpdump -nnv -l --immediate-mode -i "$1" "tcp and (host $2)"
+    # shellcheck disable=SC2046 # words
+    start "direct-$1" net timeout 30 $(as_own_user tcpdump) -nnv -l --immediate-mode -i "$1" "tcp and (host $2)"
     wait_for 10 grep -q 'listening on' "$STATE/log/direct-$1.log" || fail "tcpdump listens on $1" "listening on $1" "$(cat "$STATE/log/direct-$1.log")"
 }
 

@@ -45,7 +45,8 @@ has_tunnelled_pings() {
 start_capture() {
     show_command "$2" tcpdump -ni "$3" "host $4 and $5"
     rm -f "$STATE/log/tcpdump-$1.log"
-    start "tcpdump-$1" "$2" timeout 30 tcpdump -nne -l --immediate-mode -i "$3" "host $4 and $5"
+    # shellcheck disable=SC2046 # words
+    start "tcpdump-$1" "$2" timeout 30 $(as_own_user tcpdump) -nne -l --immediate-mode -i "$3" "host $4 and $5"
     wait_for 10 grep -q 'listening on' "$STATE/log/tcpdump-$1.log" ||
         fail "tcpdump listens on $3" "listening on $3" "$(cat "$STATE/log/tcpdump-$1.log")"
 }

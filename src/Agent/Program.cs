@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using ClusterMesh.Datapath.Agent.Observing;
 using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
+using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Mesh.Store;
 using ClusterMesh.Datapath.State;
 
@@ -18,7 +19,8 @@ internal static class Program
     private const string Usage = """
         cmesh-agent: control plane of one node
 
-        usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT
+        usage: cmesh-agent --config AGENT.YAML             run until SIGTERM or SIGINT; it gives up all capabilities and the system calls that it never needs
+               cmesh-agent --config AGENT.YAML --no-sandbox the same with all rights, for a debugger
                cmesh-agent --config AGENT.YAML --check     only check the file
                cmesh-agent --config AGENT.YAML --init-etcd set up users and roles of the cluster's etcd, by the certificate of its client file
                cmesh-agent --version | --help
@@ -40,9 +42,11 @@ internal static class Program
                 Console.WriteLine(Usage);
                 return 0;
             case ["--config", string path]:
-                return await RunAsync(path, checkOnly: false);
+                return await RunAsync(path, checkOnly: false, isSandboxed: true);
+            case ["--config", string path, "--no-sandbox"]:
+                return await RunAsync(path, checkOnly: false, isSandboxed: false);
             case ["--config", string path, "--check"]:
-                return await RunAsync(path, checkOnly: true);
+                return await RunAsync(path, checkOnly: true, isSandboxed: false);
             case ["--config", string path, "--init-etcd"]:
                 return await InitEtcdAsync(path);
             default:
@@ -51,10 +55,16 @@ internal static class Program
         }
     }
 
-    private static async Task<int> RunAsync(string path, bool checkOnly)
+    private static async Task<int> RunAsync(string path, bool checkOnly, bool isSandboxed)
     {
         try
         {
+            if (isSandboxed && !Sandbox.IsInside)
+            {
+                string[] own = Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
+                Sandbox.Enter(opener: null, user: null, Environment.ProcessPath!, [.. own, "--config", path]);
+            }
+
             AgentSettings settings = AgentSettings.Parse(DocumentReader.Shown(path), DocumentReader.ReadText(path));
             if (checkOnly)
             {
@@ -74,8 +84,15 @@ internal static class Program
             // A store that refuses us says more than a socket that is taken. Whoever only waits for its store serves what it sees meanwhile.
             await Task.WhenAny(agent.Entered, agent.Ended, stop.Task, Task.Delay(s_storePatience));
             await using ObserveHost? observe = agent.Ended.IsCompleted || stop.Task.IsCompleted ? null : await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
+            using ServiceNotifier manager = ServiceNotifier.FromEnvironment(Log);
+            string node = $"node {settings.Node} of cluster {settings.Cluster}";
+            manager.Ready($"{node} is served");
+
+            // On a thread of the pool, as everything else here: an agent that has none left tells nothing.
+            await using Timer? beat = manager.WatchdogInterval is { } interval ? new Timer(_ => manager.Beat(), null, TimeSpan.Zero, interval / 3) : null;
             Announce($"cmesh-agent {Version}: node {settings.Node} of cluster {settings.Cluster} (id {settings.ClusterId}); control socket {settings.SocketPath}");
             await await Task.WhenAny(stop.Task, agent.Ended);
+            manager.Stopping($"{node} stops");
             return 0;
         }
         catch (ConfigurationException e)
@@ -83,7 +100,7 @@ internal static class Program
             Console.Error.WriteLine($"cmesh-agent: {e.Message}");
             return ExitUsage;
         }
-        catch (Exception e) when (e is StoreException or ControlConnectionException)
+        catch (Exception e) when (e is StoreException or ControlConnectionException or DeviceException)
         {
             Console.Error.WriteLine($"cmesh-agent: {e.Message}");
             return ExitFailure;

@@ -72,6 +72,7 @@ internal static class CommandLine
         root.Add(ConfigCommand.Build(screen, choice));
         root.Add(TraceCommand.Build(screen, choice));
         root.Add(CaptureCommand.Build(screen, choice));
+        root.Add(UpgradeCommand.Build(screen, choice));
         choice.AddTo(root);
 
         // These ask the forwarder for its events, and the node's agent for what it makes of them.

@@ -24,6 +24,15 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
     /// <summary>A worker that has not turned for so long is stuck.</summary>
     public TimeSpan WatchdogLimit { get; init; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>Whether the process gives up what it does not need.</summary>
+    public bool IsSandboxed { get; init; } = true;
+
+    /// <summary>User whose rights the process has, by name or number; null for who starts it.</summary>
+    public string? User { get; init; }
+
+    /// <summary>Who opens ports; not of the command line.</summary>
+    public PortOpener Opener { get; init; } = PortOpener.Here;
+
     /// <summary>Spinning longer than that is a worker that never sleeps.</summary>
     private const int MaxSpinMicroseconds = 10_000;
 
@@ -47,6 +56,8 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
           --takeover                         take the place of the forwarder that runs for the node with the same --keep, without losing a
                                              packet; it goes on if this one cannot
           --watchdog MILLISECONDS            a worker that has not turned for so long is said to be stuck, with its stack; 1500 to 3600000, 3000 unless given
+          --user USER                        run as this user, by name or number; what needs rights is done by a small process beside it
+          --no-sandbox                       keep all rights and system calls, for a debugger
           --admin-group GROUP                members may do everything at the control socket, as root and the user of this process may
           --reader-group GROUP               members may look, and change nothing
 
@@ -62,7 +73,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             mistake = !seen.Add(option) ? $"{option} is given twice" : "";
             string? value = null;
-            if (option is not ("--check" or "--takeover"))
+            if (option is not ("--check" or "--takeover" or "--no-sandbox"))
             {
                 value = rest is [string first, ..] ? first : null;
                 rest = rest.IsEmpty ? rest : rest[1..];
@@ -79,6 +90,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
 
         mistake = options.ConfigPath.Length == 0 ? "no node file is given; say --config NODE.YAML" : "";
         mistake = mistake.Length == 0 && options is { IsTakeover: true, KeepDirectory: null } ? "--takeover goes with --keep DIRECTORY, where the other forwarder keeps its flows" : mistake;
+        mistake = mistake.Length == 0 && options is { IsSandboxed: false, User: not null } ? "--user goes with the sandbox; leave --no-sandbox out" : mistake;
         return mistake.Length == 0 ? options : null;
     }
 
@@ -102,7 +114,7 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
         {
             case ("--check", _):
                 return this with { CheckOnly = true };
-            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep" or "--watchdog" or "--admin-group" or "--reader-group", null):
+            case ("--config" or "--engine" or "--spin" or "--workers" or "--keep" or "--watchdog" or "--user" or "--admin-group" or "--reader-group", null):
                 mistake = $"{option} wants a value";
                 return this;
             case ("--takeover", _):
@@ -110,6 +122,10 @@ internal sealed record ForwarderOptions(string ConfigPath, bool CheckOnly, Engin
             case ("--keep", _):
                 mistake = value.Length > 0 ? "" : "--keep wants a directory";
                 return this with { KeepDirectory = value };
+            case ("--no-sandbox", _):
+                return this with { IsSandboxed = false };
+            case ("--user", _):
+                return this with { User = value };
             case ("--watchdog", _):
                 bool isTime = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit <= MaxWatchdogMilliseconds && limit >= WorkerWatch.ShortestLimit.TotalMilliseconds;
                 mistake = isTime ? "" : $"--watchdog {value}: give a number of milliseconds from {WorkerWatch.ShortestLimit.TotalMilliseconds} to {MaxWatchdogMilliseconds}";

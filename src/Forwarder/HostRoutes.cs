@@ -12,14 +12,16 @@ namespace ClusterMesh.Datapath.Forwarder;
 /// </summary>
 internal sealed class HostRoutes : IDisposable
 {
+    private readonly PortOpener _opener;
     private readonly string _namespace;
     private readonly string _interface;
     private readonly Dictionary<IpPrefix, (IpAddress Via, IpAddress? Source)> _installed = [];
     private HostRouteTable _table;
 
-    public HostRoutes(HostPortSpec host)
+    public HostRoutes(HostPortSpec host, PortOpener opener)
     {
-        _table = HostRouteTable.Open(host.Namespace);
+        _table = HostRouteTable.Open(host.Namespace, opener);
+        _opener = opener;
         _namespace = host.Namespace;
         _interface = host.Interface;
     }
@@ -30,7 +32,7 @@ internal sealed class HostRoutes : IDisposable
         _installed.Clear();
         if (Try(() =>
         {
-            HostRouteTable opened = HostRouteTable.Open(_namespace);
+            HostRouteTable opened = HostRouteTable.Open(_namespace, _opener);
             _table.Dispose();
             _table = opened;
         }))

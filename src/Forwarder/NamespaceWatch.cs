@@ -1,5 +1,3 @@
-using ClusterMesh.Datapath.Io;
-
 namespace ClusterMesh.Datapath.Forwarder;
 
 /// <summary>
@@ -37,20 +35,6 @@ internal sealed class NamespaceWatch(Action<string> onGone) : IDisposable
     }
 
     public static string PathOf(string ns) => Path.IsPathRooted(ns) ? ns : Path.Combine(NamespaceDirectory, ns);
-
-    /// <summary>Number of the namespace that the name stands for now, 0 when for none.</summary>
-    public static ulong InodeOf(string ns)
-    {
-        try
-        {
-            using NetworkNamespace opened = NetworkNamespace.Open(ns);
-            return opened.Inode;
-        }
-        catch (DeviceException)
-        {
-            return 0;
-        }
-    }
 
     public void Dispose()
     {

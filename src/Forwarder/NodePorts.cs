@@ -5,8 +5,11 @@ using ClusterMesh.Datapath.Wire;
 namespace ClusterMesh.Datapath.Forwarder;
 
 /// <summary>Opens the TAPs of a node, with a queue for each worker: what each looks like from its own namespace.</summary>
-internal static class NodePorts
+internal sealed class NodePorts(LocalNodeSpec local, int queueCount, KeptTaps? kept, PortOpener opener)
 {
+    /// <summary>Who makes them.</summary>
+    public PortOpener Opener { get; } = opener;
+
     private const TapOffloads AnyTcp = TapOffloads.TcpIpv4 | TapOffloads.TcpIpv6;
 
     /// <summary>
@@ -19,26 +22,27 @@ internal static class NodePorts
     private const int KeptQueueLength = 16_384;
 
     /// <summary>A pod's interface: its addresses alone on their link, everything else by the router.</summary>
-    public static TapPort[] OpenEndpoint(EndpointSpec endpoint, LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
+    public TapPort[] OpenEndpoint(EndpointSpec endpoint) => TapDevice.CreateQueues(
         new TapSettings(endpoint.Name, endpoint.Namespace, endpoint.Interface, local.PodMtu)
         {
             Mac = endpoint.Mac,
             Offloads = endpoint.Offloads,
-            QueueLength = QueueLength(endpoint.Offloads, kept),
+            QueueLength = QueueLength(endpoint.Offloads),
             WithLoopback = true,
             Addresses = [.. endpoint.Addresses.Select(TapAddress.Host)],
             Routes = [.. local.RouterAddresses.Where(r => endpoint.Addresses.Any(a => a.IsIpv4 == r.IsIpv4)).SelectMany(TapRoute.ThroughRouter)],
         },
         queueCount,
-        kept);
+        kept,
+        Opener);
 
     /// <summary>The node's own stack: the node's addresses, its pods on the link, the world by the gateways.</summary>
-    public static TapPort[] OpenHost(LocalNodeSpec local, int queueCount, KeptTaps? kept) => TapDevice.CreateQueues(
+    public TapPort[] OpenHost() => TapDevice.CreateQueues(
         new TapSettings("host", local.Host!.Namespace, local.Host.Interface, local.Mtu)
         {
             Mac = local.Host.Mac,
             Offloads = local.Host.Offloads,
-            QueueLength = QueueLength(local.Host.Offloads, kept),
+            QueueLength = QueueLength(local.Host.Offloads),
             WithLoopback = true,
             Addresses =
             [
@@ -52,10 +56,11 @@ internal static class NodePorts
             ],
         },
         queueCount,
-        kept);
+        kept,
+        Opener);
 
     /// <summary>The plug in the node network's bridge: no addresses, they are ours.</summary>
-    public static TapPort[] OpenUplink(LocalNodeSpec local, int queueCount, KeptTaps? kept)
+    public TapPort[] OpenUplink()
     {
         TapOffloads tunnels = local.Tunnel is { HasOffload: true } && local.Uplink!.Offloads == TapOffloads.All ? TapOffloads.Tunnels : TapOffloads.None;
         TapPort[] queues = TapDevice.CreateQueues(
@@ -64,10 +69,11 @@ internal static class NodePorts
                 Bridge = local.Uplink.Bridge,
                 Offloads = local.Uplink.Offloads | tunnels,
                 // Cut before the uplink, or where an older peer cuts, a stream through a tunnel is plain frames on its way here.
-                QueueLength = kept is null && local.Tunnel is not null ? PlainQueueLength : QueueLength(local.Uplink.Offloads, kept),
+                QueueLength = kept is null && local.Tunnel is not null ? PlainQueueLength : QueueLength(local.Uplink.Offloads),
             },
             queueCount,
-            kept);
+            kept,
+            Opener);
         if ((tunnels & ~queues[0].Offloads) != 0)
         {
             Log.Write("uplink: this kernel's TUN has no UDP-tunnel GSO (Linux 6.17); super-packets are cut before they leave by a tunnel");
@@ -76,6 +82,6 @@ internal static class NodePorts
         return queues;
     }
 
-    private static int? QueueLength(TapOffloads offloads, KeptTaps? kept) =>
+    private int? QueueLength(TapOffloads offloads) =>
         kept is not null ? KeptQueueLength : (offloads & AnyTcp) == 0 ? PlainQueueLength : null;
 }

@@ -3,6 +3,7 @@ using ClusterMesh.Datapath.Configuration;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Documents;
 using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Forwarder.Watching;
 using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.State;
@@ -19,7 +20,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private readonly WorkerGroup _workers;
     private readonly KnownBackends? _backends;
     private readonly ControlServer _server;
-    private readonly ControlAccess _access;
+    private readonly NodePorts _ports;
     private readonly NamespaceWatch _namespaces;
     private readonly OwnPorts _ownPorts;
     private readonly QuietCollector _collector;
@@ -34,6 +35,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     {
         _file = file;
         _keeping = keeping;
+        _ports = new NodePorts(file.Local, options.WorkerCount, keeping.Taps, options.Opener);
         ulong seed = keeping.Seed;
         _writer = new StateWriter(file.Local, seed, keeping.Numbers);
         int count = options.WorkerCount;
@@ -46,12 +48,11 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 fragments: file.Local.Flows.Fragments, affinityCapacity: NodeKeeping.Share(file.Local.AffinityEntries, count), homes: homes, worker: i,
                 memory: keeping.MemoryOf(i), sources: file.Local.Flows.SourceLimits)),
         ];
-        _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, WorkerDied);
+        _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, NodeWatch.WorkerDied);
         _handover = new Handover(keeping, _workers);
-        _access = options.ToAccess();
-        _server = new ControlServer(file.SocketPath) { Access = _access, Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
+        _server = new ControlServer(file.SocketPath) { Access = options.ToAccess(), Fault = (where, fault) => Log.Write($"control socket: {where}: {fault.Message}") };
         _namespaces = new NamespaceWatch(ClosePortsIn);
-        _ownPorts = new OwnPorts(file.Local, count, keeping.Taps, _namespaces);
+        _ownPorts = new OwnPorts(file.Local, _ports, _namespaces);
         _collector = new QuietCollector(() => _workers.Workers.Aggregate(0ul, (sum, worker) => sum + worker.Live.Counters.ReceivedPackets));
         ControlMethods.Map(_server, this);
     }
@@ -109,7 +110,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                 }
             }
 
-            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._access.SocketMode, runtime._access.Refuses);
+            runtime.FlowEvents = new FlowEventServer(ControlPaths.EventsBeside(file.SocketPath), runtime._workers, Log.Write, runtime._server.Access.SocketMode, runtime._server.Access.Refuses);
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
             runtime._ownPorts.Watch(runtime.ReviveOwnPorts);
@@ -183,19 +184,13 @@ internal sealed class NodeRuntime : IAsyncDisposable
         _collector.Dispose();
         _workers.Dispose();
         _hostRoutes?.Dispose();
-    }
-
-    private static void WorkerDied(string worker, Exception e)
-    {
-        // A dead worker is worse than a restart: whoever supervises us sees the exit.
-        Log.Write($"{worker} died: {e}");
-        Environment.Exit(3);
+        _ports.Opener.Dispose();
     }
 
     private void OpenNode(Takeover? takeover)
     {
         List<(int Id, TapPort[] Queues)> opened = _ownPorts.Open();
-        _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host) : null;
+        _hostRoutes = Local.Host is { InstallRoutes: true } ? new HostRoutes(Local.Host, _ports.Opener) : null;
         Carry(_writer.Plan(_keeping.Initial ?? _file.Initial), [], opened, takeover);
     }
 
@@ -297,7 +292,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
     private bool IsOrphaned(int id, string ns)
     {
         ulong served = _workers.NamespaceInodeOf(id);
-        return served != 0 && served != NamespaceWatch.InodeOf(ns);
+        return served != 0 && served != _ports.Opener.InodeOf(ns);
     }
 
     /// <summary>
@@ -324,7 +319,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             foreach (EndpointSpec endpoint in plan.Added.Concat(revived))
             {
                 _namespaces.Add(endpoint.Namespace);
-                opened.Add((plan.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps)));
+                opened.Add((plan.Ports[endpoint.Name].Id, _ports.OpenEndpoint(endpoint)));
             }
         }
         catch (DeviceException e)
@@ -372,7 +367,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         {
             try
             {
-                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, NodePorts.OpenEndpoint(endpoint, Local, _workers.Workers.Count, _keeping.Taps))]);
+                _workers.Reconfigure(_writer.Current, [], [(_writer.Ports[endpoint.Name].Id, _ports.OpenEndpoint(endpoint))]);
             }
             catch (DeviceException e)
             {

@@ -20,21 +20,21 @@ internal sealed class OwnPorts : IDisposable
     private readonly ManualResetEvent _ended = new(false);
     private Thread? _thread;
 
-    public OwnPorts(LocalNodeSpec local, int workerCount, KeptTaps? kept, NamespaceWatch namespaces)
+    public OwnPorts(LocalNodeSpec local, NodePorts ports, NamespaceWatch namespaces)
     {
         _namespaces = namespaces;
-        List<(int Id, string Namespace, Func<TapPort[]> Open)> ports = [];
+        List<(int Id, string Namespace, Func<TapPort[]> Open)> wanted = [];
         if (local.Uplink is not null)
         {
-            ports.Add((StateWriter.UplinkPort, local.Uplink.Namespace, () => NodePorts.OpenUplink(local, workerCount, kept)));
+            wanted.Add((StateWriter.UplinkPort, local.Uplink.Namespace, ports.OpenUplink));
         }
 
         if (local.Host is not null)
         {
-            ports.Add((StateWriter.HostPort, local.Host.Namespace, () => NodePorts.OpenHost(local, workerCount, kept)));
+            wanted.Add((StateWriter.HostPort, local.Host.Namespace, ports.OpenHost));
         }
 
-        _ports = [.. ports];
+        _ports = [.. wanted];
     }
 
     public IEnumerable<(int Id, string Namespace)> Namespaces => _ports.Select(p => (p.Id, p.Namespace));

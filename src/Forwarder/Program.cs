@@ -27,6 +27,11 @@ internal static class Program
                 return 0;
             case ["--keeper", string socketPath]:
                 return RunKeeper(socketPath);
+            case ["--opener", string socket]:
+                PortOpenerProcess.Run(int.Parse(socket, CultureInfo.InvariantCulture));
+                return 0;
+            case ["--in-sandbox", string program, .. string[] rest]:
+                return TrySandbox(program, rest);
             case ["--stack-of", string process, string thread]:
                 return ShowStack(process, thread);
             case []:
@@ -36,7 +41,7 @@ internal static class Program
 
         if (ForwarderOptions.Parse(arguments, out string mistake) is { } options)
         {
-            return await RunAsync(options);
+            return await RunAsync(options, arguments);
         }
 
         Console.Error.WriteLine($"cmesh-forwarder: {mistake}");
@@ -76,11 +81,30 @@ internal static class Program
         }
     }
 
-    private static async Task<int> RunAsync(ForwarderOptions options)
+    /// <summary>For people who want to see what the sandbox leaves: --in-sandbox cat /proc/self/status.</summary>
+    private static int TrySandbox(string program, string[] arguments)
+    {
+        try
+        {
+            Sandboxing.Try(program, arguments);
+            return 0;
+        }
+        catch (DeviceException e)
+        {
+            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
+            return ExitFailure;
+        }
+    }
+
+    private static async Task<int> RunAsync(ForwarderOptions options, string[] arguments)
     {
         try
         {
             NodeFile file = NodeFile.Read(options.ConfigPath);
+            MemoryBudget memory = MemoryBudget.Of(file.Local, options.WorkerCount);
+            memory.Require(options.ConfigPath);
+            Sandboxing.Enter(options, arguments, memory.HeapLimit);
+            options = options with { Opener = PortOpener.FromEnvironment() };
             if (options.CheckOnly)
             {
                 NodeRuntime.Check(file);
@@ -91,22 +115,33 @@ internal static class Program
             var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+            if (memory.Describe() is { } line)
+            {
+                Log.Write(line);
+            }
+
             await using NodeRuntime runtime = NodeRuntime.Start(file, options);
             using var watch = new NodeWatch(runtime.Workers.Workers, options.WatchdogLimit, ServiceNotifier.FromEnvironment(Log.Write), runtime.Description);
             Log.Announce($"cmesh-forwarder {Version}: {runtime.Description} is up on {runtime.EngineText}; control socket {file.SocketPath}");
+            StartReport.Write("up");
             await Task.WhenAny(stop.Task, runtime.HandedOver);
             return 0;
         }
         catch (ConfigurationException e)
         {
-            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
-            return ExitUsage;
+            return Fail(e.Message, ExitUsage);
         }
         catch (Exception e) when (e is DeviceException or ControlConnectionException)
         {
-            Console.Error.WriteLine($"cmesh-forwarder: {e.Message}");
-            return ExitFailure;
+            return Fail(e.Message, ExitFailure);
         }
+    }
+
+    private static int Fail(string sentence, int code)
+    {
+        Console.Error.WriteLine($"cmesh-forwarder: {sentence}");
+        StartReport.Write($"failed {sentence.ReplaceLineEndings(" ")}");
+        return code;
     }
 
     private static void Stop(PosixSignalContext context, TaskCompletionSource stop)

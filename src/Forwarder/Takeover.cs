@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Io;
@@ -55,7 +56,9 @@ internal sealed class Takeover : IDisposable
     /// <summary>Packets pass here; waits until the other process is gone and its socket free.</summary>
     public void AwaitEnd()
     {
-        Log.Write($"took over from process {_processId}; packets waited {Stopwatch.GetElapsedTime(_start).TotalMilliseconds:0.0} ms");
+        string waited = Stopwatch.GetElapsedTime(_start).TotalMilliseconds.ToString("0.0", CultureInfo.InvariantCulture);
+        Log.Write($"took over from process {_processId}; packets waited {waited} ms");
+        StartReport.Write($"waited {waited}");
         try
         {
             using Process other = Process.GetProcessById(_processId);

@@ -10,21 +10,29 @@ namespace ClusterMesh.Datapath.Io;
 public sealed class HostRouteTable : IDisposable
 {
     private readonly Lock _gate = new();
-    private readonly RtNetlink _netlink; // guarded by _gate: one request and its answer at a time
+    private readonly RtNetlink? _netlink; // guarded by _gate: one request and its answer at a time; null where another process has it
+    private readonly PortOpener _opener;
     private readonly string _namespace;
 
-    private HostRouteTable(string name, RtNetlink netlink)
+    private HostRouteTable(string name, PortOpener opener, RtNetlink? netlink)
     {
         _namespace = name;
+        _opener = opener;
         _netlink = netlink;
     }
 
     /// <param name="name">A name under /run/netns or an absolute path.</param>
     /// <exception cref="DeviceException">The namespace does not exist or may not be entered.</exception>
-    public static HostRouteTable Open(string name)
+    public static HostRouteTable Open(string name, PortOpener? opener = null)
     {
+        opener ??= PortOpener.Here;
+        if (opener.IsElsewhere)
+        {
+            return new HostRouteTable(name, opener, null);
+        }
+
         using NetworkNamespace ns = NetworkNamespace.Open(name);
-        return new HostRouteTable(name, ns.Run(RtNetlink.Open));
+        return new HostRouteTable(name, opener, ns.Run(RtNetlink.Open));
     }
 
     /// <summary>Adds the route, or puts it in the place of the one with the same prefix, whoever made that.</summary>
@@ -33,6 +41,12 @@ public sealed class HostRouteTable : IDisposable
     /// <exception cref="DeviceException">No such interface, or the kernel refuses the next hop or the source.</exception>
     public void Replace(IpPrefix prefix, IpAddress via, string interfaceName, IpAddress? source = null)
     {
+        if (_netlink is null)
+        {
+            _opener.ReplaceRoute(_namespace, interfaceName, prefix, via, source);
+            return;
+        }
+
         lock (_gate)
         {
             Link link = _netlink.FindLink(interfaceName)
@@ -45,6 +59,11 @@ public sealed class HostRouteTable : IDisposable
     /// <returns>False when there is none (the kernel drops routes with their interface).</returns>
     public bool Delete(IpPrefix prefix)
     {
+        if (_netlink is null)
+        {
+            return _opener.DeleteRoute(_namespace, prefix);
+        }
+
         lock (_gate)
         {
             return _netlink.DeleteRoute(prefix, RouteProtocol.Kernel);
@@ -55,7 +74,7 @@ public sealed class HostRouteTable : IDisposable
     {
         lock (_gate)
         {
-            _netlink.Dispose();
+            _netlink?.Dispose();
         }
     }
 }

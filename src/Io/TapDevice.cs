@@ -26,41 +26,33 @@ public static class TapDevice
     /// <summary>A TAP with several queues, each a port to be served by a worker of its own; the kernel chooses by the flow. The device lives until all are closed.</summary>
     /// <exception cref="DeviceException">Nothing was made, or what was made is gone again.</exception>
     /// <param name="kept">Has the TAPs of a forwarder before this one, and is given the new ones; null for TAPs that end with this process.</param>
-    public static TapPort[] CreateQueues(TapSettings settings, int count, KeptTaps? kept = null)
+    /// <param name="opener">Who makes it; this process when null.</param>
+    public static TapPort[] CreateQueues(TapSettings settings, int count, KeptTaps? kept = null, PortOpener? opener = null)
     {
+        opener ??= PortOpener.Here;
         try
         {
             Check(settings);
-            using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
-            if (kept is not null && TryAdopt(settings, ns, count, kept) is { } adopted)
+            if (kept is not null && TryAdopt(settings, opener, count, kept) is { } adopted)
             {
                 return adopted;
             }
 
-            // Both belong to the namespace in which they were opened; everything else can be said from here.
-            (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
-            using (netlink)
+            (TunFile[] queues, ulong inode, int index, MacAddress mac) = opener.Make(settings, count);
+            try
             {
-                try
+                string[] names = [.. queues.Select((_, i) => KeptTaps.NameOf(settings, inode, i, count))];
+                for (int i = 0; i < count; i++)
                 {
-                    Claim(queues[0], netlink, settings, withQueues: count > 1);
-                    Array.ForEach(queues[1..], q => q.Join(settings.Interface));
-                    TapOffloads offloads = Offer(queues, settings);
-
-                    Link link = SetUp(netlink, settings);
-                    string[] names = [.. queues.Select((_, i) => KeptTaps.NameOf(settings, ns.Inode, i, count))];
-                    for (int i = 0; i < count; i++)
-                    {
-                        kept?.Keep(names[i], queues[i].File);
-                    }
-
-                    return PortsOf(settings, offloads, queues, names, link, ns.Inode, kept);
+                    kept?.Keep(names[i], queues[i].File);
                 }
-                catch
-                {
-                    Array.ForEach(queues, q => q.Dispose());
-                    throw;
-                }
+
+                return PortsOf(settings, Offer(queues, settings), queues, names, index, mac, inode, kept);
+            }
+            catch
+            {
+                Array.ForEach(queues, q => q.Dispose());
+                throw;
             }
         }
         catch (DeviceException e)
@@ -69,17 +61,73 @@ public static class TapDevice
         }
     }
 
-    private static TapPort[] PortsOf(TapSettings settings, TapOffloads offloads, TunFile[] queues, string[] names, Link link, ulong inode, KeptTaps? kept) =>
-        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, link, inode, () => kept?.Drop(names[i])))];
+    /// <summary>Made in this process, which needs the rights for it.</summary>
+    internal static (TunFile[] Queues, ulong Inode, int LinkIndex, MacAddress Mac) Make(TapSettings settings, int count)
+    {
+        Check(settings);
+        using NetworkNamespace ns = NetworkNamespace.Open(settings.Namespace);
+
+        // Both belong to the namespace in which they were opened; everything else can be said from here.
+        (TunFile[] queues, RtNetlink netlink) = ns.Run(() => OpenInside(count));
+        using (netlink)
+        {
+            try
+            {
+                Claim(queues[0], netlink, settings, withQueues: count > 1);
+                Array.ForEach(queues[1..], q => q.Join(settings.Interface));
+                Offer(queues, settings);
+                Link link = SetUp(netlink, settings);
+                return (queues, ns.Inode, link.Index, link.Mac);
+            }
+            catch
+            {
+                Array.ForEach(queues, q => q.Dispose());
+                throw;
+            }
+        }
+    }
+
+    /// <summary>A further queue of an interface that is there, made in this process.</summary>
+    internal static TunFile Join(string name, string interfaceName)
+    {
+        using NetworkNamespace ns = NetworkNamespace.Open(name);
+        TunFile queue = ns.Run(TunFile.Open);
+        try
+        {
+            queue.Join(interfaceName);
+            return queue;
+        }
+        catch
+        {
+            queue.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The namespace's number, and what the interface is there; index 0 for one that is not, or when none is named.</summary>
+    internal static (ulong Inode, int LinkIndex, MacAddress Mac) Find(string name, string interfaceName)
+    {
+        using NetworkNamespace ns = NetworkNamespace.Open(name);
+        if (interfaceName.Length == 0)
+        {
+            return (ns.Inode, 0, default);
+        }
+
+        using RtNetlink netlink = ns.Run(RtNetlink.Open);
+        return netlink.FindLink(interfaceName) is { } link ? (ns.Inode, link.Index, link.Mac) : (ns.Inode, 0, default);
+    }
+
+    private static TapPort[] PortsOf(
+        TapSettings settings, TapOffloads offloads, TunFile[] queues, string[] names, int index, MacAddress mac, ulong inode, KeptTaps? kept) =>
+        [.. queues.Select((q, i) => new TapPort(settings with { Offloads = offloads }, q, index, mac, inode, () => kept?.Drop(names[i])))];
 
     /// <summary>The device as a forwarder before this one left it: nothing of it is touched that the pod could see. Queues come and go with the workers.</summary>
-    private static TapPort[]? TryAdopt(TapSettings settings, NetworkNamespace ns, int count, KeptTaps kept)
+    private static TapPort[]? TryAdopt(TapSettings settings, PortOpener opener, int count, KeptTaps kept)
     {
-        (string Name, FileDescriptor File)[] taken = kept.TakeQueues(settings, ns.Inode, count);
+        (ulong inode, int index, MacAddress mac) = opener.Find(settings.Namespace, settings.Interface);
+        (string Name, FileDescriptor File)[] taken = kept.TakeQueues(settings, inode, count);
         TunFile?[] found = [.. taken.Select(t => TunFile.TryAdopt(t.File))];
-        using RtNetlink netlink = ns.Run(RtNetlink.Open);
-        Link? link = netlink.FindLink(settings.Interface);
-        if (link is null || found.Length == 0 || Array.Exists(found, q => q is null) || (found.Length < count && !found[0]!.TakesQueues))
+        if (index == 0 || found.Length == 0 || Array.Exists(found, q => q is null) || (found.Length < count && !found[0]!.TakesQueues))
         {
             foreach ((string name, FileDescriptor file) in taken)
             {
@@ -87,7 +135,7 @@ public static class TapDevice
                 kept.Drop(name);
             }
 
-            return kept.IsForeign && link is not null ? throw new DeviceException(
+            return kept.IsForeign && index != 0 ? throw new DeviceException(
                 $"interface {settings.Interface} in namespace {settings.Namespace} is not set up as this forwarder wants it ({(found.Length > 0 ? $"it has one queue, and {count} workers want one each" : "its settings in the node file differ")}), "
                 + "and cannot be taken over; the other forwarder goes on: stop it and start this one")
                 : null;
@@ -97,14 +145,13 @@ public static class TapDevice
         List<string> names = [.. taken.Select(t => t.Name)];
         while (queues.Count < count)
         {
-            TunFile queue = ns.Run(TunFile.Open);
+            TunFile queue = opener.Join(settings.Namespace, settings.Interface);
             queues.Add(queue);
-            queue.Join(settings.Interface);
-            names.Add(KeptTaps.NameOf(settings, ns.Inode, names.Count, count));
+            names.Add(KeptTaps.NameOf(settings, inode, names.Count, count));
             kept.Keep(names[^1], queue.File);
         }
 
-        return PortsOf(settings, Offer([.. queues], settings), [.. queues], [.. names], link, ns.Inode, kept);
+        return PortsOf(settings, Offer([.. queues], settings), [.. queues], [.. names], index, mac, inode, kept);
     }
 
     private static void Check(TapSettings settings)

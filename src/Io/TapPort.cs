@@ -23,14 +23,14 @@ public sealed class TapPort : IDisposable
     private readonly byte[] _lengthened;
 
     /// <param name="ended">Called when the port is disposed, before its file is closed.</param>
-    internal TapPort(TapSettings settings, TunFile tun, Link link, ulong namespaceInode, Action? ended = null)
+    internal TapPort(TapSettings settings, TunFile tun, int interfaceIndex, MacAddress mac, ulong namespaceInode, Action? ended = null)
     {
         _ended = ended;
         Name = settings.Name;
         Namespace = settings.Namespace;
         Interface = settings.Interface;
-        InterfaceIndex = link.Index;
-        Mac = link.Mac;
+        InterfaceIndex = interfaceIndex;
+        Mac = mac;
         Offloads = settings.Offloads;
         NamespaceInode = namespaceInode;
         _tun = tun;

@@ -14,9 +14,10 @@ internal sealed class ForwarderProcess : IDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null)
+    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null, string? group = null)
     {
-        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder"), WithWorkers(arguments))
+        string program = Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder");
+        ProcessStartInfo start = new(group is null ? program : "sh", group is null ? WithWorkers(arguments) : $"-c \"echo 0 > {group}/cgroup.procs; exec {program} {WithWorkers(arguments)}\"")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -62,8 +63,6 @@ internal sealed class ForwarderProcess : IDisposable
         }
     }
 
-    public int Id => _process.Id;
-
     /// <summary>Starts a node and waits until it says that it is up.</summary>
     public static Task<ForwarderProcess> StartAsync(World world, string? nodeFile = null) =>
         StartAsync(world, $"--config {nodeFile ?? world.NodeFile()}", world.SocketPath);
@@ -76,6 +75,23 @@ internal sealed class ForwarderProcess : IDisposable
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
             Assert.True(line.EndsWith($"; control socket {socketPath}", StringComparison.Ordinal), line + forwarder.Errors);
+            return forwarder;
+        }
+        catch
+        {
+            forwarder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The node in a control group (v1).</summary>
+    public static async Task<ForwarderProcess> StartInGroupAsync(World world, string arguments, string group)
+    {
+        ForwarderProcess forwarder = new(world, arguments, group: group);
+        try
+        {
+            string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
+            Assert.True(line.EndsWith($"; control socket {world.SocketPath}", StringComparison.Ordinal), line + forwarder.Errors);
             return forwarder;
         }
         catch
@@ -98,8 +114,15 @@ internal sealed class ForwarderProcess : IDisposable
     public void Signal(string name) => Command.Run("kill", $"-{name} {_process.Id}");
 
     /// <summary>Waits for the end of the process; its exit code.</summary>
-    public async Task<int> EndAsync()
+    /// <param name="waitForStreams">False when another process has its streams, too.</param>
+    public async Task<int> EndAsync(bool waitForStreams = true)
     {
+        if (!waitForStreams)
+        {
+            Assert.True(await Task.Run(() => _process.WaitForExit(s_limit)), "the process does not end"); // With a limit it waits for no stream.
+            return _process.ExitCode;
+        }
+
         await _process.WaitForExitAsync().WaitAsync(s_limit);
         await _ended.Task.WaitAsync(s_limit);
         return _process.ExitCode;

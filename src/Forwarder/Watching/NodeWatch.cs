@@ -23,6 +23,14 @@ internal sealed class NodeWatch : IDisposable
         _watch = new WorkerWatch(workers, limit, Stuck, Over, Look);
     }
 
+    /// <summary>On the worker's own thread.</summary>
+    public static void WorkerDied(string worker, Exception e)
+    {
+        // A dead worker is worse than a restart: whoever supervises us sees the exit.
+        Log.Write($"{worker} died: {e}");
+        Environment.Exit(3);
+    }
+
     public void Dispose()
     {
         _watch.Dispose();

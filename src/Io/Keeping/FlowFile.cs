@@ -243,6 +243,9 @@ public sealed class FlowFile
         return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
     }
 
+    /// <summary>Bytes of the flow tables of all workers, in the file or in memory.</summary>
+    public static long LengthOf(int workerCount, in FlowSizes sizes) => FlowLayout.Current.FileLength(workerCount, sizes);
+
     private static long LengthOf(FlowFileHead head) => FlowLayout.Current.FileLength(head.WorkerCount, head.Sizes);
 
     private void WriteHead(FlowFileHead head)
