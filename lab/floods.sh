@@ -12,19 +12,19 @@ CHOSEN_FLOODS=("${FLOODS[@]}")
 STREAM_COUNT=50
 STREAM_RATE=4000000
 
-# Flows that fit: a hundredth of a second's worth of a flood.
+# Flows that fit: a hundredth of a second's worth of a flood. What a pod sends out has a mapping each, and fills that table first.
 FLOOD_CONNTRACK=4096
 FLOOD_SNAT=1024
 
 # What each does. Sources outside are random in 198.19.0.0/16, of a pod its own address with random ports: others it may not use.
 # A flood's name, where it comes from, what it sends, and which tables it must have filled.
-flood_syn=(west-curl-pod conntrack,snat --kind syn --source 10.0.1.105 --to 198.18.0.0:0 --target-spread 16)
+flood_syn=(west-curl-pod snat --kind syn --source 10.0.1.105 --to 198.18.0.0:0 --target-spread 16)
 flood_half_open=(outside conntrack --kind syn --source 198.19.0.0 --source-spread 16 --to 172.18.0.5:30080)
 flood_sources=(outside conntrack --kind udp --source 198.19.0.0 --source-spread 16 --to 10.0.1.14:0)
 flood_fragments=(outside fragments --kind fragments --source 198.19.0.0 --source-spread 16 --to 10.0.1.14:0)
 flood_errors=(outside '' --kind errors --source 198.19.0.0 --source-spread 16 --to 10.0.1.14:0)
-flood_scan=(west-curl-pod conntrack,snat --kind scan --source 10.0.1.105 --to 10.2.164.0:0 --target-spread 8)
-flood_neighbors=(west-curl-pod conntrack,snat --kind udp --source 10.0.1.105 --to 172.18.128.0:0 --target-spread 15)
+flood_scan=(west-curl-pod snat --kind scan --source 10.0.1.105 --to 10.2.164.0:0 --target-spread 8)
+flood_neighbors=(west-curl-pod snat --kind udp --source 10.0.1.105 --to 172.18.128.0:0 --target-spread 15)
 flood_arp=(outside '' --kind arp --source 172.18.64.0 --source-spread 14 --to 172.18.0.5:0)
 flood_nd=(outside '' --kind nd --source 172.18.64.0 --to 172.18.0.5:0)
 

@@ -15,6 +15,7 @@ internal static class Program
     private const int ExitFailure = 1;
     private const int ExitUsage = 2;
     private static readonly TimeSpan s_storePatience = TimeSpan.FromSeconds(5);
+    private static readonly LogLimiter s_limiter = new(WriteOut, TimeProvider.System);
     private const string Usage = """
         cmesh-agent: control plane of one node
 
@@ -140,11 +141,13 @@ internal static class Program
         }
         catch (IOException)
         {
-            // As in Log.
+            // As in WriteOut.
         }
     }
 
-    private static void Log(string line)
+    private static void Log(string line) => s_limiter.Write(line);
+
+    private static void WriteOut(string line)
     {
         try
         {

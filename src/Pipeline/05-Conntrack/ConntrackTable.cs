@@ -355,18 +355,7 @@ public sealed class ConntrackTable
             _generation = Math.Max(_generation, entry.Generation);
             _index.Add(entry.Key.Hash(_seed), i);
             Count++;
-            Recount(ref entry);
-        }
-    }
-
-    /// <summary>The limits may be others than those of the process that left the entry. A choice counts where it is all that is known of its flow.</summary>
-    private void Recount(ref ConntrackEntry entry)
-    {
-        bool wasCounted = (entry.Flags & ConntrackFlags.Counted) != 0;
-        entry.Flags &= ~ConntrackFlags.Counted;
-        if (entry.Key.Scope == FlowScope.Flow || wasCounted)
-        {
-            Sources?.Begin(ref entry);
+            Sources?.Recount(ref entry);
         }
     }
 
@@ -382,6 +371,7 @@ public sealed class ConntrackTable
         Write(index, entry with { Generation = NextGeneration() });
         _index.Add(entry.Key.Hash(_seed), index);
         Count++;
+        Sources?.Recount(ref _entries[index]);
         return true;
     }
 

@@ -93,6 +93,19 @@ public sealed class SourceLimits
         }
     }
 
+    /// <summary>
+    /// An entry that another process left, whose limits may have been others. A choice counts where it is all that is known of its flow, which it did then.
+    /// </summary>
+    public void Recount(ref ConntrackEntry entry)
+    {
+        bool wasCounted = (entry.Flags & ConntrackFlags.Counted) != 0;
+        entry.Flags &= ~ConntrackFlags.Counted;
+        if (entry.Key.Scope == FlowScope.Flow || wasCounted)
+        {
+            Begin(ref entry);
+        }
+    }
+
     /// <summary>A flow that was counted is gone.</summary>
     public void End(in ConntrackEntry entry)
     {

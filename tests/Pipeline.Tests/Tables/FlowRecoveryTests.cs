@@ -74,6 +74,7 @@ public sealed class FlowRecoveryTests
             ref ConntrackEntry entry = ref before.Conntrack[before.Conntrack.Find(ConntrackTable.Ordered(key, out _), s_now)];
             entry.Packets = 2;
             entry.LastRx = i % 2 == 0 ? 0 : s_now.Seconds;
+            entry.Flags |= i % 2 == 0 ? 0 : ConntrackFlags.SeenNonSyn;
         }
 
         var after = new LiveTables(40, 35, seed: 5, affinityCapacity: Capacity);
