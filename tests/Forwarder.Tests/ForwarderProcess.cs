@@ -113,8 +113,6 @@ internal sealed class ForwarderProcess : IDisposable
 
     public static Task<ControlClient> ConnectAsync(World world) => ControlClient.ConnectAsync(world.SocketPath);
 
-    public int Id => _process.Id;
-
     public void Signal(string name) => Command.Run("kill", $"-{name} {_process.Id}");
 
     /// <summary>Waits for the end of the process; its exit code.</summary>
