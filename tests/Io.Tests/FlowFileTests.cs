@@ -44,7 +44,7 @@ public sealed class FlowFileTests : IDisposable
             Describe(typeof(AffinityEntry)));
         Assert.Equal($"FragmentEntry 48 (Key {Key}, Id UInt32, Expires UInt32)", Describe(typeof(FragmentEntry)));
         Assert.Equal(
-            "None=0 RxClosing=1 TxClosing=2 Closing=3 LoopbackHairpin=8 SeenNonSyn=16 NodePort=32 DsrInternal=128 Visible=255 Snat=256 Mapped=384 Inbound=512 ClientIsSecond=1024 DirectReturn=2048 Used=32768",
+            "None=0 RxClosing=1 TxClosing=2 Closing=3 LoopbackHairpin=8 SeenNonSyn=16 NodePort=32 DsrInternal=128 Visible=255 Snat=256 Mapped=384 Inbound=512 ClientIsSecond=1024 DirectReturn=2048 Counted=4096 Used=32768",
             string.Join(' ', Enum.GetValues<ConntrackFlags>().Select(f => $"{f}={(int)f}")));
         Assert.Equal("Flow=0 Service=4", string.Join(' ', Enum.GetValues<FlowScope>().Select(s => $"{s}={(int)s}")));
     }

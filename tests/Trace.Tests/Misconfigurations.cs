@@ -157,10 +157,12 @@ internal static class Misconfigurations
         },
         new("conntrack full", node =>
             {
-                for (int i = 0; i < 16 * 4; i++)
+                for (int port = 41000; port < 41016; port++)
                 {
-                    // Four packets each: a flow that has only begun would give way.
-                    node.Send(TestNode.Curl, TestPacket.Tcp(s_mesh.CurlPod, 41000 + (i / 4), s_mesh.Webpod1, 80, TcpFlags.Syn));
+                    // Established: a flow that has only begun would give way.
+                    node.Send(TestNode.Curl, TestPacket.Tcp(s_mesh.CurlPod, port, s_mesh.Webpod1, 80, TcpFlags.Syn));
+                    node.Send(TestNode.Web1, TestPacket.Tcp(s_mesh.Webpod1, 80, s_mesh.CurlPod, port, TcpFlags.Syn | TcpFlags.Ack));
+                    node.Send(TestNode.Curl, TestPacket.Tcp(s_mesh.CurlPod, port, s_mesh.Webpod1, 80, TcpFlags.Ack));
                 }
             },
             From(TestNode.Curl, "10.0.1.14:80"), "drop", "Dropped (CT: Map insertion failed): the conntrack table is full (16 of 16 entries), so that no new flow can be recorded.",

@@ -44,7 +44,7 @@ internal static class UpgradeCommand
     {
         StatusReport before = await StatusAsync(connect, cancellation);
         string node = $"{before.Cluster}/{before.Node}";
-        RunningForwarder running = RunningForwarder.Read(before.ProcessId);
+        using RunningForwarder running = RunningForwarder.Read(before.ProcessId);
         if (running.KeepDirectory is null)
         {
             throw new UpgradeException($"{node}: process {before.ProcessId} was started without --keep, so that nothing of it can be taken over; start it again with --keep DIRECTORY");

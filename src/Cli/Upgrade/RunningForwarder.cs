@@ -1,13 +1,18 @@
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 
 namespace ClusterMesh.Datapath.Cli.Upgrade;
 
-/// <summary>How a forwarder that runs was started, as the kernel has it (proc(5)): enough to start another one like it.</summary>
+/// <summary>
+/// How a forwarder that runs was started, as the kernel has it (proc(5)): enough to start another one like it, also when it has gone meanwhile.
+/// </summary>
 /// <param name="Program">Its executable file.</param>
 /// <param name="Arguments">Its own, without --takeover.</param>
-/// <param name="Output">Where its two streams lead, to be opened for appending.</param>
+/// <param name="ControlGroup">Of version 2, below its mount; empty where there is none.</param>
+/// <param name="Output">Its two streams, held open; null for a socket, which cannot be opened a second time.</param>
 internal sealed record RunningForwarder(
-    int ProcessId, ulong StartedAt, string Program, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string WorkingDirectory, (string Out, string Error) Output)
+    int ProcessId, ulong StartedAt, string Program, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string WorkingDirectory,
+    string ControlGroup, (SafeFileHandle? Out, SafeFileHandle? Error) Output) : IDisposable
 {
     private const int StartField = 19; // field 22 of stat, counted behind the name in brackets
 
@@ -50,6 +55,7 @@ internal sealed record RunningForwarder(
                 [.. leading, .. words[Math.Max(own, 0)..].Where(w => w != "--takeover")],
                 environment,
                 File.ResolveLinkTarget($"{proc}/cwd", false)!.FullName,
+                GroupOf(proc),
                 (StreamOf(proc, 1), StreamOf(proc, 2)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NullReferenceException)
@@ -73,10 +79,24 @@ internal sealed record RunningForwarder(
         }
     }
 
-    /// <summary>A socket cannot be opened a second time.</summary>
-    private static string StreamOf(string proc, int number)
+    /// <summary>The control group of a process, by its directory below /proc.</summary>
+    public static string GroupOf(string proc) =>
+        File.ReadLines($"{proc}/cgroup").FirstOrDefault(l => l.StartsWith("0::", StringComparison.Ordinal))?["0::".Length..].TrimEnd('/') ?? "";
+
+    /// <summary>Where another process finds a stream for appending.</summary>
+    public static string PathOf(SafeFileHandle? stream) =>
+        stream is null ? "/dev/null" : string.Create(CultureInfo.InvariantCulture, $"/proc/{System.Environment.ProcessId}/fd/{stream.DangerousGetHandle()}");
+
+    public void Dispose()
+    {
+        Output.Out?.Dispose();
+        Output.Error?.Dispose();
+    }
+
+    private static SafeFileHandle? StreamOf(string proc, int number)
     {
         string target = File.ResolveLinkTarget($"{proc}/fd/{number}", false)?.Name ?? "";
-        return target.StartsWith("socket:", StringComparison.Ordinal) || target.Length == 0 ? "/dev/null" : $"{proc}/fd/{number}";
+        return target.StartsWith("socket:", StringComparison.Ordinal) || target.Length == 0 ? null
+            : File.OpenHandle($"{proc}/fd/{number}", FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
     }
 }

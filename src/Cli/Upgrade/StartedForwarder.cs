@@ -12,7 +12,7 @@ internal sealed class StartedForwarder : IDisposable
     private const string ReportVariable = "CMESH_START_REPORT";
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(10);
 
-    // The streams are opened while the other one still has them; exec keeps the process id.
+    // Exec keeps the process id.
     private const string Script = """[ -z "$1" ] || echo $$ 2>/dev/null >"$1"; out=$2; err=$3; shift 3; exec setsid "$@" </dev/null >>"$out" 2>>"$err" """;
 
     private readonly Process _process;
@@ -41,7 +41,7 @@ internal sealed class StartedForwarder : IDisposable
     public static StartedForwarder Start(string program, IEnumerable<string> arguments, RunningForwarder like)
     {
         string report = Path.Combine(Path.GetTempPath(), $"cmesh-upgrade-{Environment.ProcessId}-{Guid.NewGuid():N}");
-        var start = new ProcessStartInfo("/bin/sh", ["-c", Script, "sh", ControlGroupOf(like.ProcessId), like.Output.Out, like.Output.Error, program, .. arguments])
+        var start = new ProcessStartInfo("/bin/sh", ["-c", Script, "sh", ControlGroupOf(like), RunningForwarder.PathOf(like.Output.Out), RunningForwarder.PathOf(like.Output.Error), program, .. arguments])
         {
             WorkingDirectory = like.WorkingDirectory,
         };
@@ -80,15 +80,11 @@ internal sealed class StartedForwarder : IDisposable
     }
 
     /// <summary>Where a process has itself entered into the other's group; empty where both are in one.</summary>
-    private static string ControlGroupOf(int processId)
+    private static string ControlGroupOf(RunningForwarder like)
     {
-        string other = GroupOf(processId.ToString(CultureInfo.InvariantCulture));
-        string file = $"/sys/fs/cgroup{other}/cgroup.procs";
-        return other.Length > 0 && other != GroupOf("self") && File.Exists(file) ? file : "";
+        string file = $"/sys/fs/cgroup{like.ControlGroup}/cgroup.procs";
+        return like.ControlGroup.Length > 0 && like.ControlGroup != RunningForwarder.GroupOf("/proc/self") && File.Exists(file) ? file : "";
     }
-
-    private static string GroupOf(string process) =>
-        File.ReadLines($"/proc/{process}/cgroup").FirstOrDefault(l => l.StartsWith("0::", StringComparison.Ordinal))?["0::".Length..].TrimEnd('/') ?? "";
 
     private string[] Lines()
     {

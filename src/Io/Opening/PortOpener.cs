@@ -25,7 +25,7 @@ public sealed class PortOpener : IDisposable
     /// <summary>The process that <see cref="Sandbox.Enter"/> started, or this one when it was not called.</summary>
     public static PortOpener FromEnvironment()
     {
-        if (!int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out int file))
+        if (!Sandbox.IsInside || !int.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.None, CultureInfo.InvariantCulture, out int file))
         {
             return Here;
         }

@@ -13,6 +13,7 @@ namespace ClusterMesh.Datapath.Io;
 /// </summary>
 public static class Sandbox
 {
+    /// <summary>Names the process that it was set for: others that inherit it (cmesh upgrade starts one with the environment of the old) are outside.</summary>
     private const string Mark = "CMESH_SANDBOX";
 
     // linux/capability.h
@@ -25,7 +26,9 @@ public static class Sandbox
     private const ulong OpenerCapabilities = (1ul << NetworkAdministration) | (1ul << Administration) | (1ul << Tracing);
 
     /// <summary>Whether this program runs in the sandbox already.</summary>
-    public static bool IsInside => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(Mark));
+    public static bool IsInside => Environment.GetEnvironmentVariable(Mark) == OwnNumber;
+
+    private static string OwnNumber => Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Becomes the program in the sandbox. Must be called on the process's first thread, before there is anything to lose. Returns only by an exception.</summary>
     /// <param name="opener">How the process that opens ports is started, to which the number of its socket is added; null for none.</param>
@@ -44,7 +47,7 @@ public static class Sandbox
             environment[(string)variable.Key] = (string?)variable.Value ?? "";
         }
 
-        environment[Mark] = "1";
+        environment[Mark] = OwnNumber;
         ulong had = OwnCapabilities();
         ulong wanted = opener is null ? 0 : OpenerCapabilities & had;
         ProcessRights.LimitTo(wanted);
