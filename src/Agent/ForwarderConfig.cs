@@ -155,7 +155,11 @@ internal sealed class ForwarderConfig
             // By the id the forwarder knows whose identities a tunnel from there may carry.
             nodes.Add(new RemoteNodeDocument
             {
-                Name = node.Name, Cluster = node.Cluster, ClusterId = (int)node.ClusterId, Addresses = [.. known.Select(a => a.ToString())], PodCidrs = free,
+                Name = node.Name,
+                Cluster = node.Cluster,
+                ClusterId = (int)node.ClusterId,
+                Addresses = [.. known.Select(a => a.ToString())],
+                PodCidrs = free,
             });
         }
         else
