@@ -3,7 +3,7 @@
 # Run as ./run-lab.sh cases, in a world of its own whose clusters are connected. The tables of cases without a world are in tests/Trace.Tests.
 
 CASES=(all_well missing_route exemption_missing overlapping_address no_backend one_sided_service local_policy source_range unknown_port silent_node lost_answer
-    too_long hops_spent spoofed_source masquerade_off)
+    too_long hops_spent spoofed_source masquerade_off policy_closed policy_denies)
 
 cases() {
     local case
@@ -137,4 +137,24 @@ case_masquerade_off() {
     see_trace --from default/curl-pod --to 172.18.0.100:80 --node west-worker
     expect_line "named" "^Note: masquerading is off, so 172.18.0.100 sees the pod's own address 10.0.1.105 and can answer only if its network routes that here\." "masquerading is off"
     apply_case west-worker 'masquerade: { enabled: true, nonMasqueradeCIDRs: [10.1.0.0/16] }'
+}
+
+case_policy_closed() {
+    heading "Case: a policy closes a pod, and no rule lets the other cluster's in"
+    apply_case east-worker 'policies: [{name: default/closed, defaultDenyIngress: true}]'
+    see_trace --from default/curl-pod --to "${ADDRESS[east-webpod-1]}:80" --node west-worker
+    expect_line "named, at the other node" "^east/east-worker: Dropped \(Policy denied\): no policy lets .* \(${ADDRESS[west-curl-pod]}\) reach .* at ${ADDRESS[east-webpod-1]}:80/TCP\.\$" "the closed pod"
+    expect_line "and what to do" '^To do: Allow it in a network policy that selects the destination ' "the cure"
+    see_cmesh east-worker delete policy default/closed
+}
+
+case_policy_denies() {
+    heading "Case: a rule that denies wins over all that allow"
+    apply_case west-worker 'policies: [{name: default/allow, rules: [{direction: egress}]}, {name: default/deny, rules: [{direction: egress, deny: true, ports: [{protocol: TCP, port: 80}]}]}]'
+    see_trace --from default/curl-pod --to "${ADDRESS[east-webpod-1]}:80" --node west-worker
+    expect_line "named" '^west/west-worker: Dropped \(Policy denied by denylist\): a deny rule of the sender.s policies forbids identity [0-9]+ to speak to identity [0-9]+ at 80/TCP\.$' "the rule that denies"
+    expect_line "and what to do" "^To do: Ask which: cmesh policy explain --from ${ADDRESS[west-curl-pod]} --to ${ADDRESS[east-webpod-1]} --port 80/TCP\.\$" "the question that names it"
+    see_cmesh west-worker policy explain --from "${ADDRESS[west-curl-pod]}" --to "${ADDRESS[east-webpod-1]}" --port 80/TCP
+    expect_line "which it then does" 'default/deny' "default/deny"
+    see_cmesh west-worker delete policy default/allow default/deny
 }

@@ -162,7 +162,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     /// <summary>Something that depends on the own objects is to be computed again.</summary>
     public void Wake() => Interlocked.Exchange(ref _change, NewSignal()).TrySetResult();
 
-    public IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster);
+    public IdentityLabels LabelsOf(PodObject pod) => PodLabels.Of(pod, Settings.Cluster, Objects);
 
     /// <summary>The identities of all pods, as text, those that a deployment has scaled away included; null while the objects are not known in full.</summary>
     public IReadOnlySet<string>? LabelsInUse() =>

@@ -55,11 +55,12 @@ internal static class ManifestReader
             "Deployment" => ReadDeployment(root, @namespace, name),
             "Node" => ReadNode(root, metadata, name),
             "ConfigMap" => new ConfigMapObject(@namespace, name) { Data = root["data"]?.TextMap() ?? new Dictionary<string, string>() },
+            "Namespace" => new NamespaceObject(name) { Labels = MapOf(metadata, "labels") },
             "NetworkPolicy" => NetworkPolicyReader.Read(root, @namespace, name),
             "CiliumNetworkPolicy" => CiliumPolicyReader.Read(root, "CiliumNetworkPolicy", @namespace, name),
             "CiliumClusterwideNetworkPolicy" => CiliumPolicyReader.Read(root, "CiliumClusterwideNetworkPolicy", "", name),
             string other => throw kind.Refuse(
-                $"'{other}' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap, NetworkPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and List are"),
+                $"'{other}' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap, Namespace, NetworkPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and List are"),
         });
     }
 

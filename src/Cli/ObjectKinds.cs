@@ -10,6 +10,7 @@ internal static class ObjectKinds
     public const string Deployments = "deployments";
     public const string Nodes = "nodes";
     public const string ConfigMaps = "configmaps";
+    public const string Namespaces = "namespaces";
     public const string NetworkPolicies = "networkpolicies";
     public const string CiliumPolicies = "ciliumnetworkpolicies";
     public const string ClusterwidePolicies = "ciliumclusterwidenetworkpolicies";
@@ -24,6 +25,7 @@ internal static class ObjectKinds
         (Deployments, ["deploy", "deployment"]),
         (Nodes, ["no", "node"]),
         (ConfigMaps, ["cm", "configmap"]),
+        (Namespaces, ["ns", "namespace"]),
         (NetworkPolicies, ["netpol", "networkpolicy"]),
         (CiliumPolicies, ["cnp", "ciliumnetworkpolicy"]),
         (ClusterwidePolicies, ["ccnp", "ciliumclusterwidenetworkpolicy"]),
@@ -38,5 +40,5 @@ internal static class ObjectKinds
     /// <summary>As in front of a name: service/webpod.</summary>
     public static string SingularOf(string plural) => plural == Endpoints ? plural : plural.EndsWith("ies", StringComparison.Ordinal) ? $"{plural[..^3]}y" : plural[..^1];
 
-    public static bool HasNamespace(string plural) => plural is not (Nodes or ClusterwidePolicies);
+    public static bool HasNamespace(string plural) => plural is not (Nodes or Namespaces or ClusterwidePolicies);
 }

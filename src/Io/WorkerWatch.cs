@@ -71,15 +71,16 @@ public sealed class WorkerWatch : IDisposable
         long turns = watched.Worker.TurnCount;
         if (turns != watched.SeenTurns || !watched.Worker.IsRunning)
         {
-            if (watched.IsTold)
-            {
-                _over(watched.Worker, watched.Silence);
-            }
-
+            (bool wasTold, TimeSpan silence) = (watched.IsTold, watched.Silence);
             watched.SeenTurns = turns;
             watched.Silence = TimeSpan.Zero;
             watched.IsTold = false;
             watched.Pulse.StuckMilliseconds = 0;
+            if (wasTold)
+            {
+                _over(watched.Worker, silence); // Who is told finds it so.
+            }
+
             return true;
         }
 

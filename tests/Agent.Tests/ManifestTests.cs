@@ -92,7 +92,7 @@ public sealed class ManifestTests
     [InlineData("kind: Service\nmetadata: {name: a}\nspec:\n  ports:\n  - port: 80\n  - port: 81\n", "f.yaml:4: spec.ports: several ports need a name each")]
     [InlineData("kind: Service\nmetadata: {name: a}\nspec:\n  ports:\n  - port: 80\n    protocol: ICMP\n", "f.yaml:6: spec.ports[0].protocol: 'ICMP' is not one of TCP, UDP, SCTP")]
     [InlineData("kind: Service\nmetadata: {name: A}\n", "f.yaml:2: metadata.name: 'A' is no name; lower-case letters, digits, '-' and '.' are allowed, at most 253")]
-    [InlineData("kind: Secret\nmetadata: {name: a}\n", "f.yaml:1: kind: 'Secret' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap, NetworkPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and List are")]
+    [InlineData("kind: Secret\nmetadata: {name: a}\n", "f.yaml:1: kind: 'Secret' is not taken here; Service, EndpointSlice, Pod, Deployment, Node, ConfigMap, Namespace, NetworkPolicy, CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and List are")]
     [InlineData("metadata: {name: a}\n", "f.yaml:1: 'kind' is missing")]
     [InlineData("kind: Deployment\nmetadata: {name: a}\nspec: {replicas: -1}\n", "f.yaml:3: spec.replicas: '-1' is no number within 0 and 100000")]
     [InlineData("kind: EndpointSlice\nmetadata: {name: a}\n", "f.yaml:2: metadata: label kubernetes.io/service-name is missing; it names the service")]

@@ -181,7 +181,7 @@ public sealed class PolicyTests
             objects = objects.With([new Mesh.Store.StoreChange(write.Key[ObjectKeys.Prefix.Length..], write.Value, 1)], []);
         }
 
-        List<PolicyDocument> documents = new PolicyDocuments("west", isLocalByDefault, objects, MeshView.Empty, pod => PodLabels.Of(pod, "west")).Make();
+        List<PolicyDocument> documents = new PolicyDocuments("west", isLocalByDefault, objects, MeshView.Empty, pod => PodLabels.Of(pod, "west", objects)).Make();
         string json = JsonSerializer.Serialize(new ChangeDocument { Policies = documents }, ControlJson.Default.ChangeDocument);
         Configuration.NodeFile.Parse("node.json", json.Replace("{\"policies\"", "{\"node\":{\"name\":\"n\"},\"policies\"", StringComparison.Ordinal));
         string[] got = [.. documents.SelectMany(d => d.Rules.Select(r => Rule(r)).Prepend(

@@ -68,7 +68,7 @@ public sealed class GetCommandTests : IAsyncDisposable
         Agent("west");
         Assert.Equal((0, "", "No resources found in other namespace.\n"), await _fake.RunAsync("get", "svc", "-n", "other"));
         Assert.Equal((1, "", "Error: there is no services 'default/x'\n"), await _fake.RunAsync("get", "svc", "x"));
-        Assert.Equal((2, "", "Error: there is no kind 'ingress'; there are services, endpoints, endpointslices, pods, deployments, nodes, configmaps, networkpolicies, ciliumnetworkpolicies, ciliumclusterwidenetworkpolicies\n"), await _fake.RunAsync("get", "ingress"));
+        Assert.Equal((2, "", "Error: there is no kind 'ingress'; there are services, endpoints, endpointslices, pods, deployments, nodes, configmaps, namespaces, networkpolicies, ciliumnetworkpolicies, ciliumclusterwidenetworkpolicies\n"), await _fake.RunAsync("get", "ingress"));
     }
 
     [Fact]

@@ -30,6 +30,10 @@ internal static class Misconfigurations
             From(TestNode.Curl, "10.0.1.14:80"), "drop",
             "Dropped (Policy denied by denylist): a deny rule of the sender's policies forbids identity 5 to speak to identity 5 at 80/TCP.",
             "Ask which: cmesh policy explain --from 10.0.1.105 --to 10.0.1.14 --port 80/TCP."),
+        new("policy: the receiver is closed, and no rule lets the sender in", node => node.Apply(new DesiredChange { Policies = [Closed(isIngress: true)] }),
+            From(TestNode.Curl, "10.0.1.14:80"), "drop",
+            "Dropped (Policy denied): no policy lets reserved:init (10.0.1.105) reach reserved:init at 10.0.1.14:80/TCP.",
+            "Allow it in a network policy that selects the destination (and one that selects the source, if that has egress rules)."),
     ];
 
     private static PolicySpec Closed(bool isIngress, params PolicyRuleSpec[] rules) =>

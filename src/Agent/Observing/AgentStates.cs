@@ -141,7 +141,7 @@ internal sealed class AgentStates(AgentRuntime agent, ObserveHost host)
     {
         string[] name = row.Name.Split('/', 2);
         PodObject? pod = agent.Objects.Pods.GetValueOrDefault(row.Name);
-        IdentityLabels? labels = pod is null ? null : PodLabels.Of(pod, agent.Settings.Cluster);
+        IdentityLabels? labels = pod is null ? null : agent.LabelsOf(pod);
         uint identity = labels is null ? 0 : agent.IdentityNumbers.GetValueOrDefault(labels.Text);
         return new AgentEndpoint
         {
@@ -163,7 +163,7 @@ internal sealed class AgentStates(AgentRuntime agent, ObserveHost host)
         string own = agent.Settings.Addresses is [var first, ..] ? first.Address : "";
         foreach (PodObject pod in agent.Objects.RunningPods())
         {
-            uint identity = agent.IdentityNumbers.GetValueOrDefault(PodLabels.Of(pod, agent.Settings.Cluster).Text);
+            uint identity = agent.IdentityNumbers.GetValueOrDefault(agent.LabelsOf(pod).Text);
             NodeObject? node = agent.Objects.Nodes.GetValueOrDefault(pod.NodeName);
             string hostAddress = pod.NodeName == agent.Settings.Node ? own : node?.Addresses is [var address, ..] ? address.Address : "";
             foreach (string ip in pod.Ips)

@@ -88,7 +88,7 @@ internal sealed class MeshNames(string cluster, string node)
 
         foreach (PodObject pod in objects.RunningPods())
         {
-            IdentityLabels labels = PodLabels.Of(pod, cluster);
+            IdentityLabels labels = PodLabels.Of(pod, cluster, objects);
             EndpointName name = new()
             {
                 Identity = identities.GetValueOrDefault(labels.Text),

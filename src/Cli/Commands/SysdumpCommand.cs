@@ -30,7 +30,7 @@ internal static class SysdumpCommand
 
     private static readonly (string File, string[] Arguments)[] s_cluster = [("clustermesh-status.txt", ["clustermesh", "status"]), ("clustermesh-troubleshoot.txt", ["clustermesh", "troubleshoot"])];
 
-    private static readonly string[] s_kinds = ["services", "endpointslices", "pods", "deployments", "nodes", "configmaps"];
+    private static readonly string[] s_kinds = ["services", "endpointslices", "pods", "deployments", "nodes", "namespaces", "configmaps"];
 
     public static Command Build(Screen screen, TimeProvider time)
     {

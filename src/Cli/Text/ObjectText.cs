@@ -31,6 +31,7 @@ internal static class ObjectText
         ObjectKinds.Pods => ["READY", "IP", "NODE"],
         ObjectKinds.Deployments => ["READY"],
         ObjectKinds.Nodes => ["INTERNAL-IP", "POD-CIDR"],
+        ObjectKinds.Namespaces => ["LABELS"],
         ObjectKinds.NetworkPolicies or ObjectKinds.CiliumPolicies or ObjectKinds.ClusterwidePolicies => ["SELECTOR"],
         _ => ["DATA"],
     };
@@ -52,6 +53,7 @@ internal static class ObjectText
             Listed(Items(value, "addresses").Where(a => Text(a, "type") == "InternalIP").Select(a => Text(a, "address"))),
             Listed(Texts(value, "podCidrs")),
         ],
+        ObjectKinds.Namespaces => [value.TryGetProperty("labels", out JsonElement labels) ? Listed(labels.EnumerateObject().Select(l => $"{l.Name}={l.Value.GetString()}")) : None],
         ObjectKinds.NetworkPolicies or ObjectKinds.CiliumPolicies or ObjectKinds.ClusterwidePolicies => [Listed(Items(value, "specs").Select(s => Text(s, "subject")))],
         _ => [value.TryGetProperty("data", out JsonElement data) ? $"{data.EnumerateObject().Count()}" : "0"],
     };

@@ -22,6 +22,8 @@ public sealed record LocalObjects
 
     public ImmutableSortedDictionary<string, ConfigMapObject> ConfigMaps { get; init; } = None<ConfigMapObject>();
 
+    public ImmutableSortedDictionary<string, NamespaceObject> Namespaces { get; init; } = None<NamespaceObject>();
+
     /// <summary>Of all three kinds, by plural and key: networkpolicies/default/allow-curl.</summary>
     public ImmutableSortedDictionary<string, PolicyObject> Policies { get; init; } = None<PolicyObject>();
 
@@ -35,8 +37,8 @@ public sealed record LocalObjects
 
     /// <summary>What was computed from the original may not hold for a copy.</summary>
     private LocalObjects(LocalObjects original) =>
-        (Services, EndpointSlices, Pods, Deployments, Nodes, ConfigMaps, Policies) =
-        (original.Services, original.EndpointSlices, original.Pods, original.Deployments, original.Nodes, original.ConfigMaps, original.Policies);
+        (Services, EndpointSlices, Pods, Deployments, Nodes, ConfigMaps, Namespaces, Policies) =
+        (original.Services, original.EndpointSlices, original.Pods, original.Deployments, original.Nodes, original.ConfigMaps, original.Namespaces, original.Policies);
 
     /// <summary>The pods that run: of each deployment's, as many as it wants; pods of no deployment always.</summary>
     public IReadOnlyList<PodObject> RunningPods() => _running ??= [.. FindRunning()];
@@ -70,6 +72,7 @@ public sealed record LocalObjects
                     ObjectKind.Pod => after with { Pods = Set(after.Pods, key, change, ObjectJson.Default.PodObject) },
                     ObjectKind.Deployment => after with { Deployments = Set(after.Deployments, key, change, ObjectJson.Default.DeploymentObject) },
                     ObjectKind.Node => after with { Nodes = Set(after.Nodes, key, change, ObjectJson.Default.NodeObject) },
+                    ObjectKind.Namespace => after with { Namespaces = Set(after.Namespaces, key, change, ObjectJson.Default.NamespaceObject) },
                     ObjectKind.NetworkPolicy or ObjectKind.CiliumNetworkPolicy or ObjectKind.CiliumClusterwideNetworkPolicy =>
                         after with { Policies = Set(after.Policies, $"{ObjectKeys.NameOf(kind)}/{key}", change, ObjectJson.Default.PolicyObject) },
                     _ => after with { ConfigMaps = Set(after.ConfigMaps, key, change, ObjectJson.Default.ConfigMapObject) },
@@ -95,6 +98,7 @@ public sealed record LocalObjects
             DeploymentObject deployment => (ObjectKind.Deployment, deployment.Key),
             NodeObject node => (ObjectKind.Node, node.Key),
             ConfigMapObject map => (ObjectKind.ConfigMap, map.Key),
+            NamespaceObject space => (ObjectKind.Namespace, space.Key),
             PolicyObject policy => (Enum.Parse<ObjectKind>(policy.Kind), policy.Key),
             _ => throw new ArgumentException($"{value.GetType().Name} is no object of a cluster", nameof(value)),
         };
@@ -103,7 +107,7 @@ public sealed record LocalObjects
 
     /// <summary>The writes that store all of them.</summary>
     public IEnumerable<StoreWrite> Writes() =>
-        ((IEnumerable<object>[])[Nodes.Values, ConfigMaps.Values, Deployments.Values, Pods.Values, EndpointSlices.Values, Services.Values]).SelectMany(all => all).Select(Write);
+        ((IEnumerable<object>[])[Nodes.Values, Namespaces.Values, ConfigMaps.Values, Deployments.Values, Pods.Values, EndpointSlices.Values, Services.Values]).SelectMany(all => all).Select(Write);
 
     private IEnumerable<PodObject> FindRunning()
     {

@@ -11,5 +11,6 @@ namespace ClusterMesh.Datapath.Mesh.Objects;
 [JsonSerializable(typeof(DeploymentObject))]
 [JsonSerializable(typeof(NodeObject))]
 [JsonSerializable(typeof(ConfigMapObject))]
+[JsonSerializable(typeof(NamespaceObject))]
 [JsonSerializable(typeof(PolicyObject))]
 internal sealed partial class ObjectJson : JsonSerializerContext;

@@ -9,6 +9,7 @@ public enum ObjectKind
     Deployment,
     Node,
     ConfigMap,
+    Namespace,
     NetworkPolicy,
     CiliumNetworkPolicy,
     CiliumClusterwideNetworkPolicy,

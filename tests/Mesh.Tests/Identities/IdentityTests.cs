@@ -36,7 +36,13 @@ public sealed class IdentityTests : IAsyncLifetime
     [Fact]
     public void A_pods_labels_say_where_it_is() => Assert.Equal(
         "k8s:app=webpod;k8s:io.cilium.k8s.policy.cluster=west;k8s:io.cilium.k8s.policy.serviceaccount=default;k8s:io.kubernetes.pod.namespace=default;",
-        PodLabels.Of(new PodObject("default", "webpod-1") { Labels = new Dictionary<string, string> { ["app"] = "webpod", ["pod-template-hash"] = "5c8" } }, "west").Text);
+        PodLabels.Of(new PodObject("default", "webpod-1") { Labels = new Dictionary<string, string> { ["app"] = "webpod", ["pod-template-hash"] = "5c8" } }, "west", LocalObjects.Empty).Text);
+
+    [Fact]
+    public void The_labels_of_a_pods_namespace_count() => Assert.Equal(
+        "k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop;k8s:io.cilium.k8s.namespace.labels.team=x;k8s:io.cilium.k8s.policy.cluster=west;"
+        + "k8s:io.cilium.k8s.policy.serviceaccount=default;k8s:io.kubernetes.pod.namespace=shop;",
+        PodLabels.Of(new PodObject("shop", "web"), "west", WithNamespace("shop", "team", "x")).Text);
 
     [Fact]
     public async Task Equal_labels_have_one_number_on_all_nodes_and_after_a_restart()
@@ -158,4 +164,13 @@ public sealed class IdentityTests : IAsyncLifetime
     }
 
     private static IdentityLabels Labels(string app) => IdentityLabels.OfKubernetes(new Dictionary<string, string> { ["app"] = app });
+
+    private static LocalObjects WithNamespace(string name, string key, string value)
+    {
+        StoreWrite write = LocalObjects.Write(new NamespaceObject(name) { Labels = new Dictionary<string, string> { [key] = value } });
+        List<string> refused = [];
+        LocalObjects objects = LocalObjects.Empty.With([new StoreChange(write.Key[ObjectKeys.Prefix.Length..], write.Value, 1)], refused);
+        Assert.Empty(refused);
+        return objects;
+    }
 }

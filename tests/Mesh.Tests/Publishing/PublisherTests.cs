@@ -196,11 +196,11 @@ public sealed class PublisherTests : IAsyncLifetime
         Dictionary<string, uint> identities = [];
         foreach (PodObject each in objects.Pods.Values)
         {
-            IdentityLabels labels = PodLabels.Of(each, "west");
+            IdentityLabels labels = PodLabels.Of(each, "west", objects);
             identities[labels.Text] = await allocator.AllocateAsync(labels);
         }
 
-        return PublishedRecords.Of(objects, "west", 1, identities, p => PodLabels.Of(p, "west"));
+        return PublishedRecords.Of(objects, "west", 1, identities, p => PodLabels.Of(p, "west", objects));
     }
 
     private StoreEntry[] Entries() => [.. _store.ListAsync("cilium/", null, 10_000).GetAwaiter().GetResult().Entries];
