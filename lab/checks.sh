@@ -13,12 +13,17 @@ see() {
     show_output "$OUT"
 }
 
-# see_requests <place> <count> <url>: one connection each; shown is how many each backend answered, and what else was said.
+# From here on nobody's: below the ports that a kernel gives out.
+FRESH_PORT=12000
+
+# see_requests <place> <count> <url>: one connection each; shown is how many each backend answered, and what else was said. Each is made from a port that
+# no other has had: who comes back within a minute from the port of a connection that is over meets the same backend, as with Cilium.
 see_requests() {
     show_command "$1" curl -sS "$3"
     RC=0
     OUT=$(timeout --foreground 60 ip netns exec "$LAB_ID-$1" bash -c \
-        "for (( i = 0; i < $2; i++ )); do curl -sS -m 5 '$3' || { echo FAILED; break; }; done" 2>&1) || RC=$?
+        "for (( i = $FRESH_PORT; i < $FRESH_PORT + $2; i++ )); do curl -sS -m 5 --local-port \$i '$3' || { echo FAILED; break; }; done" 2>&1) || RC=$?
+    FRESH_PORT=$(( FRESH_PORT + $2 ))
     show_output "$2 times; answers: $(sed -n 's/^IP: //p' <<<"$OUT" | sort -V | uniq -c | awk '{ printf "%s %d  ", $2, $1 }')"
     show_output "$(failures)"
 }
