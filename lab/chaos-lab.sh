@@ -16,7 +16,7 @@ lab_itself() {
     touch "$checkout/bin/.built"
     two_at_once "$other" "$checkout"
     for (( round = 1; round <= rounds; round++ )); do
-        roll 9000
+        throw_dice 9000
         killed_after "$other" "$ROLLED" "$checkout"
     done
     rm -rf "$checkout"

@@ -276,13 +276,13 @@ release_memory() {
 chaos_random() {
     local round rounds=$(( PAUSE * 2 )) loss delay reorder corrupt number
     for (( round = 1; round <= rounds; round++ )); do
-        roll 3; loss=$ROLLED
-        roll 15; delay=$ROLLED
-        roll 6; reorder=$ROLLED
-        roll 2; corrupt=$ROLLED
+        throw_dice 3; loss=$ROLLED
+        throw_dice 15; delay=$ROLLED
+        throw_dice 6; reorder=$ROLLED
+        throw_dice 2; corrupt=$ROLLED
         set_wire clusters loss "$loss" delay "$delay" reorder "$reorder" corrupt "$corrupt"
         for number in 1 2; do
-            roll 7
+            throw_dice 7
             case $ROLLED in
                 0) end_forwarder KILL west-worker; start_forwarders west-worker ;;
                 1) replace_forwarder east-worker ;;

@@ -8,8 +8,8 @@ SCENARIOS=$ROOT/lab/chaos/scenarios.txt
 # scenario_names <short or full>
 scenario_names() { awk -v size="$1" '!/^#/ && NF && (size == "full" || $2 == size) { print $1 }' "$SCENARIOS"; }
 
-# roll <most>: a number from 0 to below it, by the seed; in ROLLED, for a subshell would throw the same dice again.
-roll() {
+# throw_dice <most>: a number from 0 to below it, by the seed; in ROLLED, for a subshell would throw the same dice again.
+throw_dice() {
     DICE=$(( (DICE * 6364136223846793005 + 1442695040888963407) & 0x7fffffffffffffff ))
     ROLLED=$(( (DICE >> 24) % $1 ))
 }

@@ -78,10 +78,10 @@ do_something() {
         read -ra parts <<<"$entry"
         for (( number = 0; number < parts[1]; number++ )); do bag+=("$entry"); done
     done
-    roll "${#bag[@]}"
+    throw_dice "${#bag[@]}"
     read -ra parts <<<"${bag[ROLLED]}"
     for number in 0 1 2; do ALLOWED[number]=$(( ALLOWED[number] + parts[number + 2] )); done
-    roll 2
+    throw_dice 2
     SOAK_CLUSTER=$( (( ROLLED )) && echo west || echo east)
     printf '%s\n' "${parts[0]}" >>"$DONE"
     MINUTE_DONE+=" ${parts[0]}"
@@ -95,7 +95,7 @@ told() { timeout 30 "$CMESH" "$@" --context "$SOAK_CLUSTER"; }
 # soak_services: some come, change and go.
 soak_services() {
     local file=$STATE/soak/services.yaml number block
-    roll 200
+    throw_dice 200
     block=$ROLLED
     : >"$file"
     for (( number = 0; number < 10; number++ )); do
@@ -163,9 +163,9 @@ soak_takeover() { replace_forwarder west-worker; }
 
 soak_wire() {
     local loss delay
-    roll 3; loss=$ROLLED
-    roll 10; delay=$ROLLED
-    roll 5
+    throw_dice 3; loss=$ROLLED
+    throw_dice 10; delay=$ROLLED
+    throw_dice 5
     set_wire clusters loss "$loss" delay "$delay" reorder "$ROLLED" duplicate 1 corrupt 0.2
     sleep 2
     set_wire clusters
