@@ -13,8 +13,9 @@ see() {
     show_output "$OUT"
 }
 
-# From here on nobody's: below the ports that a kernel gives out.
-FRESH_PORT=12000
+# Ports of pods that their kernel gives to nobody, and the next of them that nobody has had.
+FRESH_PORTS=12000-15999
+FRESH_PORT=${FRESH_PORTS%-*}
 
 # see_requests <place> <count> <url>: one connection each; shown is how many each backend answered, and what else was said. Each is made from a port that
 # no other has had: who comes back within a minute from the port of a connection that is over meets the same backend, as with Cilium.

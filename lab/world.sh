@@ -166,7 +166,7 @@ quieten() {
     else
         settings+=(net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1)
     fi
-    if [[ " ${PODS[*]} " == *" $1 "* ]]; then settings+=(net.ipv4.ip_local_port_range='1024 65535' net.ipv4.tcp_tw_reuse=1); fi
+    if [[ " ${PODS[*]} " == *" $1 "* ]]; then settings+=(net.ipv4.ip_local_port_range='1024 65535' net.ipv4.ip_local_reserved_ports="$FRESH_PORTS" net.ipv4.tcp_tw_reuse=1); fi
     at "$1" sysctl -qw "${settings[@]}"
     ip -n "$LAB_ID-$1" link set lo up
 }
