@@ -14,8 +14,10 @@ see() {
 }
 
 # Ports of pods that their kernel gives to nobody, and the next of them that nobody has had.
-FRESH_PORTS=12000-15999
+FRESH_PORTS=12000-31999
 FRESH_PORT=${FRESH_PORTS%-*}
+# Requests over and over have those from here on, one after the other: no port comes again within minutes.
+ENDLESS_PORT=16000
 
 # see_requests <place> <count> <url>: one connection each; shown is how many each backend answered, and what else was said. Each is made from a port that
 # no other has had: who comes back within a minute from the port of a connection that is over meets the same backend, as with Cilium.

@@ -159,8 +159,9 @@ start_requests() {
     show_command "$2" curl -sS "$3"
     show_output "(over and over, until it is said)"
     rm -f "$STATE/log/requests-$1.log"
-    start "requests-$1" "$2" timeout 600 bash -c "while true; do
-        answer=\$(curl -sS -m 5 '$3' 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed at \$(date +%T.%3N): \$answer\"
+    start "requests-$1" "$2" timeout 600 bash -c "port=$ENDLESS_PORT; while true; do
+        port=\$(( port < ${FRESH_PORTS#*-} ? port + 1 : $ENDLESS_PORT ))
+        answer=\$(curl -sS -m 5 --local-port \$port-${FRESH_PORTS#*-} '$3' 2>&1) && echo \"ok \$(sed -n 's/^IP: //p' <<<\"\$answer\")\" || echo \"failed at \$(date +%T.%3N): \$answer\"
     done"
     wait_for 5 grep -q '^ok' "$STATE/log/requests-$1.log" || true
 }
