@@ -41,7 +41,7 @@ public sealed class LiveTables
             Gate = newFlowsUnderLoad > 0 ? new NewFlowGate(newFlowsUnderLoad) : null,
         };
         Snat = new SnatTable(snatCapacity, Random.Next(), homes, worker, memory?.Snat);
-        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments);
+        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments, Counters);
         Garbage = new GarbageCollection(Conntrack, Snat);
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next(), homes is null ? 0 : NeighborNewsCapacity);
@@ -50,14 +50,14 @@ public sealed class LiveTables
     }
 
     /// <summary>A bed for copies of some of another's flow state: its dice stand where the other's stand, the rest is small and empty.</summary>
-    /// <param name="held">For whom packets wait there.</param>
+    /// <param name="held">For whom packets wait there, and by which port they came.</param>
     /// <param name="dice">Where the dice stand.</param>
-    public LiveTables(LiveTables original, ConntrackTable conntrack, SnatTable snat, ReadOnlySpan<Wire.IpAddress> held, ulong dice)
+    public LiveTables(LiveTables original, ConntrackTable conntrack, SnatTable snat, ReadOnlySpan<(Wire.IpAddress Neighbor, int Ingress)> held, ulong dice)
     {
         Random = new FlowRandom(dice);
         Conntrack = conntrack;
         Snat = snat;
-        Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode);
+        Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode, counters: Counters);
         Garbage = new GarbageCollection(conntrack, snat);
         Outbox = new Outbox(original.Outbox, held, CopyOutboxSlots);
         Neighbors = new NeighborTable(CopyCapacity, Outbox, seed: 0);
