@@ -20,6 +20,7 @@ public static class MemoryRows
         yield return new CounterRow("heap", "last", "bytes", (ulong)last.HeapSizeBytes);
         yield return new CounterRow("heap", "last", "committedBytes", (ulong)last.TotalCommittedBytes);
         yield return new CounterRow("heap", "whole", "aliveBytes", (ulong)Math.Max(0, whole.HeapSizeBytes - whole.FragmentedBytes));
+        yield return new CounterRow("heap", "whole", "pauseNanoseconds", (ulong)whole.PauseDurations[0].TotalNanoseconds);
         yield return new CounterRow("heap", "all", "allocatedBytes", (ulong)GC.GetTotalAllocatedBytes());
         yield return new CounterRow("heap", "all", "pauseNanoseconds", (ulong)GC.GetTotalPauseDuration().TotalNanoseconds);
         for (int generation = 0; generation <= GC.MaxGeneration; generation++)
