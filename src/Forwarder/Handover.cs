@@ -1,7 +1,6 @@
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Io;
-using ClusterMesh.Datapath.Pipeline;
 
 namespace ClusterMesh.Datapath.Forwarder;
 
@@ -40,7 +39,7 @@ internal sealed class Handover(NodeKeeping keeping, WorkerGroup workers)
             case TakeoverPhase.Complete:
                 keeping.Release(); // Ports that the workers close now stay with the keeper.
                 workers.Quiesce();
-                string[] neighbors = [.. Neighbors(workers.First.Live.Neighbors)];
+                string[] neighbors = [.. KeptNeighbors.Describe(workers.First.Live.Neighbors)];
                 _done.SetResult();
                 return Result(neighbors);
             default:
@@ -50,15 +49,4 @@ internal sealed class Handover(NodeKeeping keeping, WorkerGroup workers)
     }
 
     private static TakeoverResult Result(IReadOnlyList<string> neighbors) => new(Environment.ProcessId, neighbors);
-
-    private static IEnumerable<string> Neighbors(NeighborTable table)
-    {
-        for (int i = 0; i < table.Capacity; i++)
-        {
-            if (table[i].Mac != default)
-            {
-                yield return $"{table[i].Address} {table[i].Mac}";
-            }
-        }
-    }
 }

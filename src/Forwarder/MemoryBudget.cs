@@ -26,10 +26,13 @@ internal sealed record MemoryBudget(long TableBytes, long? LimitBytes)
     private const double Mega = 1 << 20;
 
     /// <summary>For <c>DOTNET_GCHeapHardLimit</c>, which the runtime reads at its start: what is left of the limit beside code and stacks. Without it the runtime takes
-    /// three quarters of the limit, also where the tables, which lie on its heap, need more.</summary>
-    public long? HeapLimit => LimitBytes - OutsideHeapBytes;
+    /// three quarters of the limit, also where the tables, which lie on its heap, need more. Null also for a limit that no node fits into: the runtime would end without a word.</summary>
+    public long? HeapLimit => LimitBytes >= ProgramBytes ? LimitBytes - OutsideHeapBytes : null;
 
     public bool Fits => LimitBytes is null || TableBytes + ProgramBytes <= LimitBytes;
+
+    /// <summary>Of the program alone, before the node is known.</summary>
+    public static MemoryBudget OfProgram() => new(0, LimitOf(OwnGroups, Mounts));
 
     public static MemoryBudget Of(LocalNodeSpec local, int workerCount) => new(
         FlowFile.LengthOf(workerCount, FlowSizes.For(

@@ -16,17 +16,19 @@ internal sealed class NodeKeeping : IDisposable
 {
     private readonly FlowFile? _flows;
     private readonly KeptConfiguration? _configuration;
+    private readonly KeptNeighbors? _neighbors;
     private readonly bool _hasFound;
     private bool _isRecovered;
     private bool _isUp;
     private bool _isReleased;
     private bool _isOwned = true;
 
-    private NodeKeeping(FlowFile? flows, KeptConfiguration? configuration, KeptTaps? taps, ulong seed, DesiredChange? initial, ServiceNumbers numbers)
+    private NodeKeeping(FlowFile? flows, KeptConfiguration? configuration, KeptNeighbors? neighbors, KeptTaps? taps, ulong seed, DesiredChange? initial, ServiceNumbers numbers)
     {
         _flows = flows;
         _hasFound = flows is { IsKept: true } or { IsConversion: true };
         _configuration = configuration;
+        _neighbors = neighbors;
         Taps = taps;
         Seed = seed;
         Initial = initial;
@@ -53,7 +55,7 @@ internal sealed class NodeKeeping : IDisposable
         ulong seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
         if (options.KeepDirectory is not { } directory)
         {
-            return new NodeKeeping(null, null, null, seed, null, ServiceNumbers.None);
+            return new NodeKeeping(null, null, null, null, seed, null, ServiceNumbers.None);
         }
 
         string name = $"{file.Local.Cluster}/{file.Local.Name}";
@@ -75,7 +77,7 @@ internal sealed class NodeKeeping : IDisposable
             taps.Release();
         }
 
-        return new NodeKeeping(flows, configuration, taps, flows.Seed, initial, numbers) { _isOwned = !options.IsTakeover };
+        return new NodeKeeping(flows, configuration, new KeptNeighbors(path + ".neighbors"), taps, flows.Seed, initial, numbers) { _isOwned = !options.IsTakeover };
     }
 
     /// <summary>What one of several workers gets of a table's size: together they have that size at least.</summary>
@@ -85,8 +87,8 @@ internal sealed class NodeKeeping : IDisposable
     public FlowMemory? MemoryOf(int worker) => _flows?.Workers[worker];
 
     /// <summary>Looks through the tables that were found, once, before the first packet, and says what it took up.</summary>
-    /// <param name="neighbors">Of the process that was taken over.</param>
-    public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local, IReadOnlyList<NeighborNews> neighbors)
+    /// <param name="neighbors">Of the process that was taken over; null for those that one which was killed has left.</param>
+    public void Recover(WorkerGroup workers, Snapshot snapshot, LocalNodeSpec local, IReadOnlyList<NeighborNews>? neighbors)
     {
         if (_isRecovered || _flows is null || !_hasFound)
         {
@@ -107,9 +109,10 @@ internal sealed class NodeKeeping : IDisposable
             workers.Invoke(worker => Take(worker.Live, recovery, workers.Backends));
         }
 
+        IReadOnlyList<NeighborNews> known = neighbors ?? _neighbors!.Read();
         workers.Invoke(worker =>
         {
-            foreach (NeighborNews news in neighbors)
+            foreach (NeighborNews news in known)
             {
                 worker.Live.Neighbors.Take(news, now);
             }
@@ -147,11 +150,12 @@ internal sealed class NodeKeeping : IDisposable
 
     /// <summary>The node is up: TAPs that nobody wanted go, and the configuration is followed.</summary>
     /// <param name="describe">What is in force, and its numbers, at one moment.</param>
-    public void Follow(Func<(ServiceNumbers Numbers, string Configuration)> describe)
+    public void Follow(Func<(ServiceNumbers Numbers, string Configuration)> describe, WorkerGroup workers)
     {
         _isUp = true;
         Taps?.DropRest();
         _configuration?.Follow(describe);
+        _neighbors?.Follow(workers.First);
     }
 
     /// <summary>What is in force is in its file when this returns.</summary>
@@ -163,6 +167,7 @@ internal sealed class NodeKeeping : IDisposable
         _isReleased = true;
         Taps?.Release();
         _configuration?.Dispose();
+        _neighbors?.Dispose();
     }
 
     /// <summary>It is ours: the process that had it has let go.</summary>
@@ -187,12 +192,14 @@ internal sealed class NodeKeeping : IDisposable
 
         Taps?.Leave();
         _configuration?.Delete();
+        _neighbors?.Delete();
         _flows?.Delete();
     }
 
     public void Dispose()
     {
         _configuration?.Dispose();
+        _neighbors?.Dispose();
         Taps?.Dispose();
     }
 

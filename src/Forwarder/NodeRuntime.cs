@@ -114,7 +114,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             runtime.OpenSharedMemory();
             runtime.WatchIpMasqAgent();
             runtime._ownPorts.Watch(runtime.ReviveOwnPorts);
-            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))));
+            keeping.Follow(() => runtime.Read(writer => (writer.ServiceNumbers, JsonSerializer.Serialize(EffectiveConfiguration.DescribeAll(writer, file), ControlJson.Default.NodeDocument))), runtime._workers);
             return runtime;
         }
         catch
@@ -339,7 +339,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
         EffectiveConfiguration.Teach(_backends, plan.Difference.Services.Come);
         Snapshot before = _writer.Current;
         Snapshot after = _writer.Commit(plan);
-        IReadOnlyList<NeighborNews> neighbors = [];
+        IReadOnlyList<NeighborNews>? neighbors = null;
         if (takeover is not null)
         {
             neighbors = takeover.Complete();

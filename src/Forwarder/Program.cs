@@ -100,10 +100,11 @@ internal static class Program
     {
         try
         {
+            // First, since it starts the program over: what is read before is read twice.
+            Sandboxing.Enter(options, arguments, MemoryBudget.OfProgram().HeapLimit);
             NodeFile file = NodeFile.Read(options.ConfigPath);
             MemoryBudget memory = MemoryBudget.Of(file.Local, options.WorkerCount);
             memory.Require(options.ConfigPath);
-            Sandboxing.Enter(options, arguments, memory.HeapLimit);
             options = options with { Opener = PortOpener.FromEnvironment() };
             if (options.CheckOnly)
             {

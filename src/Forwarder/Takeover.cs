@@ -4,7 +4,6 @@ using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Io;
 using ClusterMesh.Datapath.Pipeline;
-using ClusterMesh.Datapath.Wire;
 
 namespace ClusterMesh.Datapath.Forwarder;
 
@@ -50,7 +49,7 @@ internal sealed class Takeover : IDisposable
         _start = Stopwatch.GetTimestamp();
         IReadOnlyList<string> neighbors = Ask(_client, TakeoverPhase.Complete).Neighbors;
         _isComplete = true;
-        return [.. neighbors.Select(n => n.Split(' ')).Select(n => new NeighborNews(IpAddress.Parse(n[0]), MacAddress.Parse(n[1]), IsSolicited: true, Create: true))];
+        return KeptNeighbors.Parse(neighbors, areConfirmed: true);
     }
 
     /// <summary>Packets pass here; waits until the other process is gone and its socket free.</summary>

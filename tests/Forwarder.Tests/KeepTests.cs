@@ -94,7 +94,7 @@ public sealed class KeepTests
         (code, _, errors) = await ForwarderProcess.RunAsync(world, $"--config {other} {arguments}");
         Assert.Equal(1, code);
         Assert.Contains("it is not the node file that the other forwarder runs with, to which things were applied that would be lost; that one goes on", errors);
-        Assert.Equal(["west.west-worker.config", "west.west-worker.flows", "west.west-worker.keeper"], keep.Files);
+        Assert.Equal(["west.west-worker.config", "west.west-worker.flows", "west.west-worker.keeper", "west.west-worker.neighbors"], keep.Files);
         Assert.True(world.Ping("a", "10.0.1.12"));
         Assert.Equal("", forwarder.Errors);
     }
@@ -105,7 +105,7 @@ public sealed class KeepTests
         using World world = new();
         using KeepDirectory keep = new();
         using ForwarderProcess forwarder = await ForwarderProcess.StartAsync(world, $"--config {world.NodeFile()} --keep {keep.Path}", world.SocketPath);
-        Assert.Equal(["west.west-worker.config", "west.west-worker.flows", "west.west-worker.keeper"], keep.Files);
+        Assert.Equal(["west.west-worker.config", "west.west-worker.flows", "west.west-worker.keeper", "west.west-worker.neighbors"], keep.Files);
         forwarder.Signal("TERM");
         Assert.Equal(0, await forwarder.EndAsync());
         Assert.Empty(keep.Files);

@@ -18,4 +18,7 @@ public record struct NeighborEntry
     public NeighborState State;
 
     public byte Attempts;
+
+    /// <summary>Frames can be sent to it: its MAC is known and not given up.</summary>
+    public readonly bool IsUsable => State is NeighborState.Reachable or NeighborState.Stale or NeighborState.Probe;
 }

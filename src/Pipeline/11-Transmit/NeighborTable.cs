@@ -63,6 +63,9 @@ public sealed class NeighborTable
 
     public ulong LimitedCount { get; private set; }
 
+    /// <summary>Counts up when a neighbour that can be sent to comes, goes or has another MAC. Others may read it while the worker runs.</summary>
+    public ulong ChangeCount { get; private set; }
+
     /// <summary>What was learned since <see cref="ClearNews"/>, in that order, for the other workers.</summary>
     public ReadOnlySpan<NeighborNews> News => _news.AsSpan(0, _newsCount);
 
@@ -167,6 +170,7 @@ public sealed class NeighborTable
                     continue;
                 }
 
+                ChangeCount += entry.State == NeighborState.Probe ? 1ul : 0;
                 entry.State = NeighborState.Failed;
                 entry.Changed = now;
                 _outbox.Discard(entry.Address, counters);
@@ -196,6 +200,7 @@ public sealed class NeighborTable
 
         ref NeighborEntry entry = ref _entries[index];
         bool isNews = entry.Mac != mac || entry.State is NeighborState.Incomplete or NeighborState.Failed;
+        ChangeCount += isNews ? 1ul : 0;
         entry.Mac = mac;
         if (isSolicited)
         {
@@ -298,6 +303,7 @@ public sealed class NeighborTable
 
     private void Forget(int index)
     {
+        ChangeCount += _entries[index].IsUsable ? 1ul : 0;
         _index.Remove(HashOf(_entries[index].Address), index);
         int last = --Count;
         if (index != last)
