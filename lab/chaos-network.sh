@@ -1,12 +1,27 @@
 # shellcheck shell=bash
 # chaos-network.sh: what may happen to wires, links and namespaces. Part of ./run-lab.sh chaos; each function does what scenarios.txt says of it.
 
-# on_wire <words...>: for a while.
+# on_wire <words...>: for a while, and the wire has done each of them.
 on_wire() {
     set_wire clusters "$@"
     sleep $(( PAUSE * 3 ))
     set_wire clusters
+    ask_wire clusters
+    WIRE_LOSSES=$(losses_of_wire)
+    show_output "the wire: $OUT"
+    while (( $# )); do
+        case $1 in
+            loss) wire_has_done lost ;;
+            jitter) ;;
+            duplicate | reorder | corrupt) wire_has_done "${1%e}ed" ;;
+            delay) wire_has_done delayed ;;
+        esac
+        shift 2
+    done
 }
+
+# wire_has_done <what>: of $OUT, to a hundred frames at least.
+wire_has_done() { expect_that "the wire has $1 frames" "a hundred at least" test "$(jq ".$1" <<<"$OUT")" -ge 100; }
 
 chaos_wire_loss() { on_wire loss 3; }
 chaos_wire_delay() { on_wire delay 20 jitter 10; }
@@ -82,21 +97,28 @@ restore_routes() {
     done < <(tac <<<"$2")
 }
 
-# chaos_pod_namespace: with its servers. Whoever made the pod would make the namespace anew and tell the forwarder.
+# chaos_pod_namespace: with its servers, in which it would live on without a name; they are killed and close nothing. Whoever made the pod would
+# make the namespace anew and tell the forwarder; the kubelet starts its server there.
 chaos_pod_namespace() {
-    local pod=west-webpod-2
-    stop "echo-$pod"
+    local pod=west-webpod-2 pid before
+    local -a pids
     show_command machine ip netns del "$LAB_ID-$pod"
+    mapfile -t pids < <(ip netns pids "$LAB_ID-$pod")
+    before=$(inode_of_namespace "$pod")
     ip netns del "$LAB_ID-$pod"
-    # Its server lives on in a namespace without a name; the kubelet sees it end and starts it in the new one.
+    for pid in "${pids[@]}"; do { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null || true; done
     sleep "$PAUSE"
+    see_cmesh west-worker status
+    expect_line "the forwarder knows that the pod's port is down" '^Ports: .*5 up' "5 ports up"
     ip netns add "$LAB_ID-$pod"
     quieten "$pod"
-    stop "$pod-nginx"
+    expect_that "the namespace is another" "not $before" test "$(inode_of_namespace "$pod")" != "$before"
     set_offloads west-worker webpod-2 "$pod" on
     start_echo "$pod"
-    wait_for 20 listens "$pod" 80 || true
+    expect_that "the kubelet has started its server in it" "port 80 listens" wait_for 20 listens "$pod" 80
 }
+
+inode_of_namespace() { stat -c %i "/run/netns/$LAB_ID-$1"; }
 
 # chaos_uplink_removed: in west, whose uplinks belong to the bridge that the node file names.
 chaos_uplink_removed() {
@@ -107,22 +129,39 @@ chaos_uplink_removed() {
 is_on_bridge() { [[ $(ip -n "$LAB_ID-net" -j link show "$1" 2>/dev/null | jq -r '.[0].master') == br0 ]]; }
 
 chaos_host_removed() {
-    local before
+    local before index
     before=$(at east-worker ip route | sort)
+    index=$(index_of_interface east-worker eth0)
+    show_output "$before"
     see east-worker ip link del eth0
     expect_that "the forwarder has made it again, with its routes" "$before" wait_for 10 has_routes east-worker "$before"
+    expect_that "it is another interface" "not number $index" test "$(index_of_interface east-worker eth0)" != "$index"
 }
+
+index_of_interface() { ip -n "$LAB_ID-$1" -j link show "$2" | jq '.[0].ifindex'; }
 
 has_routes() { [[ $(at "$1" ip route | sort) == "$2" ]]; }
 
+# chaos_mtu_changes: below what the traffic's records of 1,000 bytes need, at the pod that east's connections go to and at its node's uplink, whose
+# bridge drops what is longer and says nothing. What fits goes on through both.
 chaos_mtu_changes() {
     local mtu
     for mtu in 1280 576 1500; do
         see west-webpod-1 ip link set eth0 mtu "$mtu"
+        expect_longest west-webpod-1 east-webpod-1 "$mtu"
         sleep "$PAUSE"
     done
-    for mtu in 1400 1500; do
+    # For as long as the datagram that is too long is waited for.
+    for mtu in 800 1500; do
         see net ip link set west-worker mtu "$mtu"
-        sleep "$PAUSE"
+        expect_longest east-webpod-1 west-webpod-1 "$mtu"
     done
+}
+
+# expect_longest <place> <other place> <MTU>: a datagram of so many bytes goes there and back whole, and one that is longer does not.
+expect_longest() {
+    see "$1" ping -c 1 -W 1 -M "do" -s $(( $3 - 28 )) "${ADDRESS[$2]}"
+    expect "a datagram of $3 bytes goes through" "exit code 0" "exit code $RC"
+    see "$1" ping -c 1 -W 1 -M "do" -s $(( $3 - 27 )) "${ADDRESS[$2]}"
+    expect "and none of $(( $3 + 1 ))" "exit code 1" "exit code $RC"
 }

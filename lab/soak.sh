@@ -202,17 +202,20 @@ soak_questions() {
     timeout 20 "$CMESH" metrics --node "$SOAK_CLUSTER-worker" >/dev/null
 }
 
-# sample <minute>: memory of each process that is its own (anonymous, bytes that it shares with nobody), its files and threads; how full the tables
-# of each node are; the garbage collector's heap where the metrics tell it.
+# sample <minute>: memory of each process that is its own (anonymous, bytes that it shares with nobody), its files and threads; the managed heap behind
+# the last collection, and what the last one of the whole heap left alive (0 where the metrics do not tell); how full the tables of each node are.
 sample() {
-    local node process pid
+    local node program pid page
     for node in "${NODES[@]}"; do
-        for process in "$node-forwarder" "$node-agent"; do
-            pid=$(pid_of "$process") || continue
-            awk -v minute="$1" -v process="$process" -v pid="$pid" -v files="$(find "/proc/$pid/fd" -mindepth 1 | wc -l)" '
+        page=$(curl -s -m 5 --unix-socket "$(socket_directory "$node")/api.sock" http://agent/metrics) || page=''
+        for program in forwarder agent; do
+            pid=$(pid_of "$node-$program") || continue
+            awk -v minute="$1" -v process="$node-$program" -v pid="$pid" -v files="$(find "/proc/$pid/fd" -mindepth 1 | wc -l)" -v label="{program=\"$program\"}" '
                 /^RssAnon/ { memory = $2 }
                 /^Threads/ { threads = $2 }
-                END { print minute, process, pid, memory, files, threads }' "/proc/$pid/status" >>"$SAMPLES"
+                $1 == "dotnet_gc_last_collection_heap_size_bytes" label { heap = $2 / 1024 }
+                $1 == "cmesh_gc_alive_bytes" label { alive = $2 / 1024 }
+                END { printf "%d %s %d %d %d %d %d %d\n", minute, process, pid, memory, files, threads, heap, alive }' "/proc/$pid/status" - <<<"$page" >>"$SAMPLES"
         done
         json "$node" '"conntrack \(.conntrack.entries) snat \(.snat.entries) neighbors \(.neighbors.entries) services \(.services) backends \(.backends)"' status 2>/dev/null |
             sed "s/^/$1 $node /" >>"$STATE/soak/tables" || true
@@ -248,24 +251,26 @@ soak_report() {
 }
 
 # quarters <minutes>: a line a process; those that grew again with GROWN before. One that was started anew has the memory of its age: it is shown only.
+# That what is alive grows is a leak; that only the process does is room that its runtime keeps.
 quarters() {
     awk -v minutes="$1" '
         function median(list, count,    i, j, t) {
             for (i = 2; i <= count; i++) { t = list[i]; for (j = i - 1; j > 0 && list[j] > t; j--) list[j + 1] = list[j]; list[j + 1] = t }
             return list[int((count + 1) / 2)]
         }
-        { quarter = int(($1 - 1) * 4 / minutes) + 1; k = $2 SUBSEP quarter; names[$2]; n = ++count[k]; memory[k, n] = $4; files[k, n] = $5; threads[k, n] = $6
+        { quarter = int(($1 - 1) * 4 / minutes) + 1; k = $2 SUBSEP quarter; names[$2]; n = ++count[k]; for (field = 4; field <= 8; field++) value[k, n, field] = $field
           if (pids[$2] != $3) { if (pids[$2]) restarts[$2]++; pids[$2] = $3 } }
         function of(name, quarter, field,    list, i, k) {
             k = name SUBSEP quarter; delete list
-            for (i = 1; i <= count[k]; i++) list[i] = field == 1 ? memory[k, i] : field == 2 ? files[k, i] : threads[k, i]
+            for (i = 1; i <= count[k]; i++) list[i] = value[k, i, field]
             return median(list, count[k])
         }
         END {
             for (name in names) {
-                m2 = of(name, 2, 1); m4 = of(name, 4, 1)
-                printf "%-30s %7.1f MB %7.1f MB (%+.1f %%), files %d %d, threads %d %d, restarted %d times\n", name, m2 / 1024, m4 / 1024, m2 ? (m4 - m2) * 100 / m2 : 0,
-                    of(name, 2, 2), of(name, 4, 2), of(name, 2, 3), of(name, 4, 3), restarts[name] | "sort"
+                m2 = of(name, 2, 4); m4 = of(name, 4, 4)
+                printf "%-30s %7.1f MB %7.1f MB (%+.1f %%), heap %.1f %.1f MB, alive %.1f %.1f MB, files %d %d, threads %d %d, restarted %d times\n", name, m2 / 1024, m4 / 1024,
+                    m2 ? (m4 - m2) * 100 / m2 : 0, of(name, 2, 7) / 1024, of(name, 4, 7) / 1024, of(name, 2, 8) / 1024, of(name, 4, 8) / 1024,
+                    of(name, 2, 5), of(name, 4, 5), of(name, 2, 6), of(name, 4, 6), restarts[name] | "sort"
                 if (!restarts[name] && m4 > m2 * 1.05) grown = grown sprintf("GROWN %s from %.1f to %.1f MB\n", name, m2 / 1024, m4 / 1024)
             }
             close("sort"); printf "%s", grown

@@ -227,6 +227,7 @@ world_down() {
     done
     if [[ -d /etc/netns ]]; then rmdir --ignore-fail-on-non-empty /etc/netns || true; fi
     unmount_all
+    remove_groups
     rm -rf "$KEPT"
     local node
     for node in "${NODES[@]}"; do rm -rf "$(socket_directory "$node")"; done
@@ -242,6 +243,15 @@ unmount_all() {
     local point
     awk -v state="$STATE/" -v kept="$KEPT" 'index($5, state) == 1 || $5 == kept || index($5, kept "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
         while read -r point; do umount "$point" || umount -l "$point"; done
+}
+
+# remove_groups: control groups that chaos made; nobody is in them any more.
+remove_groups() {
+    local group
+    [[ -e $STATE/groups ]] || return 0
+    while read -r group; do
+        if [[ -d $group ]]; then rmdir "$group" || complain "the control group $group does not go away"; fi
+    done <"$STATE/groups"
 }
 
 # world_exists: anything of it.

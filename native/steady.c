@@ -101,6 +101,8 @@ static void begin(int target)
         end(1, "no socket: %s", strerror(errno));
     struct connection *c = add_connection(t->kind, fd, EPOLLIN | EPOLLOUT | EPOLLET);
     c->target = target;
+    if (t->kind == LONG)
+        take_own_port(fd);
     if (connect(fd, (struct sockaddr *)&t->address, sizeof t->address) && errno != EINPROGRESS)
         snprintf(window.reason, sizeof window.reason, "connect: %s", strerror(errno)); /* its socket's error comes with the next event */
 }

@@ -38,6 +38,10 @@ struct target {
 /* ADDRESS:PORT:NUMBER */
 struct target target_of(const char *option, char *text, enum kind kind);
 
+/* A port that no other long connection of ours has. The kernel gives the same one to connections to different destinations, and one to a service that has
+   chosen a pod would then be the one to that pod: nobody translates sources on the way. */
+void take_own_port(int fd);
+
 /* Holds what it gets of so many connections to each Unix socket. */
 void be_silent(const volatile sig_atomic_t *must_end, long most, int count, char **paths);
 

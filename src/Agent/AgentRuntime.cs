@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ClusterMesh.Datapath.Agent.Checks;
 using ClusterMesh.Datapath.Agent.Probing;
 using ClusterMesh.Datapath.Control.Documents;
@@ -14,8 +15,6 @@ namespace ClusterMesh.Datapath.Agent;
 /// <summary>Everything of one agent, wired together: store, own objects, other clusters, publisher, forwarder.</summary>
 internal sealed class AgentRuntime : IAsyncDisposable
 {
-    private static readonly TimeSpan s_syncLook = TimeSpan.FromMilliseconds(500);
-
     private readonly TimeProvider _time;
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
@@ -31,7 +30,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     private readonly TaskCompletionSource _entered = NewSignal();
     private TaskCompletionSource _change = NewSignal();
     private TaskCompletionSource _identityChange = NewSignal();
-    private IReadOnlyDictionary<string, uint> _ownIdentities = new Dictionary<string, uint>();
+    private IReadOnlyDictionary<string, uint>? _ownIdentities;
 
     private AgentRuntime(AgentSettings settings, IClusterStore store, EtcdSettings? etcd, TimeProvider time, Action<string> log)
     {
@@ -50,8 +49,9 @@ internal sealed class AgentRuntime : IAsyncDisposable
 
         OwnIdentities own = new(settings.Cluster, LabelsOf);
         ForwarderIdentities told = new(
-            settings.Cluster, Remotes.State, view => own.Of(Objects, view, IdentityNumbers), name => Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
-        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChangeAsync, time, log);
+            Remotes.State, view => own.Of(Objects, view, IdentityNumbers),
+            name => name == settings.Cluster ? !HasIdentities : Remotes.Status.Any(s => s.Name == name && !IsSynced(s)));
+        Forwarder = new ForwarderSync(settings.ForwarderSocket, MakeConfig, told, NextChange, time, log);
     }
 
     public AgentSettings Settings { get; }
@@ -75,7 +75,10 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public LocalObjects Objects => Volatile.Read(ref _objects);
 
     /// <summary>Numbers of the identities of the own cluster's pods, by the text of their labels.</summary>
-    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities);
+    public IReadOnlyDictionary<string, uint> IdentityNumbers => Volatile.Read(ref _ownIdentities) ?? ImmutableDictionary<string, uint>.Empty;
+
+    /// <summary>The store has been asked for them: until then nobody's identity is taken from the forwarder.</summary>
+    private bool HasIdentities => Volatile.Read(ref _ownIdentities) is not null;
 
     /// <summary>Completes with the next change of the own objects, or of their identities.</summary>
     public Task NextObjectChange => Volatile.Read(ref _change).Task;
@@ -149,7 +152,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
     public void TakeIdentities(IReadOnlyDictionary<string, uint> identities)
     {
         IReadOnlyDictionary<string, uint> known = IdentityNumbers;
-        if (identities.Count != known.Count || identities.Any(i => !known.TryGetValue(i.Key, out uint before) || before != i.Value))
+        if (!HasIdentities || identities.Count != known.Count || identities.Any(i => !known.TryGetValue(i.Key, out uint before) || before != i.Value))
         {
             Volatile.Write(ref _ownIdentities, identities);
             Interlocked.Exchange(ref _identityChange, NewSignal()).TrySetResult();
@@ -259,12 +262,7 @@ internal sealed class AgentRuntime : IAsyncDisposable
         return _drain.Apply(document, cluster => cluster == Settings.Cluster || known.Contains(cluster));
     }
 
-    private Task NextChangeAsync()
-    {
-        Task change = NextNames();
-        // That a cluster with nothing of its own has been listed changes no view.
-        return Remotes.Status.All(IsSynced) ? change : Task.WhenAny(change, Task.Delay(s_syncLook, _time));
-    }
+    private Task<Task> NextChange() => Task.WhenAny(Volatile.Read(ref _change).Task, Volatile.Read(ref _identityChange).Task, Remotes.State.NextChange, Remotes.NextListing);
 
     private static bool IsSynced(RemoteStatus status) => status is { NodesSynced: true, EndpointsSynced: true, IdentitiesSynced: true, ServicesSynced: true };
 

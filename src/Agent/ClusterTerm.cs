@@ -125,8 +125,18 @@ internal sealed class ClusterTerm
     private async Task ClaimAsync(CancellationToken cancellation)
     {
         string ours = $"{_settings.Cluster} {_settings.ClusterId} {_settings.MaxConnectedClusters}";
-        await Store.CommitAsync([new StoreWrite(SettingsKey, Encoding.UTF8.GetBytes(ours), Expected: 0)], cancellation);
-        string theirs = await Store.GetAsync(SettingsKey, cancellation) is StoreEntry entry ? Encoding.UTF8.GetString(entry.Value.Span) : ours;
+        StoreWrite node = LocalObjects.Write(_settings.ToNode());
+
+        // Who comes back finds what it has written, and a question waits for no disk.
+        StoreEntry?[] known = await Task.WhenAll(Store.GetAsync(SettingsKey, cancellation), Store.GetAsync(node.Key, cancellation));
+        StoreEntry? settings = known[0];
+        if (settings is null)
+        {
+            await Store.CommitAsync([new StoreWrite(SettingsKey, Encoding.UTF8.GetBytes(ours), Expected: 0)], cancellation);
+            settings = await Store.GetAsync(SettingsKey, cancellation);
+        }
+
+        string theirs = settings is StoreEntry entry ? Encoding.UTF8.GetString(entry.Value.Span) : ours;
         if (theirs != ours)
         {
             throw new StoreException(
@@ -134,7 +144,10 @@ internal sealed class ClusterTerm
                 $"the store belongs to the cluster with name, id and maxConnectedClusters '{theirs}', the agent's file says '{ours}'; they are fixed at install: mend the file, or begin with an empty store");
         }
 
-        await Store.CommitAsync([LocalObjects.Write(_settings.ToNode())], cancellation);
+        if (known[1] is not StoreEntry before || !before.Value.Span.SequenceEqual(node.Value!.Value.Span))
+        {
+            await Store.CommitAsync([node], cancellation);
+        }
     }
 
     /// <summary>Every agent computes what is to be published, so that whoever leads next has it at once.</summary>

@@ -14,9 +14,9 @@ namespace ClusterMesh.Datapath.Agent;
 /// from then on a change costs what it changes, not what there is. What is of a cluster that is not listed in full yet stays.
 /// </summary>
 /// <param name="own">Who is behind which address as far as that is not in the view, and the labels of the own identities.</param>
-/// <param name="isSyncing">Whether a cluster has not been listed in full yet.</param>
+/// <param name="isSyncing">Whether a cluster has not been listed in full yet; of the own one, whether its identities have not been asked for.</param>
 internal sealed class ForwarderIdentities(
-    string cluster, MeshState mesh, Func<MeshView, (Dictionary<IpPrefix, IpcacheClaim> Claims, IReadOnlyDictionary<uint, string> Labels)> own, Func<string, bool> isSyncing)
+    MeshState mesh, Func<MeshView, (Dictionary<IpPrefix, IpcacheClaim> Claims, IReadOnlyDictionary<uint, string> Labels)> own, Func<string, bool> isSyncing)
 {
     /// <summary>Objects of one request: some 3 MB, and short enough for others to have their turn.</summary>
     private const int BatchCount = 20_000;
@@ -197,7 +197,7 @@ internal sealed class ForwarderIdentities(
             }
             else if (wanted is null && isHeld)
             {
-                if (held.Cluster != cluster && IsSyncing(held.Cluster))
+                if (IsSyncing(held.Cluster))
                 {
                     _hasKept = true;
                 }

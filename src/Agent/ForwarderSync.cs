@@ -40,6 +40,9 @@ internal sealed partial class ForwarderSync(
     /// <summary>Completes with the first configuration that the forwarder has taken.</summary>
     public TaskCompletionSource Pushed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Completes with the first configuration that the forwarder has taken, or when it could not be told.</summary>
+    public TaskCompletionSource Tried { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public async Task RunAsync(CancellationToken cancellation)
     {
         Backoff backoff = new(time, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2));
@@ -57,6 +60,7 @@ internal sealed partial class ForwarderSync(
                 }
 
                 _problem = fault.Message;
+                Tried.TrySetResult();
             }
 
             await backoff.WaitAsync(cancellation);
@@ -99,6 +103,7 @@ internal sealed partial class ForwarderSync(
                     _problem = null;
                     backoff.Reset();
                     Pushed.TrySetResult();
+                    Tried.TrySetResult();
                 }
 
                 TimeSpan spent = time.GetElapsedTime(begin);

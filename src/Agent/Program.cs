@@ -14,7 +14,7 @@ internal static class Program
 {
     private const int ExitFailure = 1;
     private const int ExitUsage = 2;
-    private static readonly TimeSpan s_storePatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
     private static readonly LogLimiter s_limiter = new(WriteOut, TimeProvider.System);
     private const string Usage = """
         cmesh-agent: control plane of one node
@@ -81,8 +81,9 @@ internal static class Program
             AgentMethods.MapAccess(server, agent, new MeshAccess(settings, TimeProvider.System, agent.Network));
             server.Start();
 
-            // A store that refuses us says more than a socket that is taken. Whoever only waits for its store serves what it sees meanwhile.
-            await Task.WhenAny(agent.Entered, agent.Ended, stop.Task, Task.Delay(s_storePatience));
+            // A store that refuses us says more than a socket that is taken, and a forwarder that waits comes before those who look on. Whoever only waits
+            // for its store serves what it sees meanwhile.
+            await Task.WhenAny(agent.Forwarder.Tried.Task, agent.Ended, stop.Task, Task.Delay(s_patience));
             await using ObserveHost? observe = agent.Ended.IsCompleted || stop.Task.IsCompleted ? null : await ObserveHost.StartAsync(agent, Version, TimeProvider.System, Log);
             using ServiceNotifier manager = ServiceNotifier.FromEnvironment(Log);
             string node = $"node {settings.Node} of cluster {settings.Cluster}";

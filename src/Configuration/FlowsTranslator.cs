@@ -47,6 +47,7 @@ internal static class FlowsTranslator
             Ipv4PrefixLength = Between(8, 32, section.SourcePrefixIPv4, place.Field("sourcePrefixIPv4")),
             Ipv6PrefixLength = Between(16, 128, section.SourcePrefixIPv6, place.Field("sourcePrefixIPv6")),
         },
+        NewFlowsUnderLoad = Between(0, MostFlows, section.NewFlowsUnderLoad, place.Field("newFlowsUnderLoad")),
     };
 
     public static FlowsSection Write(FlowOptions options) => new()
@@ -67,6 +68,7 @@ internal static class FlowsTranslator
         MaxNewFlowsPerSource = options.SourceLimits.OuterNewPerSecond,
         SourcePrefixIPv4 = options.SourceLimits.Ipv4PrefixLength,
         SourcePrefixIPv6 = options.SourceLimits.Ipv6PrefixLength,
+        NewFlowsUnderLoad = options.NewFlowsUnderLoad,
     };
 
     private static int Between(int least, int most, int value, Place place) =>

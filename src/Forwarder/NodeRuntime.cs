@@ -46,7 +46,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
             .. Enumerable.Range(0, count).Select(i => new LiveTables(
                 NodeKeeping.Share(file.Local.ConntrackEntries, count), NodeKeeping.Share(file.Local.SnatEntries, count), seed + (ulong)i,
                 fragments: file.Local.Flows.Fragments, affinityCapacity: NodeKeeping.Share(file.Local.AffinityEntries, count), homes: homes, worker: i,
-                memory: keeping.MemoryOf(i), sources: file.Local.Flows.SourceLimits)),
+                memory: keeping.MemoryOf(i), sources: file.Local.Flows.SourceLimits, newFlowsUnderLoad: file.Local.Flows.NewFlowsUnderLoad)),
         ];
         _workers = new WorkerGroup(live, homes, _backends, _writer.Current, options.Engine, options.SpinMicroseconds, NodeWatch.WorkerDied);
         _handover = new Handover(keeping, _workers);

@@ -7,8 +7,11 @@ public static class MonotonicClock
 {
     private const long NanosecondsPerSecond = 1_000_000_000;
 
-    /// <summary>Nanoseconds since some fixed moment of this boot (CLOCK_MONOTONIC).</summary>
-    public static long Nanoseconds => Stopwatch.Frequency == NanosecondsPerSecond
+    /// <summary>
+    /// Nanoseconds since some fixed moment of this boot (CLOCK_MONOTONIC), the same for all processes of the machine: kept flows are of another one, whose
+    /// time namespace may differ.
+    /// </summary>
+    public static long Nanoseconds => (Stopwatch.Frequency == NanosecondsPerSecond
         ? Stopwatch.GetTimestamp()
-        : (long)((Int128)Stopwatch.GetTimestamp() * NanosecondsPerSecond / Stopwatch.Frequency);
+        : (long)((Int128)Stopwatch.GetTimestamp() * NanosecondsPerSecond / Stopwatch.Frequency)) - TimeNamespace.Monotonic;
 }

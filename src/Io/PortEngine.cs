@@ -37,6 +37,9 @@ public abstract class PortEngine : IDisposable
     /// <summary>What came in with the last <see cref="Receive"/>. Every frame of it must go to <see cref="Complete"/> before the next.</summary>
     public Burst Burst { get; }
 
+    /// <summary>Who wants to know which ports do not run dry; null for nobody.</summary>
+    internal NewFlowGate? NewFlows { get; set; }
+
     /// <summary>Buffers that hold no frame and are not being filled.</summary>
     internal int FreeBufferCount => Buffers.FreeCount;
 
@@ -104,14 +107,9 @@ public abstract class PortEngine : IDisposable
             while (Burst.Count == 0 && !Volatile.Read(ref _isWoken) && spin.TryContinue())
             {
                 if (_paths.IsAny && _paths.HasFrames)
-                {
                     _paths.Exchange(Burst);
-                }
-
                 if (HasWork)
-                {
                     Collect(0);
-                }
             }
         }
         else

@@ -40,10 +40,13 @@ internal struct PortReads
     /// The patient read has its result, and with it the round is over. A frame that lay there at once means that more may lie behind it; one
     /// that had to be waited for means that so many reads were too many, each of which costs half as much as one that gets a frame.
     /// </summary>
-    public void EndRound(bool cameAtOnce)
+    /// <returns>The frames of the round.</returns>
+    public int EndRound(bool cameAtOnce)
     {
+        int frameCount = _frameCount;
         AheadCount = cameAtOnce ? Math.Min(_frameCount + (_frameCount / 8), MaxAheadCount) : Math.Max(0, _frameCount - 2);
         PatientBuffer = -1;
         _frameCount = 0;
+        return frameCount;
     }
 }

@@ -48,9 +48,14 @@ internal sealed class ReadinessEngine : PortEngine
         while (_next < _readyCount && !Burst.IsFull)
         {
             int id = _readyIds[_next++];
-            while (!Burst.IsFull && TryReceive(id))
+            int before = Burst.Count;
+            bool isDry = false;
+            while (!Burst.IsFull && !isDry)
             {
+                isDry = !TryReceive(id);
             }
+
+            NewFlows?.Note(id, Burst.Count - before, isDry);
         }
     }
 

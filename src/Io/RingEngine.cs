@@ -276,7 +276,9 @@ internal sealed unsafe class RingEngine : PortEngine
             return;
         }
 
-        reads.EndRound(cameAtOnce: !_isMarkTaken);
+        bool cameAtOnce = !_isMarkTaken;
+        int frameCount = reads.EndRound(cameAtOnce);
+        NewFlows?.Note(id, frameCount, isDry: !cameAtOnce || frameCount <= PortReads.MaxAheadCount);
         if (status == PortStatus.Gone)
         {
             ReportGone(id);

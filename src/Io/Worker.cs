@@ -49,6 +49,7 @@ public sealed class Worker : IDisposable
         Name = $"worker-{number}";
         _engine = engine;
         _siblings = engine.Siblings;
+        engine.NewFlows = live.Conntrack.Gate;
         _spin = spin;
         _live = live;
         _pipeline = new PacketPipeline(live, steering);

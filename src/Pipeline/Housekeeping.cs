@@ -17,7 +17,7 @@ public sealed class Housekeeping(LiveTables live)
     {
         _next = now.PlusSeconds(TickSeconds);
         live.Garbage.Step(now);
-        live.Fragments.Hold?.Expire(live.Counters, now);
+        live.Fragments.Hold?.Expire(now);
         if (s.UplinkPort >= 0)
         {
             live.Neighbors.Tick(s.Ports[s.UplinkPort], live.Counters, now);

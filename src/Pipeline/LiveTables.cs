@@ -27,17 +27,21 @@ public sealed class LiveTables
     /// <param name="worker">Whose tables these are.</param>
     /// <param name="memory">Of these sizes, and perhaps with what another process left: then <see cref="FlowRecovery"/> has to look through it first. Null for memory of our own.</param>
     /// <param name="sources">What each source may have, of all workers together; null for no limits.</param>
+    /// <param name="newFlowsUnderLoad">New flows a second of each port that pass however far the worker is behind; 0 for a worker that takes all.</param>
     public LiveTables(
         int conntrackCapacity, int snatCapacity, ulong seed, bool hasShortcut = true, FragmentMode fragments = FragmentMode.Follow, int affinityCapacity = DefaultAffinityCapacity,
         FlowHomes? homes = null, int worker = 0, FlowMemory? memory = null,
-        SourceLimitRules? sources = null)
+        SourceLimitRules? sources = null, int newFlowsUnderLoad = 0)
     {
         Random = new FlowRandom(seed);
         Conntrack = new ConntrackTable(
             conntrackCapacity, Random.Next(), memory?.Conntrack,
-            sources is { AreOn: true } ? new SourceLimits(sources.Share(homes?.WorkerCount ?? 1), new FlowRandom(seed ^ SourceSalt).Next()) : null);
+            sources is { AreOn: true } ? new SourceLimits(sources.Share(homes?.WorkerCount ?? 1), new FlowRandom(seed ^ SourceSalt).Next()) : null)
+        {
+            Gate = newFlowsUnderLoad > 0 ? new NewFlowGate(newFlowsUnderLoad) : null,
+        };
         Snat = new SnatTable(snatCapacity, Random.Next(), homes, worker, memory?.Snat);
-        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments);
+        Fragments = new FragmentTable(FragmentCapacity, Random.Next(), fragments, memory?.Fragments, Counters);
         Garbage = new GarbageCollection(Conntrack, Snat);
         Outbox = new Outbox(OutboxSlots);
         Neighbors = new NeighborTable(NeighborCapacity, Outbox, Random.Next(), homes is null ? 0 : NeighborNewsCapacity);
@@ -46,14 +50,14 @@ public sealed class LiveTables
     }
 
     /// <summary>A bed for copies of some of another's flow state: its dice stand where the other's stand, the rest is small and empty.</summary>
-    /// <param name="held">For whom packets wait there.</param>
+    /// <param name="held">For whom packets wait there, and by which port they came.</param>
     /// <param name="dice">Where the dice stand.</param>
-    public LiveTables(LiveTables original, ConntrackTable conntrack, SnatTable snat, ReadOnlySpan<Wire.IpAddress> held, ulong dice)
+    public LiveTables(LiveTables original, ConntrackTable conntrack, SnatTable snat, ReadOnlySpan<(Wire.IpAddress Neighbor, int Ingress)> held, ulong dice)
     {
         Random = new FlowRandom(dice);
         Conntrack = conntrack;
         Snat = snat;
-        Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode);
+        Fragments = new FragmentTable(CopyCapacity, seed: 0, original.Fragments.Mode, counters: Counters);
         Garbage = new GarbageCollection(conntrack, snat);
         Outbox = new Outbox(original.Outbox, held, CopyOutboxSlots);
         Neighbors = new NeighborTable(CopyCapacity, Outbox, seed: 0);

@@ -19,6 +19,7 @@ internal sealed class DropWords(MeshNames names, Snapshot s, FlowStateCopy state
         {
             PipelineStage.Parse => Parse(p),
             _ when p.Reason == DropReason.SourceLimit => OverLimit(p),
+            _ when p.Reason == DropReason.NewFlowGivenUp => ("more frames come by its port than the worker can take, so that new flows are given up", "See who begins so many (cmesh ct list, cmesh top), or limit sources in the node file (flows)."),
             PipelineStage.Service when p.Reason != DropReason.ChecksumNotCorrectable => p.Reason == DropReason.ConntrackFull ? Full() : ServiceWords.Refused(names, facts, p),
             PipelineStage.Conntrack => ($"conntrack knows TCP, UDP, SCTP and ICMP, and this is protocol {(byte)p.Key.Protocol}", "Carry it in one of those."),
             PipelineStage.Policy when p.Reason == DropReason.PolicyDeny => PolicyWords.Forbidden(p),

@@ -23,7 +23,7 @@ internal sealed class FlowStateCopy(LiveTables original)
     private AffinityEntry[] _sessions = [];
     private NeighborEntry[] _neighbors = [];
     private (FlowKey Key, uint Id)[] _fragments = [];
-    private readonly IpAddress[] _held = new IpAddress[original.Outbox.SlotCount];
+    private readonly (IpAddress Neighbor, int Ingress)[] _held = new (IpAddress, int)[original.Outbox.SlotCount];
     private int _heldCount;
     private int _conntrackFree;
     private int _snatFree;

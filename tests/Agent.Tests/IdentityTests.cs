@@ -68,6 +68,24 @@ public sealed class IdentityTests : IAsyncLifetime
         Assert.Equal(told + 1, _west.Forwarder.IpcacheToldCount);
     }
 
+    /// <summary>No pod is without its identity while the agent that comes back asks the store for their numbers.</summary>
+    [Fact]
+    public async Task A_restarted_agent_takes_no_identity_of_its_own_cluster_away()
+    {
+        await _west.ApplyAsync(Pod("curl-pod", "west-worker", "10.0.1.105"));
+        await UntilAsync(() => Identity(_west, "10.0.1.105/32") != 0);
+        long before = Identity(_west, "10.0.1.105/32");
+        int told = _west.Forwarder.IpcacheToldCount;
+        await _west.StopAgentAsync();
+        await _west.StartAgentAsync();
+
+        // A pod that came later is told: by then the numbers of all are known.
+        await _west.ApplyAsync(Pod("other", "west-worker", "10.0.1.106"));
+        await UntilAsync(() => Identity(_west, "10.0.1.106/32") != 0);
+        Assert.Equal(before, Identity(_west, "10.0.1.105/32"));
+        Assert.Equal(told + 1, _west.Forwarder.IpcacheToldCount);
+    }
+
     [Fact]
     public async Task Policies_come_to_the_forwarder_and_go()
     {

@@ -14,10 +14,10 @@ internal sealed class ForwarderProcess : IDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null, string? group = null)
+    private ForwarderProcess(World world, string arguments, IReadOnlyDictionary<string, string>? environment = null, string? before = null)
     {
         string program = Path.Combine(AppContext.BaseDirectory, "cmesh-forwarder");
-        ProcessStartInfo start = new(group is null ? program : "sh", group is null ? WithWorkers(arguments) : $"-c \"echo 0 > {group}/cgroup.procs; exec {program} {WithWorkers(arguments)}\"")
+        ProcessStartInfo start = new(before is null ? program : "sh", before is null ? WithWorkers(arguments) : $"-c \"{before} {program} {WithWorkers(arguments)}\"")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -87,9 +87,29 @@ internal sealed class ForwarderProcess : IDisposable
     }
 
     /// <summary>The node in a control group (v1).</summary>
-    public static async Task<ForwarderProcess> StartInGroupAsync(World world, string arguments, string group)
+    public static Task<ForwarderProcess> StartInGroupAsync(World world, string arguments, string group) =>
+        StartBehindAsync(world, arguments, $"echo 0 > {group}/cgroup.procs; exec");
+
+    /// <summary>The node where clocks that count from boot stand so many seconds ahead of the machine's.</summary>
+    public static Task<ForwarderProcess> StartAheadAsync(World world, string arguments, int seconds) => StartBehindAsync(world, arguments, Ahead(seconds));
+
+    /// <summary>Runs the program there to its end.</summary>
+    public static Task<(int Code, string Output, string Errors)> RunAheadAsync(World world, string arguments, int seconds) => RunAsync(world, arguments, Ahead(seconds));
+
+    /// <summary>Runs the program to its end.</summary>
+    /// <param name="before">What a shell does first, up to and with the word that becomes the program.</param>
+    public static async Task<(int Code, string Output, string Errors)> RunAsync(World world, string arguments, string? before = null)
     {
-        ForwarderProcess forwarder = new(world, arguments, group: group);
+        using ForwarderProcess forwarder = new(world, arguments, before: before);
+        int code = await forwarder.EndAsync();
+        return (code, await forwarder._firstLine.Task, forwarder.Errors);
+    }
+
+    private static string Ahead(int seconds) => $"exec unshare --time --monotonic {seconds} --boottime {seconds}";
+
+    private static async Task<ForwarderProcess> StartBehindAsync(World world, string arguments, string before)
+    {
+        ForwarderProcess forwarder = new(world, arguments, before: before);
         try
         {
             string line = await forwarder._firstLine.Task.WaitAsync(s_limit);
@@ -101,14 +121,6 @@ internal sealed class ForwarderProcess : IDisposable
             forwarder.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Runs the program to its end.</summary>
-    public static async Task<(int Code, string Output, string Errors)> RunAsync(World world, string arguments)
-    {
-        using ForwarderProcess forwarder = new(world, arguments);
-        int code = await forwarder.EndAsync();
-        return (code, await forwarder._firstLine.Task, forwarder.Errors);
     }
 
     public static Task<ControlClient> ConnectAsync(World world) => ControlClient.ConnectAsync(world.SocketPath);

@@ -221,5 +221,41 @@ public sealed class PortEngineTests
         }
     }
 
+    /// <summary>What the gate for new flows is told: a port is behind while more comes than is taken, not while one frame after the other does.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_port_that_does_not_run_dry_is_behind(EngineKind kind, int spin)
+    {
+        using EngineWorld world = World(kind, spin);
+        var gate = new NewFlowGate(1);
+        world.Engine.NewFlows = gate;
+        int flooded = world.AddPort();
+        int quiet = world.AddPort();
+        for (int i = 0; i < 5_000; i++)
+        {
+            world.Send(quiet, i, 1);
+            world.PassAll(1, _ => -1);
+        }
+
+        Assert.False(gate.IsClosed(quiet));
+        int sent = 600;
+        world.Send(flooded, 0, sent);
+        int taken = 0;
+        while (!gate.IsClosed(flooded))
+        {
+            Assert.True(taken < 20_000, "more and more frames wait, and nobody says so");
+            int count = world.Pass(_ => -1).Count;
+            taken += count;
+            world.Send(flooded, sent, count);
+            sent += count;
+        }
+
+        Assert.False(gate.IsClosed(quiet));
+        world.PassAll(sent - taken, _ => -1);
+        world.Send(flooded, 0, 1);
+        world.PassAll(1, _ => -1);
+        Assert.False(gate.IsClosed(flooded));
+    }
+
     private static EngineWorld World(EngineKind kind, int spin) => new(kind) { Spin = new SpinPolicy(spin) };
 }

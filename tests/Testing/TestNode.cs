@@ -38,7 +38,7 @@ public sealed class TestNode
         State = new StateWriter(spec, seed);
         _workersOf = count => new TestWorkers(
             count, spec.PodCidrs, State.Current.Masquerade.FirstPort,
-            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i, sources: spec.Flows.SourceLimits), seed);
+            (homes, i) => new LiveTables(conntrackCapacity, snatCapacity, seed + (ulong)i, hasShortcut ?? HasShortcut, spec.Flows.Fragments, affinityCapacity, homes, i, sources: spec.Flows.SourceLimits, newFlowsUnderLoad: spec.Flows.NewFlowsUnderLoad), seed);
         _workers = _workersOf(workerCount ?? WorkerCount);
         Now = MonoTime.FromSeconds(1000);
         Apply(WalkThrough());

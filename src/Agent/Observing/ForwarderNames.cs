@@ -129,7 +129,7 @@ internal sealed class ForwarderNames(string socket, string cluster, TimeProvider
         ControlClient client, ControlKind<TRow> kind, Dictionary<string, TKept> rows, Func<TRow, TKept> keep, CancellationToken cancellation)
         where TRow : class
     {
-        HashSet<string> seen = [];
+        HashSet<string>? seen = []; // Of the list at the beginning.
         await foreach (WatchEvent<TRow> happened in client.WatchAsync(kind, cancellation: cancellation))
         {
             lock (_gate)
@@ -138,17 +138,18 @@ internal sealed class ForwarderNames(string socket, string cluster, TimeProvider
                 {
                     case WatchEventType.Added or WatchEventType.Changed:
                         rows[happened.Key!] = keep(happened.Object!);
-                        seen.Add(happened.Key!);
+                        seen?.Add(happened.Key!);
                         break;
                     case WatchEventType.Removed:
                         rows.Remove(happened.Key!);
                         break;
                     case WatchEventType.Synced:
-                        foreach (string gone in rows.Keys.Where(k => !seen.Contains(k)).ToArray())
+                        foreach (string gone in rows.Keys.Where(k => seen?.Contains(k) == false).ToArray())
                         {
                             rows.Remove(gone); // Of a forwarder before.
                         }
 
+                        seen = null;
                         break;
                     default:
                         break;

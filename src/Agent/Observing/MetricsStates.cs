@@ -40,6 +40,7 @@ internal sealed partial class MetricsStates(AgentRuntime agent, ObserveHost host
             WorkerBusyShares = Shares(counters),
             WorkerStuckCounts = counters.Where(c => c is { Scope: "worker", Counter: "stuck" }).ToDictionary(c => c.Name, c => c.Value),
             ProcessingTime = status is null ? null : Times(counters),
+            Processes = [Memory("agent", [.. MemoryRows.Read()]), .. counters.Any(c => c.Scope == "heap") ? [Memory("forwarder", counters)] : Array.Empty<ProcessMemory>()],
             Flows = host.Store.Status,
             FlowCounters = host.Store.Counters,
         };
@@ -58,6 +59,23 @@ internal sealed partial class MetricsStates(AgentRuntime agent, ObserveHost host
 
     private static IEnumerable<StoreSync> Stores(RemoteStatus s) =>
         s_scopes.Zip((bool[])[s.NodesSynced, s.EndpointsSynced, s.IdentitiesSynced, s.ServicesSynced]).Select(p => new StoreSync(p.First, s.Name, "read", p.Second, 0, 0));
+
+    private static ProcessMemory Memory(string program, List<CounterRow> rows)
+    {
+        ulong Of(string scope, string name, string counter) => rows.FirstOrDefault(r => r.Scope == scope && r.Name == name && r.Counter == counter)?.Value ?? 0;
+        return new ProcessMemory(program)
+        {
+            ResidentBytes = Of("process", "memory", "residentBytes"),
+            OwnBytes = Of("process", "memory", "ownBytes"),
+            HeapBytes = Of("heap", "last", "bytes"),
+            CommittedBytes = Of("heap", "last", "committedBytes"),
+            AliveBytes = Of("heap", "whole", "aliveBytes"),
+            AllocatedBytes = Of("heap", "all", "allocatedBytes"),
+            PauseSeconds = Of("heap", "all", "pauseNanoseconds") / 1e9,
+            // The runtime counts a collection of an older generation for the younger ones, too.
+            Collections = [.. Enumerable.Range(0, GC.MaxGeneration + 1).Select(g => Of("heap", $"gen{g}", "collections") - Of("heap", $"gen{g + 1}", "collections"))],
+        };
+    }
 
     private static TimeHistogram Times(List<CounterRow> counters)
     {

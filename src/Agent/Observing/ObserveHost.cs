@@ -27,6 +27,10 @@ namespace ClusterMesh.Datapath.Agent.Observing;
 internal sealed class ObserveHost : IAsyncDisposable
 {
     private const UnixFileMode SocketMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
+    /// <summary>Of each API: clients that never say a word must not take the files that the agent needs. Further ones are closed as they come.</summary>
+    private const int MostConnections = 128;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
     private readonly AgentRuntime _agent;
@@ -139,6 +143,7 @@ internal sealed class ObserveHost : IAsyncDisposable
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
+            kestrel.Limits.MaxConcurrentConnections = MostConnections;
             foreach (string socket in sockets)
             {
                 kestrel.ListenUnixSocket(socket, listen => listen.Protocols = protocols);

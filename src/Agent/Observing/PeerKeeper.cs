@@ -15,12 +15,18 @@ internal sealed class PeerKeeper(AgentRuntime agent, ObserveSettings settings, P
     /// <summary>Sockets come and go without a word.</summary>
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
 
+    /// <summary>A change is seldom alone.</summary>
+    private static readonly TimeSpan s_rest = TimeSpan.FromMilliseconds(100);
+
     private PeerNode[] _known = [];
 
     public async Task RunAsync(CancellationToken cancellation)
     {
+        Task change = Task.CompletedTask;
         while (true)
         {
+            // The same one until it comes: whoever waits for a change anew every two seconds is remembered by it as often.
+            change = change.IsCompleted ? agent.NextNames() : change;
             PeerNode[] now = [.. Peers().OrderBy(p => p.Name, StringComparer.Ordinal)];
             if (!now.SequenceEqual(_known))
             {
@@ -28,8 +34,11 @@ internal sealed class PeerKeeper(AgentRuntime agent, ObserveSettings settings, P
                 _known = now;
             }
 
-            await Task.WhenAny(agent.NextNames(), Task.Delay(s_look, time, cancellation)).WaitAsync(cancellation);
-            await Task.Delay(TimeSpan.FromMilliseconds(100), time, cancellation);
+            await Task.WhenAny(change, Task.Delay(s_look, time, cancellation)).WaitAsync(cancellation);
+            if (change.IsCompleted)
+            {
+                await Task.Delay(s_rest, time, cancellation);
+            }
         }
     }
 

@@ -37,4 +37,7 @@ public sealed record FlowsSection
     public int SourcePrefixIPv4 { get; set; } = 32;
 
     public int SourcePrefixIPv6 { get; set; } = 64;
+
+    /// <summary>New flows a second of each port that pass, however many more frames come than the node can take; 0 gives up none.</summary>
+    public int NewFlowsUnderLoad { get; set; } = 10_000;
 }

@@ -33,6 +33,7 @@ internal static class FlowCounterRows
         yield return new CounterRow("table", "conntrack", "expired", Sum(live, l => l.Conntrack.ExpiredCount));
         yield return new CounterRow("table", "conntrack", "deleted", Sum(live, l => l.Conntrack.DeletedCount));
         yield return new CounterRow("table", "conntrack", "evicted", Sum(live, l => l.Conntrack.EvictedCount));
+        yield return new CounterRow("table", "conntrack", "givenUp", Sum(live, l => l.Conntrack.Gate?.GivenUpCount ?? 0));
         yield return new CounterRow("table", "conntrack", "failures", Sum(live, l => l.Conntrack.FailureCount));
         yield return new CounterRow("garbage", "conntrack", "runs", Sum(live, l => l.Garbage.RunCount));
         yield return new CounterRow("garbage", "conntrack", "intervalSeconds", (ulong)live.Max(l => l.Garbage.IntervalSeconds));

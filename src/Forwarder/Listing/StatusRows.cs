@@ -107,7 +107,7 @@ internal static class StatusRows
             yield return row;
         }
 
-        foreach (CounterRow row in ObservationRows.Of(node))
+        foreach (CounterRow row in ObservationRows.Of(node).Concat(MemoryRows.Read()))
         {
             yield return row;
         }

@@ -166,7 +166,7 @@ public sealed class FlowFile
             return null;
         }
 
-        if (!isTakeover && head.OwnerStart != 0 && ProcessIdentity.StartOf(head.OwnerId) == head.OwnerStart && head.Boot == own.Boot && head.OwnerId != own.OwnerId)
+        if (!isTakeover && head.OwnerStart != 0 && ProcessIdentity.IsRunning(head.OwnerId, head.OwnerStart) && head.Boot == own.Boot && head.OwnerId != own.OwnerId)
         {
             throw new DeviceException($"flow tables {path} belong to process {head.OwnerId}, which runs; stop it first, or start with --takeover");
         }

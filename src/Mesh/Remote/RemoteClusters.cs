@@ -27,6 +27,7 @@ public sealed class RemoteClusters : IAsyncDisposable
     private volatile IReadOnlyDictionary<string, Connection> _connections = new SortedDictionary<string, Connection>(StringComparer.Ordinal);
     private readonly Task _running;
     private FileSystemWatcher? _watcher;
+    private TaskCompletionSource _listing = NewSignal();
 
     public RemoteClusters(string directory, RemoteOptions options, TimeProvider time, Action<string> log)
     {
@@ -41,6 +42,9 @@ public sealed class RemoteClusters : IAsyncDisposable
 
     /// <summary>Completes when the directory has been read once.</summary>
     public TaskCompletionSource Scanned { get; }
+
+    /// <summary>Completes when one of the clusters has been listed in full, which changes no view when it has nothing, or when there are others. Take it before <see cref="Status"/>.</summary>
+    public Task NextListing => Volatile.Read(ref _listing).Task;
 
     public IReadOnlyList<RemoteStatus> Status => [.. _connections.Values.Select(c => c.Cluster.Status)];
 
@@ -80,6 +84,10 @@ public sealed class RemoteClusters : IAsyncDisposable
 
         _watcher?.Dispose();
     }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void TellListing() => Interlocked.Exchange(ref _listing, NewSignal()).TrySetResult();
 
     private async Task RunAsync()
     {
@@ -147,7 +155,12 @@ public sealed class RemoteClusters : IAsyncDisposable
             next[file.Name] = Start(file, null);
         }
 
+        bool isOther = !next.Keys.SequenceEqual(_connections.Keys);
         _connections = next;
+        if (isOther)
+        {
+            TellListing();
+        }
     }
 
     private async Task RemoveCopyAsync(RecordCopy copy)
@@ -166,10 +179,16 @@ public sealed class RemoteClusters : IAsyncDisposable
     {
         RemoteFile read = _options.ReadCopiesFrom is null ? file : file with { Settings = _options.ReadCopiesFrom };
         RecordCopy? copy = _options.CopyTo is null ? null : before?.Copy ?? new RecordCopy(file.Name, _options.CopyTo, _time, _log);
-        RemoteCluster cluster = before?.With(read) ?? new RemoteCluster(read, _options, State, _ids, _time, _log, copy);
+        RemoteCluster cluster = before?.With(read) ?? Follow(new RemoteCluster(read, _options, State, _ids, _time, _log, copy));
         CancellationTokenSource stop = new();
         Task running = copy is null ? cluster.RunAsync(stop.Token) : Task.WhenAll(cluster.RunAsync(stop.Token), copy.RunAsync(stop.Token));
         return new Connection(cluster, stop, running);
+    }
+
+    private RemoteCluster Follow(RemoteCluster cluster)
+    {
+        _ = cluster.Synced.ContinueWith(_ => TellListing(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return cluster;
     }
 
     /// <summary>A directory that is not there yet, or was replaced, gets its watch when it is.</summary>

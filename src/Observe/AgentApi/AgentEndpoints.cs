@@ -20,12 +20,16 @@ public static class AgentEndpoints
         Map("/v1/ip", (json, state) => AgentJson.WriteArray(json, state.Addresses, AgentJson.WriteAddress));
 
         // `ip list` asks for the labels of each identity that it meets.
-        endpoints.MapGet("/v1/identity/{id}", (string id) => AgentJson.Find(read().Identities, id) is { } identity
-            ? Answer(json => AgentJson.WriteIdentity(json, identity))
-            : Results.NotFound());
+        endpoints.MapGet("/v1/identity/{id}", context =>
+        {
+            IResult answer = AgentJson.Find(read().Identities, (string)context.Request.RouteValues["id"]!) is { } identity
+                ? Answer(json => AgentJson.WriteIdentity(json, identity))
+                : Results.NotFound();
+            return answer.ExecuteAsync(context);
+        });
         return endpoints;
 
-        void Map(string path, Action<Utf8JsonWriter, AgentState> write) => endpoints.MapGet(path, () => Answer(json => write(json, read())));
+        void Map(string path, Action<Utf8JsonWriter, AgentState> write) => endpoints.MapGet(path, context => Answer(json => write(json, read())).ExecuteAsync(context));
     }
 
     private static IResult Answer(Action<Utf8JsonWriter> content) => Results.Bytes(AgentJson.Write(content), "application/json");

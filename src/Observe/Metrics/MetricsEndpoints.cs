@@ -11,7 +11,7 @@ public static class MetricsEndpoints
     public static IEndpointRouteBuilder MapMetrics(this IEndpointRouteBuilder endpoints, Func<MetricsState> read, string path = "/metrics")
     {
         ArgumentNullException.ThrowIfNull(read);
-        endpoints.MapGet(path, () => Results.Text(MetricsText.Write(MetricsPage.Of(read())), MetricsText.ContentType));
+        endpoints.MapGet(path, context => Results.Text(MetricsText.Write(MetricsPage.Of(read())), MetricsText.ContentType).ExecuteAsync(context));
         return endpoints;
     }
 }

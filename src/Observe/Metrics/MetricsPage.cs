@@ -16,7 +16,7 @@ public static class MetricsPage
     public static IReadOnlyList<MetricFamily> Of(MetricsState state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        return [.. Traffic(state).Concat(Mesh(state)).Concat(Tables(state)).Concat(Flows(state)).Concat(Workers(state)).Where(family => family.Samples.Count > 0)];
+        return [.. Traffic(state).Concat(Mesh(state)).Concat(Tables(state)).Concat(Flows(state)).Concat(Workers(state)).Concat(Processes(state)).Where(family => family.Samples.Count > 0)];
     }
 
     private static IEnumerable<MetricFamily> Traffic(MetricsState state)
@@ -99,6 +99,22 @@ public static class MetricsPage
         {
             yield return new("cmesh_packet_processing_seconds", MetricKind.Histogram, "Time of sampled packets within the forwarder.", Histogram(times));
         }
+    }
+
+    /// <summary>Names as Prometheus' clients and OpenTelemetry's conventions for .NET have them.</summary>
+    private static IEnumerable<MetricFamily> Processes(MetricsState state)
+    {
+        IReadOnlyList<ProcessMemory> all = state.Processes;
+        IEnumerable<MetricSample> Of(Func<ProcessMemory, double> figure) => all.Select(p => new MetricSample(figure(p), ("program", p.Program)));
+        yield return Gauge("process_resident_memory_bytes", "Memory of the program, what it shares with others included.", Of(p => p.ResidentBytes));
+        yield return Gauge("cmesh_process_own_memory_bytes", "Memory of the program that is neither shared nor a file's.", Of(p => p.OwnBytes));
+        yield return Gauge("dotnet_gc_last_collection_heap_size_bytes", "Managed heap after the last collection, gaps included.", Of(p => p.HeapBytes));
+        yield return Gauge("dotnet_gc_last_collection_memory_committed_size_bytes", "Memory that the collector has from the kernel.", Of(p => p.CommittedBytes));
+        yield return Gauge("cmesh_gc_alive_bytes", "What the last collection of the whole heap left, without gaps.", Of(p => p.AliveBytes));
+        yield return Counter("dotnet_gc_heap_total_allocated_bytes_total", "Bytes allocated on the managed heap.", Of(p => p.AllocatedBytes));
+        yield return Counter("dotnet_gc_pause_time_seconds_total", "Time in which collections stopped the program.", Of(p => p.PauseSeconds));
+        yield return Counter("dotnet_gc_collections_total", "Collections, by the oldest generation that they looked at.",
+            all.SelectMany(p => p.Collections.Select((count, generation) => new MetricSample(count, ("program", p.Program), ("gc_heap_generation", $"gen{generation}")))));
     }
 
     private static List<MetricSample> Histogram(TimeHistogram times)

@@ -39,6 +39,9 @@ public sealed record MetricsState
     /// <summary>Time of packets within the forwarder, by sampling.</summary>
     public TimeHistogram? ProcessingTime { get; init; }
 
+    /// <summary>Of the agent and, while it answers, of its forwarder.</summary>
+    public IReadOnlyList<ProcessMemory> Processes { get; init; } = [];
+
     public FlowStoreStatus? Flows { get; init; }
 
     public FlowCounters? FlowCounters { get; init; }

@@ -23,7 +23,7 @@ internal static class PageAssets
         foreach ((string path, string file, string type) in s_files)
         {
             byte[] content = Read(file);
-            endpoints.MapGet(path, () => Results.Bytes(content, type));
+            endpoints.MapGet(path, context => Results.Bytes(content, type).ExecuteAsync(context));
         }
     }
 

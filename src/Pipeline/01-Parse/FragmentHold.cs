@@ -4,9 +4,10 @@ namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
 /// Fragments that came before the first of their datagram, whole, until it comes. Slots with buffers of their own, taken once; who floods
-/// them finds them full and is dropped. One owner: the worker.
+/// them finds them full and is dropped, and one of his gives way to a port's that has fewer there. One owner: the worker.
 /// </summary>
-public sealed class FragmentHold
+/// <param name="counters">Count those that are given up.</param>
+public sealed class FragmentHold(DatapathCounters counters)
 {
     /// <summary>Fragments of one datagram: 64 KB in pieces of 1,480 bytes are 45.</summary>
     public const int PerDatagramCount = 45;
@@ -22,6 +23,9 @@ public sealed class FragmentHold
     private const int SlotLength = PacketContext.Headroom + LongestFrame;
     private readonly byte[] _buffers = new byte[SlotCount * SlotLength];
     private readonly Slot[] _slots = new Slot[SlotCount];
+
+    /// <summary>Waiting ones by the port that they came by.</summary>
+    private readonly int[] _ofPort = new int[Port.MaxCount];
     private ulong _sequence;
 
     private enum SlotState : byte
@@ -52,7 +56,13 @@ public sealed class FragmentHold
             ofDatagram += slot.State == SlotState.Waiting && slot.Id == id && slot.Key == p.Key ? 1 : 0;
         }
 
-        if (free < 0 || ofDatagram >= PerDatagramCount || p.FrameLength > LongestFrame)
+        if (ofDatagram >= PerDatagramCount || p.FrameLength > LongestFrame)
+        {
+            return false;
+        }
+
+        free = free < 0 ? TakeFromMost(p.IngressPort) : free;
+        if (free < 0)
         {
             return false;
         }
@@ -60,6 +70,7 @@ public sealed class FragmentHold
         p.Frame.CopyTo(BufferOf(free)[PacketContext.Headroom..]);
         _slots[free] = new Slot(SlotState.Waiting, p.Key, id, p.IngressPort, p.FrameLength, p.Offload, now.PlusSeconds(WaitSeconds), _sequence++, p.Tunnel);
         WaitingCount++;
+        _ofPort[p.IngressPort]++;
         HeldCount++;
         return true;
     }
@@ -75,6 +86,7 @@ public sealed class FragmentHold
             {
                 slot = slot with { State = SlotState.Released };
                 WaitingCount--;
+                _ofPort[slot.Port]--;
                 ReleasedCount++;
             }
         }
@@ -106,17 +118,49 @@ public sealed class FragmentHold
     }
 
     /// <summary>Drops and counts those whose first has not come in time.</summary>
-    public void Expire(DatapathCounters counters, MonoTime now)
+    public void Expire(MonoTime now)
     {
         for (int i = 0; WaitingCount > 0 && i < SlotCount; i++)
         {
             if (_slots[i].State == SlotState.Waiting && _slots[i].Until.Nanoseconds <= now.Nanoseconds)
             {
-                counters.CountDrop(DropReason.FirstFragmentMissing, _slots[i].Length, BufferOf(i).Slice(PacketContext.Headroom, _slots[i].Length), _slots[i].Port);
-                _slots[i] = default;
-                WaitingCount--;
+                GiveUp(i);
             }
         }
+    }
+
+    /// <summary>The slot of the newest fragment of the port that has most of them, which is given up; -1 when the port in question would then have as many.</summary>
+    private int TakeFromMost(int port)
+    {
+        int most = -1;
+        for (int i = 0; i < SlotCount; i++)
+        {
+            ref readonly Slot slot = ref _slots[i];
+            if (slot.State != SlotState.Waiting)
+            {
+                continue;
+            }
+
+            bool isNewer = most >= 0 && slot.Port == _slots[most].Port && slot.Sequence > _slots[most].Sequence;
+            most = most < 0 || isNewer || _ofPort[slot.Port] > _ofPort[_slots[most].Port] ? i : most;
+        }
+
+        if (most < 0 || _ofPort[_slots[most].Port] <= _ofPort[port] + 1)
+        {
+            return -1;
+        }
+
+        GiveUp(most);
+        return most;
+    }
+
+    private void GiveUp(int index)
+    {
+        ref Slot slot = ref _slots[index];
+        counters.CountDrop(DropReason.FirstFragmentMissing, slot.Length, BufferOf(index).Slice(PacketContext.Headroom, slot.Length), slot.Port);
+        _ofPort[slot.Port]--;
+        slot = default;
+        WaitingCount--;
     }
 
     private Span<byte> BufferOf(int slot) => _buffers.AsSpan(slot * SlotLength, SlotLength);

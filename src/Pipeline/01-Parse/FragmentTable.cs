@@ -18,10 +18,11 @@ public sealed class FragmentTable
 
     /// <param name="capacity">Datagrams under way at once; a power of two.</param>
     /// <param name="rows">Memory that another process may have left; null for memory of our own.</param>
-    public FragmentTable(int capacity, ulong seed, FragmentMode mode = FragmentMode.Follow, TableRows<FragmentEntry>? rows = null)
+    /// <param name="counters">Of fragments that are held and given up; null for some of our own.</param>
+    public FragmentTable(int capacity, ulong seed, FragmentMode mode = FragmentMode.Follow, TableRows<FragmentEntry>? rows = null, DatapathCounters? counters = null)
     {
         IsTracking = mode != FragmentMode.Drop;
-        Hold = mode == FragmentMode.Hold ? new FragmentHold() : null;
+        Hold = mode == FragmentMode.Hold ? new FragmentHold(counters ?? new DatapathCounters()) : null;
         ArgumentOutOfRangeException.ThrowIfNotEqual(int.IsPow2(capacity) && capacity >= Ways, true);
         _entries = rows ?? new ArrayRows<FragmentEntry>(capacity);
         _seed = seed;

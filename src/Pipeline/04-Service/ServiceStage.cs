@@ -42,7 +42,7 @@ public static class ServiceStage
             if (frontend.Set.CandidateCount == 0)
                 return p.Drop(DropReason.NoBackend, frontend.IsLocalOnly ? NoBackendDetail.NoneLocal : (byte)0);
 
-            if (conntrack.Sources is { } limits && !limits.TryAdmit(ref p, now))
+            if (!conntrack.TryAdmit(ref p, now))
                 return Verdict.Drop;
 
             backend = Choose(p, frontend, isKnown: IsOf(conntrack, index, frontend), affinities, random, now);

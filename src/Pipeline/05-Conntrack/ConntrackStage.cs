@@ -88,7 +88,7 @@ public static class ConntrackStage
     private static Verdict BeginFlow(ref PacketContext p, ConntrackTable conntrack, MonoTime now)
     {
         p.Status = ConntrackStatus.New;
-        return conntrack.Sources is not { } sources || p.IsIcmpError || p.IsAdmitted || sources.TryAdmit(ref p, now) ? Verdict.Continue : Verdict.Drop;
+        return p.IsIcmpError || p.IsAdmitted || conntrack.TryAdmit(ref p, now) ? Verdict.Continue : Verdict.Drop;
     }
 
     /// <summary>A flow whose answers do not come this way has no entry, as with Cilium: the client's choice is all that is known of it.</summary>

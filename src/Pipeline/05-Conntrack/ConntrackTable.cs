@@ -49,6 +49,9 @@ public sealed class ConntrackTable
     /// <summary>How many flows each source may have; null where that is not limited.</summary>
     public SourceLimits? Sources { get; }
 
+    /// <summary>Who gives up new flows of a port that is behind; null where nobody does.</summary>
+    public NewFlowGate? Gate { get; init; }
+
     public int Count { get; private set; }
 
     /// <summary>Counts up when generations begin anew, after four thousand million entries.</summary>
@@ -82,6 +85,13 @@ public sealed class ConntrackTable
 
     /// <summary>All entries, by number, for whoever looks at several.</summary>
     public Span<ConntrackEntry> Entries => _entries.Entries;
+
+    /// <summary>Whether the packet may begin a flow; false, with the reason in the context and counted, when it may not.</summary>
+    public bool TryAdmit(ref PacketContext p, MonoTime now)
+    {
+        p.IsAdmitted = (Gate is not { } gate || gate.TryPass(ref p, now)) && (Sources is not { } sources || sources.TryAdmit(ref p, now));
+        return p.IsAdmitted;
+    }
 
     /// <summary>The key under which both directions of a flow are kept: the lower end first.</summary>
     public static FlowKey Ordered(in FlowKey key, out bool swapped)

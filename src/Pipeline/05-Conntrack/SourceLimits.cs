@@ -78,7 +78,6 @@ public sealed class SourceLimits
             return false;
         }
 
-        p.IsAdmitted = true;
         return true;
     }
 

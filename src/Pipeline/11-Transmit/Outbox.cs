@@ -11,6 +11,9 @@ public sealed class Outbox
     /// <summary>Frames one silent neighbour may hold up, as a kernel would queue.</summary>
     private const int MaxHeldPerNeighbor = 16;
 
+    /// <summary>The frames of one port, a pod's or the uplink's, take one in so many of those that may wait: who sends to the silent leaves room for others.</summary>
+    private const int PortShare = 2;
+
     /// <summary>One slot in so many is never held, so that packets for the silent do not keep the others from being asked for.</summary>
     private const int SolicitationShare = 4;
 
@@ -18,6 +21,7 @@ public sealed class Outbox
     private readonly byte[] _buffers;
     private readonly Slot[] _slots;
     private readonly int _heldLimit;
+    private readonly int _portLimit;
     private ulong _sequence;
 
     public Outbox(int slotCount)
@@ -25,20 +29,22 @@ public sealed class Outbox
         _slots = new Slot[slotCount];
         _buffers = new byte[slotCount * SlotLength];
         _heldLimit = slotCount - (slotCount / SolicitationShare);
+        _portLimit = (_heldLimit + PortShare - 1) / PortShare;
     }
 
-    /// <summary>An outbox in which as much waits as in another, without the frames; takes as many more for each neighbour as that one would.</summary>
-    /// <param name="held">For whom frames wait there.</param>
+    /// <summary>An outbox in which as much waits as in another, without the frames; takes as many more for each neighbour and of each port as that one would.</summary>
+    /// <param name="held">For whom frames wait there, and by which port they came.</param>
     /// <param name="freeCount">Slots for others.</param>
-    public Outbox(Outbox original, ReadOnlySpan<IpAddress> held, int freeCount)
+    public Outbox(Outbox original, ReadOnlySpan<(IpAddress Neighbor, int Ingress)> held, int freeCount)
     {
         _slots = new Slot[freeCount + held.Length];
         _buffers = new byte[freeCount * SlotLength];
         _heldLimit = original._heldLimit;
+        _portLimit = original._portLimit;
         HeldCount = held.Length;
         for (int i = 0; i < held.Length; i++)
         {
-            _slots[freeCount + i] = new Slot(SlotState.Held, 0, 0, held[i], 0);
+            _slots[freeCount + i] = new Slot(SlotState.Held, 0, 0, held[i].Neighbor, held[i].Ingress, 0);
         }
     }
 
@@ -61,13 +67,15 @@ public sealed class Outbox
     /// <summary>Keeps a copy of a packet, complete but for its destination MAC, until <see cref="Release"/>.</summary>
     public bool TryHold(in PacketContext p, IpAddress neighbor)
     {
-        int heldCount = 0;
+        int ofNeighbor = 0;
+        int ofPort = 0;
         foreach (ref readonly Slot slot in _slots.AsSpan())
         {
-            heldCount += slot.State == SlotState.Held && slot.Neighbor == neighbor ? 1 : 0;
+            ofNeighbor += slot.State == SlotState.Held && slot.Neighbor == neighbor ? 1 : 0;
+            ofPort += slot.State == SlotState.Held && slot.Ingress == p.IngressPort ? 1 : 0;
         }
 
-        bool hasRoom = heldCount < MaxHeldPerNeighbor && HeldCount < _heldLimit;
+        bool hasRoom = ofNeighbor < MaxHeldPerNeighbor && ofPort < _portLimit && HeldCount < _heldLimit;
         int index = hasRoom ? FindFree() : -1;
         if (index < 0)
         {
@@ -77,22 +85,22 @@ public sealed class Outbox
         Span<byte> buffer = BufferOf(index);
         p.Offload.WriteTo(buffer);
         p.Frame.CopyTo(buffer[VirtioNetHeader.Length..]);
-        _slots[index] = new Slot(SlotState.Held, p.EgressPort, VirtioNetHeader.Length + p.FrameLength, neighbor, _sequence++);
+        _slots[index] = new Slot(SlotState.Held, p.EgressPort, VirtioNetHeader.Length + p.FrameLength, neighbor, p.IngressPort, _sequence++);
         HeldCount++;
         return true;
     }
 
-    /// <summary>For whom frames wait, one of these for each frame.</summary>
-    /// <param name="neighbors">Room for all slots.</param>
+    /// <summary>For whom frames wait and by which port they came, one of these for each frame.</summary>
+    /// <param name="held">Room for all slots.</param>
     /// <returns>How many there are.</returns>
-    public int CopyHeld(Span<IpAddress> neighbors)
+    public int CopyHeld(Span<(IpAddress Neighbor, int Ingress)> held)
     {
         int count = 0;
         foreach (ref readonly Slot slot in _slots.AsSpan())
         {
             if (slot.State == SlotState.Held)
             {
-                neighbors[count++] = slot.Neighbor;
+                held[count++] = (slot.Neighbor, slot.Ingress);
             }
         }
 
@@ -182,7 +190,7 @@ public sealed class Outbox
             length = NeighborMessage.Write(payload, NeighborMessage.Solicitation, own, known == default ? group : target, target, uplink.RouterMac);
         }
 
-        _slots[index] = new Slot(SlotState.Ready, uplink.Id, VirtioNetHeader.Length + EthernetHeader.Length + length, target, _sequence++);
+        _slots[index] = new Slot(SlotState.Ready, uplink.Id, VirtioNetHeader.Length + EthernetHeader.Length + length, target, 0, _sequence++);
         ReadyCount++;
         return true;
     }
@@ -214,7 +222,7 @@ public sealed class Outbox
     /// <param name="frameLength">Without the virtio header.</param>
     public void Ready(int slot, int port, int frameLength)
     {
-        _slots[slot] = new Slot(SlotState.Ready, port, VirtioNetHeader.Length + frameLength, default, _sequence++);
+        _slots[slot] = new Slot(SlotState.Ready, port, VirtioNetHeader.Length + frameLength, default, 0, _sequence++);
         ReadyCount++;
     }
 
@@ -256,5 +264,7 @@ public sealed class Outbox
 
     private Span<byte> BufferOf(int slot) => _buffers.AsSpan(slot * SlotLength, SlotLength);
 
-    private readonly record struct Slot(SlotState State, int Port, int Length, IpAddress Neighbor, ulong Sequence);
+    /// <param name="Port">That it leaves by.</param>
+    /// <param name="Ingress">That it came by, of a held one.</param>
+    private readonly record struct Slot(SlotState State, int Port, int Length, IpAddress Neighbor, int Ingress, ulong Sequence);
 }

@@ -21,4 +21,7 @@ public sealed record FlowOptions
 
     /// <summary>What each source of flows may have.</summary>
     public SourceLimitRules SourceLimits { get; init; } = SourceLimitRules.None;
+
+    /// <summary>New flows a second of each port and worker that pass, however many more frames come than the worker can take; 0 gives up none.</summary>
+    public int NewFlowsUnderLoad { get; init; } = 10_000;
 }

@@ -34,6 +34,14 @@ public sealed partial class MetricsTests
                 WorkerBusyShares = new Dictionary<string, double> { ["0"] = 0.25 },
                 WorkerStuckCounts = new Dictionary<string, ulong> { ["0"] = 2 },
                 ProcessingTime = new([0.000001, 0.00001], [90, 9, 1], 0.0005),
+                Processes =
+                [
+                    new("agent")
+                    {
+                        ResidentBytes = 60, OwnBytes = 30, HeapBytes = 20, CommittedBytes = 25, AliveBytes = 10, AllocatedBytes = 700, PauseSeconds = 0.5, Collections = [9, 4, 1],
+                    },
+                    new("forwarder") { OwnBytes = 70 },
+                ],
                 Flows = store.Status,
                 FlowCounters = store.Counters,
             };
@@ -107,6 +115,23 @@ public sealed partial class MetricsTests
             cmesh_packet_processing_seconds_bucket{le="+Inf"} 100
             cmesh_packet_processing_seconds_sum 0.0005
             cmesh_packet_processing_seconds_count 100
+            process_resident_memory_bytes{program="agent"} 60
+            process_resident_memory_bytes{program="forwarder"} 0
+            cmesh_process_own_memory_bytes{program="agent"} 30
+            cmesh_process_own_memory_bytes{program="forwarder"} 70
+            dotnet_gc_last_collection_heap_size_bytes{program="agent"} 20
+            dotnet_gc_last_collection_heap_size_bytes{program="forwarder"} 0
+            dotnet_gc_last_collection_memory_committed_size_bytes{program="agent"} 25
+            dotnet_gc_last_collection_memory_committed_size_bytes{program="forwarder"} 0
+            cmesh_gc_alive_bytes{program="agent"} 10
+            cmesh_gc_alive_bytes{program="forwarder"} 0
+            dotnet_gc_heap_total_allocated_bytes_total{program="agent"} 700
+            dotnet_gc_heap_total_allocated_bytes_total{program="forwarder"} 0
+            dotnet_gc_pause_time_seconds_total{program="agent"} 0.5
+            dotnet_gc_pause_time_seconds_total{program="forwarder"} 0
+            dotnet_gc_collections_total{program="agent",gc_heap_generation="gen0"} 9
+            dotnet_gc_collections_total{program="agent",gc_heap_generation="gen1"} 4
+            dotnet_gc_collections_total{program="agent",gc_heap_generation="gen2"} 1
 
             """,
             string.Join('\n', lines));

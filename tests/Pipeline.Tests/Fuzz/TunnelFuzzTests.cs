@@ -105,10 +105,13 @@ public sealed class TunnelFuzzTests
         }
     }
 
+    /// <summary>By this node: what others send through tunnels of theirs, and comes by, is theirs.</summary>
     private static bool IsTunnelled(Delivery got, TunnelScenario s) =>
-        got.Verdict == Verdict.Transmit && got.Port == TestNode.Uplink && FrameCheck.Of(got.Frame) is { IsIp: true, Protocol: 17 } check && check.IsIpv4 == s.Underlay.IsIpv4
+        got.Verdict == Verdict.Transmit && got.Port == TestNode.Uplink && FrameCheck.Of(got.Frame) is { IsIp: true, Protocol: 17 } check && check.IsIpv4 == s.Underlay.IsIpv4 && SourceOf(got.Frame, check.IsIpv4) == s.Underlay.Node
         && got.Frame.Length > check.TransportStart + 16 && got.Frame[check.TransportStart + 2] == TunnelFrames.Port >> 8 && got.Frame[check.TransportStart + 3] == (TunnelFrames.Port & 0xFF)
         && got.Frame.AsSpan(0, 6).SequenceEqual(MacBytes(TestNode.MacOf(s.Underlay.EastWorker))) && got.Frame[TunnelFrames.OuterLength(got.Frame) - 8] == 8;
+
+    private static IpAddress SourceOf(byte[] frame, bool isIpv4) => IpAddress.FromBytes(isIpv4 ? frame.AsSpan(26, 4) : frame.AsSpan(22, 16));
 
     private static byte[] MacBytes(MacAddress mac)
     {

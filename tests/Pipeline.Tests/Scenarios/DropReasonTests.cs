@@ -45,6 +45,15 @@ public sealed class DropReasonTests
             other.Drops(TestNode.Curl, Udp(s) with { SourcePort = 1 }, DropReason.SourceLimit, SourceLimitDetail.Flows);
             other.Sends(TestNode.Curl, Udp(s));
         },
+        [DropReason.NewFlowGivenUp] = s =>
+        {
+            var other = new Scenario(s.Mesh.Family, new TestNode(local: l => l with { Flows = new FlowOptions { NewFlowsUnderLoad = 1 } }, workerCount: 1));
+            other.Sends(TestNode.Curl, Udp(s));
+            other.Node.Live.Conntrack.Gate!.Note(other.Node.State.Ports[TestNode.Curl].Id, 1_000_000, isDry: false);
+            other.Sends(TestNode.Curl, Udp(s) with { SourcePort = 1 });
+            other.Drops(TestNode.Curl, Udp(s) with { SourcePort = 2 }, DropReason.NewFlowGivenUp);
+            other.Sends(TestNode.Curl, Udp(s));
+        },
         [DropReason.InvalidExtensionHeader] = s =>
         {
             var v6 = new Mesh(Family.Ipv6);
@@ -135,7 +144,7 @@ public sealed class DropReasonTests
     {
         var s = new Scenario(family, reason == DropReason.ConntrackFull ? new TestNode(conntrackCapacity: 1) : null);
         s_provocations[reason](s);
-        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported or DropReason.SourceLimit))
+        if (reason is not (DropReason.NoRoute or DropReason.FragmentsNotSupported or DropReason.SourceLimit or DropReason.NewFlowGivenUp))
         {
             Assert.NotEqual(0u, s.Node.DropPackets(reason));
         }

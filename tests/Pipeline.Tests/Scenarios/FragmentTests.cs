@@ -115,6 +115,32 @@ public sealed class FragmentTests
         Assert.Empty(s.Node.Send(TestNode.Curl, sent.Fragment(0, 1000)).Outbox);
     }
 
+    /// <summary>A pod's flood gives way, one by one and counted, to the fragments of another, which go on when their first comes.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void A_flood_of_one_pod_leaves_room_for_another(Family family)
+    {
+        Scenario s = Holding(family);
+        Mesh m = s.Mesh;
+        TestPacket flood = TestPacket.Udp(m.CurlPod, 1024, m.Webpod1, 53) with { Payload = s_payload };
+        for (int i = 0; i < 2 * FragmentHold.SlotCount; i++)
+        {
+            s.Node.Send(TestNode.Curl, (flood with { Id = (ushort)(i / 40) }).Fragment(1000, 1000));
+        }
+
+        FragmentHold hold = s.Node.Live.Fragments.Hold!;
+        Assert.Equal(FragmentHold.SlotCount, hold.WaitingCount);
+        ulong dropped = s.Node.DropPackets(DropReason.FirstFragmentMissing);
+        Assert.Equal((ulong)FragmentHold.SlotCount, dropped);
+        TestPacket sent = TestPacket.Udp(m.EastPod, 1024, m.Webpod1, 53) with { Payload = s_payload, Id = 500 };
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Uplink, sent.Fragment(2000, 1000)).Verdict);
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Uplink, sent.Fragment(1000, 1000)).Verdict);
+        Assert.Equal(FragmentHold.SlotCount, hold.WaitingCount);
+        Assert.Equal(dropped + 2, s.Node.DropPackets(DropReason.FirstFragmentMissing));
+        Assert.Equal(2, s.Node.Send(TestNode.Uplink, sent.Fragment(0, 1000)).Outbox.Count);
+        Assert.Equal(FragmentHold.SlotCount - 2, hold.WaitingCount);
+    }
+
     /// <summary>Who sends later fragments only fills what there is and is dropped then; those of one datagram leave room for others.</summary>
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]

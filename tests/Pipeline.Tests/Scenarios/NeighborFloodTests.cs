@@ -82,6 +82,27 @@ public sealed class NeighborFloodTests
         Assert.Contains(s.Node.Tick(), asked => asked.Frame.AsSpan().SequenceEqual(probe));
     }
 
+    /// <summary>Half of what may wait is one pod's at most: another's first packet to its next hop waits and leaves.</summary>
+    [Theory]
+    [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
+    public void Packets_of_one_pod_for_the_silent_leave_room_for_those_of_another(Family family)
+    {
+        const int HeldOfOne = 24;
+        var s = new Scenario(family, new TestNode(workerCount: 1));
+        Mesh m = s.Mesh;
+        TestPacket[] scan = [.. Enumerable.Range(0, 2 * SlotCount).Select(i => TestPacket.Udp(m.CurlPod, 40000, Stranger(m, i / 3), 53))];
+        Assert.Equal(HeldOfOne, scan.Count(packet => s.Node.Send(TestNode.Curl, packet).Verdict == Verdict.Held));
+        Assert.Equal(HeldOfOne, s.Node.Live.Outbox.HeldCount);
+        Assert.Equal((ulong)(scan.Length - HeldOfOne), s.Node.DropPackets(DropReason.NoRoute));
+
+        IpAddress nextHop = m.At("172.18.0.200");
+        TestPacket packet = TestPacket.Udp(m.Node, 5000, nextHop, 53);
+        Assert.Equal(Verdict.Held, s.Node.Send(TestNode.Host, packet).Verdict);
+        Delivery answered = s.Node.Send(TestNode.Uplink, NeighborFrames.Reply(nextHop, TestNode.MacOf(nextHop), m.Node, TestNode.UplinkMac));
+        Assert.Equal(TestNode.Uplink, Assert.Single(answered.Outbox).Port);
+        Assert.Equal(HeldOfOne, s.Node.Live.Outbox.HeldCount);
+    }
+
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void Nobody_is_given_up_for_questions_that_had_no_room(Family family)
