@@ -73,6 +73,8 @@ source "$ROOT/lab/chaos-network.sh"
 source "$ROOT/lab/chaos-machine.sh"
 # shellcheck source=lab/chaos-lab.sh
 source "$ROOT/lab/chaos-lab.sh"
+# shellcheck source=lab/abuse.sh
+source "$ROOT/lab/abuse.sh"
 # shellcheck source=lab/soak.sh
 source "$ROOT/lab/soak.sh"
 # shellcheck source=lab/commands.sh

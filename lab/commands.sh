@@ -20,10 +20,10 @@ main() {
     elif (( $# )); then
         shift
     fi
-    [[ $FAMILY == ipv4 || " faults floods chaos soak cases acceptance bench " != *" $command "* ]] ||
+    [[ $FAMILY == ipv4 || " faults floods abuse chaos soak cases acceptance bench " != *" $command "* ]] ||
         die 2 "the worlds of '$command' are IPv4; --family $FAMILY is for the walk-through and for up"
     case $command in
-        run | up | connect | disconnect | scale | exec | status | down | faults | floods | chaos | soak | cases | acceptance | bench | shell) enter_own_namespaces "${told[@]}" && need_root "the lab" && "command_$command" "$@" ;;
+        run | up | connect | disconnect | scale | exec | status | down | faults | floods | abuse | chaos | soak | cases | acceptance | bench | shell) enter_own_namespaces "${told[@]}" && need_root "the lab" && "command_$command" "$@" ;;
         help | -h | --help) command_help ;;
         *) die 2 "there is no '$command'; ./run-lab.sh help lists what there is" ;;
     esac
@@ -46,6 +46,7 @@ command_help() {
 lab/soak [--minutes N] [--seed N]       the same for long, with operations that the dice choose; ends with a report
 ./run-lab.sh floods [--short] [--only NAME,...]
                                         what floods through full tables leave of established connections
+./run-lab.sh abuse [--short]            what clients that mean harm to control sockets cost packets
 ./run-lab.sh cases                      things that are set up wrong, and what cmesh trace says about each
 ./run-lab.sh acceptance [--short]       longer checks with real traffic, in a world of their own
 ./run-lab.sh bench [OPTION...]          this datapath, the kernel and a null forwarder, measured in turns; --help lists the options

@@ -25,6 +25,29 @@ public sealed record ControlLimits
     /// <summary>Requests in a row that are refused for their form, after which the connection is closed.</summary>
     public int MalformedCount { get; init; } = 1000;
 
+    /// <summary>
+    /// Malformed requests that are answered in a second, on all connections, and at once after a rest: a sentence costs some 0.1 ms of a processor that
+    /// packets need, and garbage whose collection stops the worker. The others wait for their turn.
+    /// </summary>
+    public int MalformedRate { get; init; } = 1000;
+
+    public int MalformedBurst { get; init; } = 200;
+
+    /// <summary>The same of requests that are none of these.</summary>
+    public int RequestRate { get; init; } = 500;
+
+    public int RequestBurst { get; init; } = 1000;
+
+    /// <summary>Bytes a second of lines above 64 KiB, on all connections, and at once after a rest: their buffers are garbage, too.</summary>
+    public int LongLineRate { get; init; } = 16 << 20;
+
+    public int LongLineBurst { get; init; } = 64 << 20;
+
+    /// <summary>Clients that are let in, in a second and at once after a rest; the others wait to be accepted.</summary>
+    public int AcceptRate { get; init; } = 100;
+
+    public int AcceptBurst { get; init; } = 64;
+
     /// <summary>Requests under way on one connection.</summary>
     public int RequestCount { get; init; } = 16;
 

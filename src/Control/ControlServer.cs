@@ -42,6 +42,14 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
 
     internal RequestMemory Memory { get; } = new((limits ?? new ControlLimits()).RequestMemory);
 
+    internal ReceiveBuffers Buffers { get; } = new((limits ?? new ControlLimits()).RequestLength);
+
+    internal Pace MalformedPace { get; } = new((limits ?? new ControlLimits()).MalformedRate, (limits ?? new ControlLimits()).MalformedBurst);
+
+    internal Pace RequestPace { get; } = new((limits ?? new ControlLimits()).RequestRate, (limits ?? new ControlLimits()).RequestBurst);
+
+    internal Pace LongLinePace { get; } = new((limits ?? new ControlLimits()).LongLineRate, (limits ?? new ControlLimits()).LongLineBurst);
+
     internal Task NextChange => Volatile.Read(ref _change).Task;
 
     /// <summary>Adds a method. Parameters of the wrong shape never reach the handler.</summary>
@@ -118,6 +126,7 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
     {
         await StopAsync();
         _stopping.Dispose();
+        Buffers.Dispose();
     }
 
     internal void ReportFault(string where, Exception fault) => Fault?.Invoke(where, fault);
@@ -199,11 +208,13 @@ public sealed class ControlServer(string socketPath, ControlLimits? limits = nul
 
     private async Task AcceptAsync()
     {
+        Pace pace = new(Limits.AcceptRate, Limits.AcceptBurst);
         while (!_stopping.IsCancellationRequested)
         {
             Socket socket;
             try
             {
+                await pace.WaitAsync(1, _stopping.Token);
                 socket = await _listener!.AcceptAsync(_stopping.Token);
             }
             catch (Exception fault) when (fault is OperationCanceledException or ObjectDisposedException)

@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Benchmarks.Abuse;
 using ClusterMesh.Datapath.Benchmarks.Mesh;
 using ClusterMesh.Datapath.Benchmarks.Micro;
 using ClusterMesh.Datapath.Benchmarks.Report;
@@ -18,6 +19,11 @@ internal static class Program
             return await ScaleCommand.RunAsync(arguments[1..]);
         }
 
+        if (arguments is ["abuse", ..])
+        {
+            return await AbuseCommand.RunAsync(arguments[1..]);
+        }
+
         if (arguments is ["report", string plan, string directory])
         {
             return ReportCommand.Run(plan, directory);
@@ -26,7 +32,7 @@ internal static class Program
         string what = arguments.Length == 0 ? "all" : arguments[0];
         if (arguments.Length > (what == "micro" ? 2 : 1) || what is not ("all" or "routes" or "state" or "pipeline" or "tables" or "offloads" or "services" or "events" or "policy" or "micro"))
         {
-            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|policy|micro [part of a name]] | benchmarks report PLAN DIRECTORY | benchmarks mesh AGENT [options]");
+            Console.Error.WriteLine("usage: benchmarks [all|routes|state|pipeline|tables|offloads|services|events|policy|micro [part of a name]] | benchmarks report PLAN DIRECTORY | benchmarks mesh AGENT [options] | benchmarks abuse SOCKET... --requests N [--seed N] [--clients NAME,...]");
             return 2;
         }
 

@@ -42,7 +42,7 @@ internal sealed class ControlConnection : IDisposable
         _peer = peer.ToString();
         ProcessId = peer.ProcessId;
         Role = role;
-        _lines = new LineReader(socket, server.Limits, server.Memory, role);
+        _lines = new LineReader(socket, server, role);
     }
 
     /// <summary>One page of a list lives at a time: rows of many that nobody reads would fill the memory.</summary>
@@ -189,8 +189,10 @@ internal sealed class ControlConnection : IDisposable
         {
             // A line that is no request has no id, yet its sender must learn of it.
             bool broken = refusal.Code is ErrorCode.ParseError or ErrorCode.InvalidRequest;
+            bool malformed = broken || refusal.Code is ErrorCode.MethodNotFound or ErrorCode.InvalidParams;
+            await (malformed ? _server.MalformedPace : _server.RequestPace).WaitAsync(1, _aborted.Token);
             await AnswerAsync(id ?? (broken ? "null"u8.ToArray() : null), null, refusal);
-            if ((broken || refusal.Code is ErrorCode.MethodNotFound or ErrorCode.InvalidParams) && ++_malformedCount >= Limits.MalformedCount)
+            if (malformed && ++_malformedCount >= Limits.MalformedCount)
             {
                 throw new ControlException(ErrorCode.TooManyRequests, $"{_malformedCount} requests in a row were malformed; the connection is closed");
             }
@@ -198,6 +200,7 @@ internal sealed class ControlConnection : IDisposable
             return;
         }
 
+        await _server.RequestPace.WaitAsync(1, _aborted.Token);
         if (Volatile.Read(ref _requestCount) >= Limits.RequestCount && await IsFullAsync())
         {
             ControlException refusal = new(

@@ -10,10 +10,9 @@ namespace ClusterMesh.Datapath.Control.Server;
 /// </summary>
 internal sealed class LineReader : IDisposable
 {
-    private const int ReadLength = 64 * 1024;
-
     private readonly ControlLimits _limits;
     private readonly RequestMemory _memory;
+    private readonly Pace _pace;
     private readonly long _longest;
     private readonly PipeReader _reader;
 
@@ -23,14 +22,15 @@ internal sealed class LineReader : IDisposable
     private long _charged;
     private long _began; // of a line that has not ended; 0 when there is none
 
-    public LineReader(Socket socket, ControlLimits limits, RequestMemory memory, ControlRole role)
+    public LineReader(Socket socket, ControlServer server, ControlRole role)
     {
-        _limits = limits;
-        _memory = memory;
-        _longest = role == ControlRole.Admin ? limits.RequestLength : Math.Min(limits.RequestLength, limits.ReaderRequestLength);
+        _limits = server.Limits;
+        _memory = server.Memory;
+        _pace = server.LongLinePace;
+        _longest = role == ControlRole.Admin ? _limits.RequestLength : Math.Min(_limits.RequestLength, _limits.ReaderRequestLength);
         _reader = PipeReader.Create(
             new NetworkStream(socket, ownsSocket: false),
-            new StreamPipeReaderOptions(bufferSize: ReadLength, minimumReadSize: 4096, useZeroByteReads: true));
+            new StreamPipeReaderOptions(server.Buffers, ReceiveBuffers.BufferLength, minimumReadSize: 4096, useZeroByteReads: true));
         _slow = new Timer(_ => _reader.CancelPendingRead());
     }
 
@@ -67,7 +67,11 @@ internal sealed class LineReader : IDisposable
                 return;
             }
 
-            Charge(scanned);
+            if (Charge(scanned) is > 0 and long more)
+            {
+                await _pace.WaitAsync(more, aborted);
+            }
+
             WatchTime(scanned);
             _reader.AdvanceTo(buffer.Start, buffer.End);
         }
@@ -89,12 +93,13 @@ internal sealed class LineReader : IDisposable
         }
     }
 
-    private void Charge(long length)
+    /// <returns>Bytes that are new among those that are charged for.</returns>
+    private long Charge(long length)
     {
         long more = length - RequestMemory.FreeLength - _charged;
         if (more <= 0)
         {
-            return;
+            return 0;
         }
 
         if (!_memory.TryTake(more))
@@ -104,6 +109,7 @@ internal sealed class LineReader : IDisposable
         }
 
         _charged += more;
+        return more;
     }
 
     private void Discharge()
