@@ -39,7 +39,8 @@ build_each() {
     local project
     mkdir -p "${BUILD_STAMP%/*}"
     touch "$BUILD_STAMP.new"
-    for project in Forwarder Agent Cli; do
+    # The forwarder last, whose libraries lie beside it: a program that has become native takes away those that it had brought.
+    for project in Agent Cli Forwarder; do
         dotnet publish "$ROOT/src/$project" -c Release -r "$(runtime)" -o "$ROOT/bin" --nologo -v quiet </dev/null 7<&- || return
     done
     mv "$BUILD_STAMP.new" "$BUILD_STAMP"
