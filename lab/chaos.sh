@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # chaos.sh: what happens to a mesh under verified traffic when the network, its processes and the machine misbehave. Run as ./run-lab.sh chaos
-# [--short] [--only NAME,NAME] [--seed N], in a world of its own. What is done and what it may cost stands in chaos/scenarios.txt, how in
+# [--short] [--only NAME,NAME] [--seed N] [--connections N] [--datagrams N], in a world of its own. What is done and what it may cost stands in chaos/scenarios.txt, how in
 # chaos-network.sh and chaos-machine.sh.
 
 SCENARIOS=$ROOT/lab/chaos/scenarios.txt
@@ -51,7 +51,7 @@ chaos_world() {
     for cluster in west east; do wait_for 20 answers_everywhere "$cluster" || die 1 "the echo service of $cluster does not answer: $OUT"; done
     for cluster in west east; do start_steady "$cluster"; done
     wait_for 20 is_quiet_again || true
-    expect_that "before anything happens all is well" "all 80 connections, nothing missing or failed" window_holds '.connections == 80 and .missing == 0 and .failed == 0'
+    expect_that "before anything happens all is well" "all $STEADY_COUNT connections, nothing missing or failed" window_holds ".connections == $STEADY_COUNT and .missing == 0 and .failed == 0"
 }
 
 answers_everywhere() {
@@ -107,8 +107,8 @@ judge_afterwards() {
     sleep 1
     close_window
     show_output "$(window_text)"
-    expect_that "afterwards nothing is lost" "all 80 connections, nothing missing, wrong or failed, no gap above 1 s" window_holds \
-        '.connections == 80 and .lost == 0 and .missing == 0 and .wrong == 0 and .failed == 0 and .gapMs < 1000 and .requests > 0'
+    expect_that "afterwards nothing is lost" "all $STEADY_COUNT connections, nothing missing, wrong or failed, no gap above 1 s" window_holds \
+        ".connections == $STEADY_COUNT and .lost == 0 and .missing == 0 and .wrong == 0 and .failed == 0 and .gapMs < 1000 and .requests > 0"
     for node in "${NODES[@]}"; do
         pid_of "$node-forwarder" >/dev/null || dead+="forwarder of $node "
         pid_of "$node-agent" >/dev/null || dead+="agent of $node "
@@ -121,7 +121,7 @@ judge_afterwards() {
 # is_quiet_again: a window with all connections and without a loss; the first ones behind a disturbance may still be retransmitting.
 is_quiet_again() {
     close_window
-    window_holds '.connections == 80 and .missing == 0 and .failed == 0 and .gapMs < 1000'
+    window_holds ".connections == $STEADY_COUNT and .missing == 0 and .failed == 0 and .gapMs < 1000"
 }
 
 all_know_everything() { [[ $(what_is_wrong) == 'nothing wrong' ]]; }

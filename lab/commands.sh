@@ -41,7 +41,7 @@ command_help() {
 ./run-lab.sh down                       take the world away, also after a crash
 ./run-lab.sh faults [--short] [--only NAME,...]
                                         what the mesh does when its parts are killed, cut off or changed, and how fast a change reaches packets
-./run-lab.sh chaos [--short] [--only NAME,...] [--seed N]
+./run-lab.sh chaos [--short] [--only NAME,...] [--seed N] [--connections N] [--datagrams N]
                                         verified traffic while network, processes and machine misbehave; lab/chaos/scenarios.txt says what is done
 lab/soak [--minutes N] [--seed N]       the same for long, with operations that the dice choose; ends with a report
 ./run-lab.sh floods [--short] [--only NAME,...]
@@ -176,7 +176,17 @@ command_chaos() {
                 done
                 shift
                 ;;
-            *) die 2 "chaos knows --short, --only NAME,NAME and --seed N, not '$1'" ;;
+            --connections)
+                [[ ${2:-} =~ ^[1-9][0-9]{0,2}0$ ]] && (( $2 <= 2000 )) || die 2 "--connections takes a multiple of 10 up to 2000, not '${2:-}'"
+                STEADY_COUNT=$2
+                shift
+                ;;
+            --datagrams)
+                [[ ${2:-} =~ ^[1-9][0-9]{1,5}$ ]] || die 2 "--datagrams takes how many a second, from 10 to 999999, not '${2:-}'"
+                STEADY_RATE=$2
+                shift
+                ;;
+            *) die 2 "chaos knows --short, --only NAME,NAME, --seed N, --connections N and --datagrams N, not '$1'" ;;
         esac
         shift
     done

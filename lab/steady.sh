@@ -5,8 +5,9 @@
 STEADY=$ROOT/native/build/steady
 BADWIRE=$ROOT/native/build/badwire
 
-# Datagrams a second of each stream.
-STEADY_RATE=${STEADY_RATE:-500}
+# Long connections of both clusters, three of five to a service; datagrams a second of both, a sixth in each stream.
+STEADY_COUNT=80
+STEADY_RATE=3000
 
 declare -A ECHO_VIP=([west]=10.2.99.7 [east]=10.3.99.7)
 
@@ -31,9 +32,9 @@ start_echo() {
 
 # start_steady <cluster> [place]: in its curl-pod unless given.
 start_steady() {
-    local vip=${ECHO_VIP[$1]} far=${ADDRESS[${OTHER[$1]}-webpod-1]} outside=${ADDRESS[outside]}
-    start "steady-$1" "${2:-$1-curl-pod}" "$STEADY" run --tcp "$vip:7007:24" --tcp "$far:7007:8" --tcp "$outside:7007:8" \
-        --udp "$vip:7007:$STEADY_RATE" --udp "$far:7007:$STEADY_RATE" --udp "$outside:7007:$STEADY_RATE" --http "${VIP[$1]}:80:10"
+    local few=$(( STEADY_COUNT / 10 )) rate=$(( STEADY_RATE / 6 )) vip=${ECHO_VIP[$1]} far=${ADDRESS[${OTHER[$1]}-webpod-1]} outside=${ADDRESS[outside]}
+    start "steady-$1" "${2:-$1-curl-pod}" "$STEADY" run --tcp "$vip:7007:$(( 3 * few ))" --tcp "$far:7007:$few" --tcp "$outside:7007:$few" \
+        --udp "$vip:7007:$rate" --udp "$far:7007:$rate" --udp "$outside:7007:$rate" --http "${VIP[$1]}:80:10"
     STEADY_LINES[$1]=$(wc -l <"$STATE/log/steady-$1.log")
 }
 

@@ -12,6 +12,9 @@ internal static class CommandLine
     public const int Failed = 1;
     private const int WrongUsage = 2;
 
+    /// <summary>EPIPE, which is what .NET gives as the fault's number (errno(3)).</summary>
+    private const int BrokenPipe = 32;
+
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Screen screen, CancellationToken cancellation = default)
     {
         ParseResult parsed = Build(screen).Parse(arguments);
@@ -45,10 +48,10 @@ internal static class CommandLine
         {
             return Complain(screen, "interrupted", Failed);
         }
-        catch (IOException)
+        catch (IOException fault)
         {
-            // Whoever read our output has gone (cmesh ct list | head).
-            return Failed;
+            // Whoever read our output has gone (cmesh ct list | head): nobody wants to hear of it.
+            return fault.HResult == BrokenPipe ? Failed : Complain(screen, $"the output cannot be written: {fault.Message.ReplaceLineEndings(" ")}; make room there, or write elsewhere", Failed);
         }
     }
 

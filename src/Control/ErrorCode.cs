@@ -17,4 +17,5 @@ public enum ErrorCode
     ShuttingDown = 7,
     NotPermitted = 8,
     RequestTimeout = 9,
+    WorkerStuck = 10,
 }

@@ -243,6 +243,7 @@ internal sealed class NodeRuntime : IAsyncDisposable
                         ErrorCode.ShuttingDown, _isStopping ? "the forwarder is stopping; nothing was changed" : "another process is taking the node over; nothing was changed, ask again in a second");
                 }
 
+                _workers.RequireTurning();
                 (StatePlan made, IEnumerable<string> named) = plan(_writer);
                 int reopened = Carry(made, named);
                 return new ChangeResult(_writer.Version, made.ChangedCount + reopened);

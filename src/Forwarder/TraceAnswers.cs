@@ -15,7 +15,7 @@ internal static class TraceAnswers
     {
         WorkerGroup group = node.Workers;
         return node.Read(writer => new PacketTracer(
-            writer, node.Local, [.. group.Workers.Select(w => w.Live)], (worker, action) => group.Workers[worker].Invoke(action), group.Homes, group.Backends,
+            writer, node.Local, [.. group.Workers.Select(w => w.Live)], (worker, action) => group.Workers[worker].Ask(action), group.Homes, group.Backends,
             () => new MonoTime(MonotonicClock.Nanoseconds)).Trace(request));
     }
 }

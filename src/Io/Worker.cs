@@ -19,6 +19,12 @@ public sealed class Worker : IDisposable
 
     private const int IdleMilliseconds = 1000;
 
+    /// <summary>Of what somebody wants done: it waits, is being done or done, or will not be done any more.</summary>
+    private const int Waiting = 0;
+
+    private const int Begun = 1;
+    private const int GivenUp = 2;
+
     /// <summary>One burst in so many is timed; a power of two.</summary>
     private const int SampleInterval = 64;
 
@@ -94,13 +100,22 @@ public sealed class Worker : IDisposable
     public void Start() => _thread.Start();
 
     /// <summary>Runs an action on the worker's thread between two bursts and returns when it is done. Not for the worker itself.</summary>
+    /// <param name="patience">Null to wait as long as it takes. An action that has not begun by then never does.</param>
     /// <exception cref="ObjectDisposedException">The worker has stopped.</exception>
-    public void Invoke(Action action)
+    /// <exception cref="TimeoutException">The worker did not come to it in time.</exception>
+    public void Invoke(Action action, TimeSpan? patience = null)
     {
         using var done = new ManualResetEventSlim();
+        long start = Environment.TickCount64;
         Exception? failure = null;
+        int state = Waiting;
         _requests.Enqueue(() =>
         {
+            if (Interlocked.CompareExchange(ref state, Begun, Waiting) != Waiting)
+            {
+                return;
+            }
+
             try
             {
                 action();
@@ -113,9 +128,13 @@ public sealed class Worker : IDisposable
             done.Set();
         });
         _engine.Wake();
-        while (!done.Wait(IdleMilliseconds))
+        while (!done.Wait(patience is { } most ? (int)Math.Min(IdleMilliseconds, most.TotalMilliseconds) : IdleMilliseconds))
         {
             ObjectDisposedException.ThrowIf(!_thread.IsAlive, this);
+            if (Environment.TickCount64 - start >= patience?.TotalMilliseconds && Interlocked.CompareExchange(ref state, GivenUp, Waiting) == Waiting)
+            {
+                throw new TimeoutException($"{Name} did not turn for {patience.Value.TotalSeconds:0.#} s");
+            }
         }
 
         if (failure is not null)

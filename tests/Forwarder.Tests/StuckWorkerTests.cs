@@ -77,6 +77,10 @@ public sealed class StuckWorkerTests
             {
                 WorkerRow row = (await client.GetStatusAsync()).Workers[0];
                 Assert.True(row.StuckMilliseconds >= 1500 && row.StuckCount == 1, $"{row}");
+                ControlException refusal = await Assert.ThrowsAsync<ControlException>(async () => await client.ListAsync(ControlKinds.Neighbor).ToListAsync());
+                Assert.Equal((ErrorCode.WorkerStuck, true), (refusal.Code, refusal.Message.StartsWith("worker-0 did not turn for 2 s", StringComparison.Ordinal)));
+                refusal = await Assert.ThrowsAsync<ControlException>(() => client.DeleteAsync("endpoint", ["default/a"]));
+                Assert.Equal((ErrorCode.WorkerStuck, true), (refusal.Code, refusal.Message.Contains("takes no change; nothing was changed")));
             }
 
             Drain(manager);

@@ -51,7 +51,7 @@ internal sealed class LiveRows(NodeRuntime node)
             NeighborTable table = worker.Live.Neighbors;
             var entries = new NeighborEntry[table.Capacity]; // Taken here: the worker allocates nothing.
             int count = 0;
-            worker.Invoke(() =>
+            worker.Ask(() =>
             {
                 for (; count < table.Count; count++)
                 {
@@ -149,7 +149,7 @@ internal sealed class LiveRows(NodeRuntime node)
             int end = Math.Min(capacity, position + SliceLength);
             int room = limit - rows.Count;
             copied.Clear();
-            worker.Invoke(() =>
+            worker.Ask(() =>
             {
                 for (; position < end && copied.Count < room; position++)
                 {

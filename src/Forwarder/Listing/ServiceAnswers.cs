@@ -127,7 +127,11 @@ internal sealed class ServiceAnswers(NodeRuntime node)
     {
         Backend found = default;
         bool isFound = false;
-        node.Workers.Invoke(worker => isFound = isFound || worker.Live.Affinities.TryPeek(frontend, client, new MonoTime(MonotonicClock.Nanoseconds), out found));
+        foreach (Worker worker in node.Workers.Workers)
+        {
+            worker.Ask(() => isFound = isFound || worker.Live.Affinities.TryPeek(frontend, client, new MonoTime(MonotonicClock.Nanoseconds), out found));
+        }
+
         return isFound ? found : null;
     }
 

@@ -115,12 +115,12 @@ public sealed class FragmentTests
         Assert.Empty(s.Node.Send(TestNode.Curl, sent.Fragment(0, 1000)).Outbox);
     }
 
-    /// <summary>A pod's flood gives way, one by one and counted, to the fragments of another, which go on when their first comes.</summary>
+    /// <summary>A pod's flood gives way, one by one and counted, to the fragments of another, which go on when their first comes. Each worker has places of its own.</summary>
     [Theory]
     [MemberData(nameof(Scenario.Families), MemberType = typeof(Scenario))]
     public void A_flood_of_one_pod_leaves_room_for_another(Family family)
     {
-        Scenario s = Holding(family);
+        Scenario s = Holding(family, workerCount: 1);
         Mesh m = s.Mesh;
         TestPacket flood = TestPacket.Udp(m.CurlPod, 1024, m.Webpod1, 53) with { Payload = s_payload };
         for (int i = 0; i < 2 * FragmentHold.SlotCount; i++)
@@ -249,8 +249,8 @@ public sealed class FragmentTests
 
     private static IpAddress Client(string prefix, int number) => IpAddress.Parse(prefix.Contains(':') ? $"fd00:10:0:{number:x}::1" : $"{prefix}{number}");
 
-    private static Scenario Holding(Family family) =>
-        new(family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Hold } }));
+    private static Scenario Holding(Family family, int? workerCount = null) =>
+        new(family, new TestNode(local: l => l with { Flows = new FlowOptions { Fragments = FragmentMode.Hold } }, workerCount: workerCount));
 
     /// <summary>RFC 6946: a fragment header around a whole datagram makes no fragment.</summary>
     [Fact]
