@@ -13,7 +13,7 @@ internal static class CommandLine
     private const int WrongUsage = 2;
 
     /// <summary>EPIPE, which is what .NET gives as the fault's number (errno(3)).</summary>
-    private const int BrokenPipe = 32;
+    public const int BrokenPipe = 32;
 
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Screen screen, CancellationToken cancellation = default)
     {

@@ -3,7 +3,7 @@ using System.ComponentModel;
 namespace ClusterMesh.Datapath.Pipeline;
 
 /// <summary>
-/// Why a packet was dropped. Numbers and words are Cilium's (monitor/api/drop.go), so that its tools print ours; those from 249 on
+/// Why a packet was dropped. Numbers and words are Cilium's (monitor/api/drop.go), so that its tools print ours; those from 250 on
 /// are this project's own. A number never changes its meaning. The description has the words that the CLI prints, the summary says when it
 /// happens; docs/drop-reasons.md is made of both.
 /// </summary>
@@ -139,10 +139,6 @@ public enum DropReason : byte
     [Description("TTL exceeded")]
     HopLimitExceeded = 196,
 
-    /// <summary>The packet would begin a flow, and its port has more frames than the worker can take: those of established flows go before (flows.newFlowsUnderLoad).</summary>
-    [Description("New flow given up under load")]
-    NewFlowGivenUp = 249,
-
     /// <summary>The worker that owns the packet's flow has as many frames of another worker in hand as it may.</summary>
     [Description("Worker is busy")]
     WorkerBusy = 250,
@@ -162,4 +158,8 @@ public enum DropReason : byte
     /// <summary>The frame's MAC address is another station's, or an IP packet for one host was sent to everyone.</summary>
     [Description("Frame is for another station")]
     OtherStation = 254,
+
+    /// <summary>The packet would begin a flow, and its port has more frames than the worker can take: those of established flows go before (flows.newFlowsUnderLoad).</summary>
+    [Description("New flow given up under load")]
+    NewFlowGivenUp = 255,
 }

@@ -11,7 +11,7 @@ public sealed class DropReasonTests
     private const string Page = "docs/drop-reasons.md";
 
     /// <summary>Numbers of our own, which Cilium does not use.</summary>
-    private const int FirstOwn = 249;
+    private const int FirstOwn = 250;
 
     private static readonly DropReason[] s_reasons = [.. System.Enum.GetValues<DropReason>().Where(r => r != DropReason.None)];
 

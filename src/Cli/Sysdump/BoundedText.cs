@@ -39,7 +39,7 @@ internal sealed class BoundedText(int mostLength) : StringWriter
         if (GetStringBuilder().Length > mostLength)
         {
             IsCut = true;
-            throw new IOException("enough");
+            throw new IOException("enough", CommandLine.BrokenPipe);
         }
     }
 }
