@@ -168,6 +168,9 @@ public sealed class TunnelFuzzTests
         Require(isArp || (whole.IsIp && whole.HasValidHeader), "what leaves is no IP", got);
         if (!IsTunnelled(got, s))
         {
+            bool comesBy = sent.Port == TestNode.Uplink && got.Port == TestNode.Uplink && IsToTunnels(sent.Bytes) && IsToTunnels(got.Frame) && got.Frame.Length == sent.Bytes.Length;
+            fault = comesBy ? FrameValidity.Loss(sent.Bytes, sent.Offload, got.Frame, got.Offload) : null;
+            Require(fault is null, $"another's tunnel comes by and is worse for it: {fault}", got);
             return;
         }
 
