@@ -74,9 +74,10 @@ public readonly record struct FrameCheck
         ReadOnlySpan<byte> rest = ip[40..total];
         byte next = ip[6];
         bool isFragment = false;
-        while (next is 0 or 43 or 44 or 60)
+        while (next is 0 or 43 or 44 or 51 or 60)
         {
-            int length = rest.Length < 8 ? int.MaxValue : next == 44 ? 8 : 8 + (rest[1] * 8);
+            // An authentication header counts in words of four bytes, and two less than it has (RFC 4302 section 2.2).
+            int length = rest.Length < 8 ? int.MaxValue : next == 44 ? 8 : next == 51 ? (rest[1] + 2) * 4 : 8 + (rest[1] * 8);
             if (length > rest.Length)
             {
                 return default;

@@ -126,7 +126,7 @@ public sealed class Coalescer
         }
 
         int segmentLength = entry.Count == 1 ? first.PayloadLength : headOffload.SegmentLength;
-        Join(head, ref headLength, ref headOffload, first, next, segmentLength);
+        Join(head, ref headLength, ref headOffload, first, next, offload.HasPartialChecksum, segmentLength);
         entry.IsFixedId = first.IsIpv4 && first.Id == next.Id;
         entry.Count++;
         bool isLast = next.PayloadLength < segmentLength || (next.IsTcp ? (next.Flags & Ending) != 0 : entry.Count == MaxDatagramCount);
@@ -175,15 +175,16 @@ public sealed class Coalescer
     private static bool IsIntact(SegmentHeaders headers, in VirtioNetHeader offload) =>
         headers.HasValidIpChecksum && (offload.HasPartialChecksum || (offload.Flags & VirtioNetFlags.DataValid) != 0 || headers.HasValidChecksum);
 
+    /// <param name="isPartial">The checksum of what is joined is left to the device. Of two such it is not known that they are right, and they leave as they came.</param>
     private static void Join(
-        Span<byte> head, ref int headLength, ref VirtioNetHeader headOffload, SegmentHeaders first, SegmentHeaders next, int segmentLength)
+        Span<byte> head, ref int headLength, ref VirtioNetHeader headOffload, SegmentHeaders first, SegmentHeaders next, bool isPartial, int segmentLength)
     {
         int length = headLength + next.PayloadLength;
         next.Payload.CopyTo(head[headLength..]);
         SegmentHeaders joined = first.In(head[..length]);
         joined.WriteLengths();
         joined.WriteIpChecksum();
-        joined.Checksum = headOffload.HasPartialChecksum
+        joined.Checksum = isPartial && headOffload.HasPartialChecksum
             ? ChecksumDelta.Between((ushort)(headLength - first.TransportOffset), (ushort)(length - first.TransportOffset)).ApplyToPartial(first.Checksum)
             : joined.PseudoHeader();
         VirtioGsoType type = VirtioGsoType.UdpL4;

@@ -7,6 +7,7 @@ namespace ClusterMesh.Datapath.Pipeline.Tests.Offloads;
 public sealed class CoalescerTests
 {
     private const int BurstCount = 500;
+    private const int TcpChecksumOffset = 16;
 
     [Fact]
     public void Groups_are_those_of_the_naive_twin_and_cut_back_to_the_same_frames()
@@ -54,6 +55,21 @@ public sealed class CoalescerTests
         Assert.Equal(2, bench.Run([first.Complete(), second.Complete(), (third with { Id = 2 }).Complete()]).Count);
         Assert.Equal(2, bench.Run([first.Complete(), (second with { Id = 1 }).Complete(), (third with { Id = 0 }).Complete()]).Count);
         Assert.Equal(2, bench.Run([(first with { IsDontFragment = false }).Complete(), (second with { IsDontFragment = false }).Complete()]).Count);
+    }
+
+    /// <summary>Found by fuzzing: the sum over the pseudo-header, when it is wrong, was handed on to what was joined.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_wrong_checksum_that_is_left_to_the_device_spoils_no_complete_frame(bool isFirst)
+    {
+        BulkPacket first = new() { Family = Family.Ipv4, Payload = new byte[100] };
+        BulkPacket second = first.Next(new byte[100]);
+        byte[] wrong = (isFirst ? first : second).Partial();
+        wrong[VirtioNetHeader.Length + first.TransportOffset + TcpChecksumOffset] ^= 0x55;
+        byte[] got = Assert.Single(new CoalescingBench().Run(isFirst ? [wrong, second.Complete()] : [first.Complete(), wrong])).Packet;
+        List<byte[]> pieces = SegmenterTests.Segments(got, TapOffloads.None);
+        Assert.Equal((isFirst ? second : first).Complete(), pieces[isFirst ? 1 : 0]);
     }
 
     public static TheoryData<string> Between =>
