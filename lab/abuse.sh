@@ -3,8 +3,7 @@
 #
 # A pod of one cluster sends paced datagrams to a pod of the other, which echoes them. In turns they are left alone, and forwarder and agent of the
 # sender's node get malformed requests and every other kind of client that means harm (tests/Benchmarks/Abuse). The abuser gets only processor
-# time that nobody wants (SCHED_IDLE): what the datagrams lose, they lose by what it does to the two processes. Nice 19 is not enough: a process that
-# is merely nice runs on for some milliseconds when somebody else wakes up.
+# time that nobody wants: what the datagrams lose, they lose by what it does to the two processes.
 
 ABUSER=$ROOT/tests/Benchmarks/bin/Release/net10.0/ClusterMesh.Datapath.Benchmarks
 ABUSED=west-worker
@@ -64,7 +63,7 @@ abuse_once() {
     sockets=$(socket_directory "$ABUSED")
     show_command machine benchmarks abuse "$sockets/control.sock" "$sockets/agent.sock" --requests "$1" --seed "$2"
     rm -f "$STATE/log/abuser.log"
-    start abuser - chrt -i 0 "$ABUSER" abuse "$sockets/control.sock" "$sockets/agent.sock" --requests "$1" --seed "$2"
+    start abuser - "${IDLY[@]}" "$ABUSER" abuse "$sockets/control.sock" "$sockets/agent.sock" --requests "$1" --seed "$2"
     RC=0
     wait "$STARTED" || RC=$?
     rm -f "$STATE/pid/abuser"

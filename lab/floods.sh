@@ -3,8 +3,8 @@
 # world of its own without agents.
 #
 # west-worker's tables are small, so that they do fill. One pod has TCP connections open through a service and under the node's address; every byte
-# comes back and is looked at. They ask for a fixed rate that the machine has room for. A flood takes all the processor time that is left: it is as
-# fast as the machine can make it, and nice, so that what the connections lose is lost in the datapath and not to the scheduler.
+# comes back and is looked at. They ask for a fixed rate that the machine has room for. A flood is as fast as the machine can make it. It is nice to
+# the program that holds the connections, in whose session it is, so that what they lose is lost in the datapath; to the forwarders it is nobody's guest.
 
 FLOODS=(syn half_open sources fragments errors scan neighbors arp nd)
 CHOSEN_FLOODS=("${FLOODS[@]}")

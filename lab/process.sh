@@ -14,6 +14,11 @@ start_time() {
     START_TIME=${fields[19]}
 }
 
+# Before a command: it gets only processor time that nobody wants. SCHED_IDLE and nice count within a session where the kernel weighs sessions first
+# (sched(7), autogroup), and each process that is started here has one of its own: so its session is made nice, too.
+# shellcheck disable=SC2016
+IDLY=(bash -c '[[ ! -e /proc/self/autogroup ]] || echo 19 >/proc/self/autogroup; exec chrt -i 0 "$@"' idly)
+
 # start <name> <place, or - for none> <command...>: in the background, detached from the terminal, log in $STATE/log.
 start() {
     local name=$1 place=$2; shift 2

@@ -45,6 +45,26 @@ public sealed class ListTests(ITestOutputHelper output)
         Assert.Equal((ErrorCode.InvalidParams, "cursor: 'here' was not given by this list; begin again without one"), (refused.Code, refused.Message));
     }
 
+    /// <summary>Whoever may ask may ask without end, and collecting what is thrown away stops the worker.</summary>
+    [Fact]
+    public async Task A_list_of_counters_leaves_little_to_collect()
+    {
+        const int Count = 200;
+        const ulong MostBytes = 48 * 1024;
+        using World world = new();
+        using ForwarderProcess forwarder = await ForwarderProcess.StartAsync(world);
+        await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
+        ulong before = await AllocatedAsync(client);
+        for (int i = 1; i < Count; i++)
+        {
+            await AllocatedAsync(client);
+        }
+
+        ulong each = (await AllocatedAsync(client) - before) / Count;
+        output.WriteLine($"{each} bytes each");
+        Assert.InRange(each, 1ul, MostBytes);
+    }
+
     [Fact]
     public async Task Every_kind_is_listed_the_same_by_pages_of_one_as_whole()
     {
@@ -151,6 +171,12 @@ public sealed class ListTests(ITestOutputHelper output)
         Assert.Equal(10_000, (await client.ApplyAsync(ApplyMode.Replace, new ChangeDocument { Services = [] })).Changed);
         output.WriteLine($"removing all: {Stopwatch.GetElapsedTime(start).TotalMilliseconds:n0} ms");
         Assert.Equal(0, (await client.GetStatusAsync()).Backends);
+    }
+
+    private static async Task<ulong> AllocatedAsync(ControlClient client)
+    {
+        ListResult<CounterRow> page = await client.CallAsync("list", new ListRequest("counter"), ControlJson.Default.ListRequest, ControlJson.Tolerant.CounterList);
+        return page.Items.Single(r => ControlKinds.Counter.Key(r) == "heap/all/allocatedBytes").Value;
     }
 
     private static async Task AssertPagesAsync<TRow>(ControlClient client, ControlKind<TRow> kind)

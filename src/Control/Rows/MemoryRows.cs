@@ -1,4 +1,6 @@
-using System.Globalization;
+using System.Buffers;
+using System.Buffers.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace ClusterMesh.Datapath.Control.Rows;
 
@@ -10,6 +12,9 @@ namespace ClusterMesh.Datapath.Control.Rows;
 public static class MemoryRows
 {
     private const string StatusFile = "/proc/self/status";
+
+    /// <summary>More than it is on any machine: the masks of processors are the longest lines.</summary>
+    private const int StatusLength = 16 * 1024;
 
     public static IEnumerable<CounterRow> Read()
     {
@@ -28,19 +33,37 @@ public static class MemoryRows
             yield return new CounterRow("heap", $"gen{generation}", "collections", (ulong)GC.CollectionCount(generation));
         }
 
-        foreach (string line in File.Exists(StatusFile) ? File.ReadAllLines(StatusFile) : [])
+        byte[] status = ArrayPool<byte>.Shared.Rent(StatusLength);
+        int length = ReadStatus(status);
+        if (Kibibytes(status.AsSpan(0, length), "VmRSS:"u8) is { } resident)
         {
-            string[] parts = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-            if (parts is ["VmRSS:", string resident, ..])
-            {
-                yield return new CounterRow("process", "memory", "residentBytes", Kibibytes(resident));
-            }
-            else if (parts is ["RssAnon:", string own, ..])
-            {
-                yield return new CounterRow("process", "memory", "ownBytes", Kibibytes(own));
-            }
+            yield return new CounterRow("process", "memory", "residentBytes", resident * 1024);
         }
+
+        if (Kibibytes(status.AsSpan(0, length), "RssAnon:"u8) is { } own)
+        {
+            yield return new CounterRow("process", "memory", "ownBytes", own * 1024);
+        }
+
+        ArrayPool<byte>.Shared.Return(status);
     }
 
-    private static ulong Kibibytes(string text) => ulong.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture) * 1024;
+    /// <returns>Bytes that were read; 0 on a machine that has no such file.</returns>
+    private static int ReadStatus(Span<byte> status)
+    {
+        if (!File.Exists(StatusFile))
+        {
+            return 0;
+        }
+
+        using SafeFileHandle file = File.OpenHandle(StatusFile);
+        return RandomAccess.Read(file, status, 0);
+    }
+
+    /// <summary>The number behind this word; null where there is none.</summary>
+    private static ulong? Kibibytes(ReadOnlySpan<byte> status, ReadOnlySpan<byte> word)
+    {
+        int begin = status.IndexOf(word);
+        return begin >= 0 && Utf8Parser.TryParse(status[(begin + word.Length)..].TrimStart("\t "u8), out ulong number, out _) ? number : null;
+    }
 }

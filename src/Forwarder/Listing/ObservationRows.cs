@@ -13,7 +13,7 @@ internal static class ObservationRows
         Worker[] workers = [.. node.Workers.Workers];
         foreach (Worker worker in workers)
         {
-            if (WorkerTimes.BusyOf(worker.Name) is { } busy)
+            if (WorkerTimes.BusyOf(worker.ThreadId) is { } busy)
             {
                 yield return new CounterRow("worker", worker.Name, "busyNanoseconds", busy);
             }

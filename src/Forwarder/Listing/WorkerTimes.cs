@@ -1,4 +1,6 @@
+using System.Buffers.Text;
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 
 namespace ClusterMesh.Datapath.Forwarder.Listing;
 
@@ -6,25 +8,18 @@ namespace ClusterMesh.Datapath.Forwarder.Listing;
 internal static class WorkerTimes
 {
     /// <summary>Nanoseconds on a processor since the thread began; null where the kernel does not say.</summary>
-    /// <param name="worker">The thread's name.</param>
-    public static ulong? BusyOf(string worker)
+    /// <param name="thread">The kernel's number of it.</param>
+    public static ulong? BusyOf(int thread)
     {
         try
         {
-            foreach (string task in Directory.EnumerateDirectories("/proc/self/task"))
-            {
-                if (File.ReadAllText(Path.Combine(task, "comm")).Trim() == worker)
-                {
-                    string text = File.ReadAllText(Path.Combine(task, "schedstat"));
-                    return ulong.Parse(text.AsSpan(0, text.IndexOf(' ', StringComparison.Ordinal)), NumberStyles.None, CultureInfo.InvariantCulture);
-                }
-            }
+            using SafeFileHandle file = File.OpenHandle(string.Create(CultureInfo.InvariantCulture, $"/proc/self/task/{thread}/schedstat"));
+            Span<byte> text = stackalloc byte[64];
+            return Utf8Parser.TryParse(text[..RandomAccess.Read(file, text, 0)], out ulong busy, out _) ? busy : null;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or FormatException or ArgumentOutOfRangeException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            // A thread ended meanwhile, or a kernel without these figures.
+            return null; // The thread has ended, or a kernel without these figures.
         }
-
-        return null;
     }
 }
