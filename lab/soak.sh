@@ -46,6 +46,7 @@ soak_minute() {
     while (( $(milliseconds) < $2 - 14000 )); do do_something; done
     set_wire clusters >/dev/null
     settle
+    while (( $(milliseconds) < $2 )); do sleep 0.1; done
     close_window
     counted=$(losses_since "$before")
     ask_wire clusters
@@ -258,7 +259,7 @@ quarters() {
             for (i = 2; i <= count; i++) { t = list[i]; for (j = i - 1; j > 0 && list[j] > t; j--) list[j + 1] = list[j]; list[j + 1] = t }
             return list[int((count + 1) / 2)]
         }
-        { quarter = int(($1 - 1) * 4 / minutes) + 1; k = $2 SUBSEP quarter; names[$2]; n = ++count[k]; for (field = 4; field <= 8; field++) value[k, n, field] = $field
+        { minutely[$2] = minutely[$2] sprintf(" %.0f", $4 / 1024); quarter = int(($1 - 1) * 4 / minutes) + 1; k = $2 SUBSEP quarter; names[$2]; n = ++count[k]; for (field = 4; field <= 8; field++) value[k, n, field] = $field
           if (pids[$2] != $3) { if (pids[$2]) restarts[$2]++; pids[$2] = $3 } }
         function of(name, quarter, field,    list, i, k) {
             k = name SUBSEP quarter; delete list
@@ -271,6 +272,7 @@ quarters() {
                 printf "%-30s %7.1f MB %7.1f MB (%+.1f %%), heap %.1f %.1f MB, alive %.1f %.1f MB, files %d %d, threads %d %d, restarted %d times\n", name, m2 / 1024, m4 / 1024,
                     m2 ? (m4 - m2) * 100 / m2 : 0, of(name, 2, 7) / 1024, of(name, 4, 7) / 1024, of(name, 2, 8) / 1024, of(name, 4, 8) / 1024,
                     of(name, 2, 5), of(name, 4, 5), of(name, 2, 6), of(name, 4, 6), restarts[name] | "sort"
+                if (!restarts[name]) printf "%-30s minute by minute %s\n", name, minutely[name] | "sort"
                 if (!restarts[name] && m4 > m2 * 1.05) grown = grown sprintf("GROWN %s from %.1f to %.1f MB\n", name, m2 / 1024, m4 / 1024)
             }
             close("sort"); printf "%s", grown
