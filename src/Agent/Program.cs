@@ -75,6 +75,7 @@ internal static class Program
             var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => Stop(c, stop));
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => Stop(c, stop));
+            using HeapKeeper heap = new(TimeProvider.System);
             await using AgentRuntime agent = AgentRuntime.Start(settings, TimeProvider.System, Log);
             await using ControlServer server = new(settings.SocketPath) { Access = settings.Access, Fault = (where, fault) => Log($"control socket, {where}: {fault}") };
             AgentMethods.Map(server, agent);

@@ -13,8 +13,8 @@ internal sealed class QuietCollector : IDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
-    /// <summary>Bytes grown since the last collection of the whole heap that are worth one when nobody waits.</summary>
-    private const long WorthIt = 8 << 20;
+    /// <summary>Bytes grown since the last collection of the whole heap that are worth one when nobody waits: little, so that the process stays as large as it is.</summary>
+    private const long WorthIt = 2 << 20;
 
     /// <summary>Bytes grown that are too much even under traffic, unless more is alive than that.</summary>
     private const long TooMuch = 128 << 20;
@@ -26,7 +26,7 @@ internal sealed class QuietCollector : IDisposable
     private const int LeastDistance = 10_000;
 
     /// <summary>Bytes grown behind which the last pause foretells nothing: what a large change brought may all be alive.</summary>
-    private const long Unforeseen = 4 * WorthIt;
+    private const long Unforeseen = 32 << 20;
 
     private readonly Func<ulong> _packetCount;
     private readonly Timer _timer;

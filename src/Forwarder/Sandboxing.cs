@@ -10,6 +10,9 @@ internal static class Sandboxing
     /// <summary>Read by the runtime when it starts, in hexadecimal.</summary>
     private const string HeapLimit = "DOTNET_GCHeapHardLimit";
 
+    /// <summary>mallopt(3). Each thread that compiles would have an arena of its own, which keeps for good what it once took: some MB each.</summary>
+    private const string ArenaLimit = "MALLOC_ARENA_MAX";
+
     private const string UserFile = "/etc/passwd";
 
     /// <summary>Does not return where the program is to be sandboxed and is not yet.</summary>
@@ -24,6 +27,11 @@ internal static class Sandboxing
             if (heapLimit is { } bytes && Environment.GetEnvironmentVariable(HeapLimit) is null)
             {
                 Environment.SetEnvironmentVariable(HeapLimit, bytes.ToString("X", CultureInfo.InvariantCulture));
+            }
+
+            if (Environment.GetEnvironmentVariable(ArenaLimit) is null)
+            {
+                Environment.SetEnvironmentVariable(ArenaLimit, "1");
             }
 
             var again = OwnProgram.Start(arguments);

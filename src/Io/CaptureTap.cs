@@ -1,3 +1,4 @@
+using ClusterMesh.Datapath.Io.Native;
 using ClusterMesh.Datapath.Pipeline;
 using ClusterMesh.Datapath.Wire;
 
@@ -5,9 +6,10 @@ namespace ClusterMesh.Datapath.Io;
 
 /// <summary>
 /// One capture at one worker: keeps the frames of a burst as they came in, and when it is known what becomes of them puts those that are wanted into
-/// its ring. Belongs to the worker's thread, but for the ring's other end and the count of losses. All memory is taken at the start.
+/// its ring. Belongs to the worker's thread, but for the ring's other end and the count of losses. All memory is taken at the start, and
+/// given back when it is disposed of: by then the worker must have been told, and the ring have been read.
 /// </summary>
-public sealed class CaptureTap
+public sealed class CaptureTap : IDisposable
 {
     /// <summary>Bytes of a ring: some milliseconds of 10 Gbit/s, or the beginnings of 50,000 packets.</summary>
     public const int RingLength = 8 * 1024 * 1024;
@@ -18,7 +20,7 @@ public sealed class CaptureTap
     private readonly CapturePoints _points;
     private readonly int _snapLength;
     private readonly int _worker;
-    private readonly byte[] _received;
+    private readonly MappedMemory _received;
     private readonly int[] _lengths = new int[Burst.MaxCount];
     private readonly VirtioNetHeader[] _offloads = new VirtioNetHeader[Burst.MaxCount];
     private readonly FlowKey[] _keys = new FlowKey[Burst.MaxCount];
@@ -32,14 +34,20 @@ public sealed class CaptureTap
         _points = points;
         _snapLength = snapLength;
         _worker = worker;
-        _received = new byte[Burst.MaxCount * snapLength];
         Ring = new CaptureRing(ringLength);
+        _received = MappedMemory.Fresh((long)Burst.MaxCount * snapLength);
     }
 
     public CaptureRing Ring { get; }
 
     /// <summary>Frames that found no room in the ring. Anyone may read it.</summary>
     public ulong LostCount => Volatile.Read(ref _lost);
+
+    public void Dispose()
+    {
+        _received.Dispose();
+        Ring.Dispose();
+    }
 
     /// <summary>The frames of a burst are as they came in.</summary>
     public void Note(Burst burst)
@@ -51,7 +59,7 @@ public sealed class CaptureTap
             _lengths[i] = frame.Length;
             _offloads[i] = frame.Offload;
             _keys[i] = _filter.AsksForFlow && SteeringKey.TryRead(bytes, out SteeringKey read) ? read.Key : default;
-            bytes[..Math.Min(bytes.Length, _snapLength)].CopyTo(_received.AsSpan(i * _snapLength));
+            bytes[..Math.Min(bytes.Length, _snapLength)].CopyTo(Received(i, _snapLength));
         }
     }
 
@@ -101,7 +109,7 @@ public sealed class CaptureTap
             VirtioNetHeader came = _offloads[i];
             Write(
                 new CaptureRecord(now, packet, CapturePoints.Received, frame.Verdict, frame.Reason, frame.ReasonDetail, frame.IngressPort, egress, _lengths[i], came.HasPartialChecksum, came.IsSuperPacket, _worker),
-                _received.AsSpan(i * _snapLength, Math.Min(_lengths[i], _snapLength)));
+                Received(i, Math.Min(_lengths[i], _snapLength)));
         }
 
         if (leaves && (_points & CapturePoints.Left) != 0)
@@ -111,6 +119,8 @@ public sealed class CaptureTap
                 left);
         }
     }
+
+    private Span<byte> Received(int i, int length) => _received.Span((long)i * _snapLength, length);
 
     private void Write(in CaptureRecord record, ReadOnlySpan<byte> frame)
     {

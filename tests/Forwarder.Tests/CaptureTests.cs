@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
 using ClusterMesh.Datapath.Control.Rows;
+using ClusterMesh.Datapath.Mesh.Tests;
 
 namespace ClusterMesh.Datapath.Forwarder.Tests;
 
@@ -48,6 +49,35 @@ public sealed class CaptureTests
         PcapngFile file = await reader.EndAsync(); // By itself, after one frame.
         PcapngFile.Packet dropped = Assert.Single(file.Packets);
         Assert.Equal(("default/a", "dropped: Stale or unroutable IP (151); as received; pod west/default/a -> world", 34, 98), (dropped.Interface, dropped.Comment, dropped.Bytes.Length, dropped.Length));
+    }
+
+    /// <summary>Not garbage of 8 MB and more each, which waits for a collection that stops the worker.</summary>
+    [Fact]
+    public async Task What_a_capture_takes_is_given_back_when_it_is_over()
+    {
+        const int Count = 8;
+        const long MostBytes = 12 << 20;
+        using World world = new();
+        using ForwarderProcess forwarder = await ForwarderProcess.StartAsync(world);
+        await using ControlClient client = await ForwarderProcess.ConnectAsync(world);
+        long before = 0;
+        for (int i = 0; i <= Count; i++)
+        {
+            before = i == 1 ? await OwnBytesAsync(client) : before;
+            using Reader reader = await Reader.StartAsync(client, new CaptureRequest { Protocol = "icmp" });
+            Assert.True(world.Ping("a", "10.0.1.12"));
+            Assert.NotEmpty((await reader.EndAsync()).Packets);
+        }
+
+        // The reader has its end before the forwarder has tidied up.
+        long grown = 0;
+        await Eventually.TrueAsync(() => (grown = OwnBytesAsync(client).GetAwaiter().GetResult() - before) <= MostBytes, () => grown);
+    }
+
+    private static async Task<long> OwnBytesAsync(ControlClient client)
+    {
+        ListResult<CounterRow> page = await client.CallAsync("list", new ListRequest("counter"), ControlJson.Default.ListRequest, ControlJson.Tolerant.CounterList);
+        return (long)page.Items.Single(r => ControlKinds.Counter.Key(r) == "process/memory/ownBytes").Value;
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class CaptureTapTests
     [Fact]
     public void A_frame_is_there_as_it_came_and_as_it_left()
     {
-        var tap = new CaptureTap(new CaptureFilter(), CapturePoints.Both, 64, worker: 2, ringLength: 4096);
+        using var tap = new CaptureTap(new CaptureFilter(), CapturePoints.Both, 64, worker: 2, ringLength: 4096);
         Fill(Verdict.Transmit, Verdict.Drop, Verdict.Joined, Verdict.HandedOver);
         tap.Note(_burst);
         _frames.BufferOf(0)[PacketContext.Headroom] = 0xEE; // A stage rewrites it.
@@ -31,7 +31,7 @@ public sealed class CaptureTapTests
     [Fact]
     public void A_full_ring_loses_frames_and_counts_them_and_goes_on_when_there_is_room()
     {
-        var tap = new CaptureTap(new CaptureFilter(), CapturePoints.Received, 64, worker: 0, ringLength: 1024); // 9 records of 108 bytes, with prefix and padding 112.
+        using var tap = new CaptureTap(new CaptureFilter(), CapturePoints.Received, 64, worker: 0, ringLength: 1024); // 9 records of 108 bytes, with prefix and padding 112.
         Fill(Verdict.Transmit);
         for (int i = 0; i < 20; i++)
         {
@@ -57,7 +57,7 @@ public sealed class CaptureTapTests
     [Fact]
     public void Nothing_is_allocated()
     {
-        var tap = new CaptureTap(new CaptureFilter { Hosts = [[IpAddress.Parse("10.0.0.1")]], Ports = [80] }, CapturePoints.Both, 65550, worker: 0, ringLength: 1 << 16);
+        using var tap = new CaptureTap(new CaptureFilter { Hosts = [[IpAddress.Parse("10.0.0.1")]], Ports = [80] }, CapturePoints.Both, 65550, worker: 0, ringLength: 1 << 16);
         Fill(Verdict.Transmit, Verdict.Drop);
         for (int run = 0; ; run++)
         {

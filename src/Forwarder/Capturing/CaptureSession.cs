@@ -68,6 +68,10 @@ internal sealed class CaptureSession
         finally
         {
             over();
+            foreach (CaptureTap tap in Taps)
+            {
+                tap.Dispose(); // No worker has it any more, and nobody reads.
+            }
         }
     }
 

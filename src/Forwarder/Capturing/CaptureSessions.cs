@@ -13,7 +13,7 @@ namespace ClusterMesh.Datapath.Forwarder.Capturing;
 /// <summary>The captures that are under way, and the taps of the workers for them.</summary>
 internal sealed class CaptureSessions(NodeRuntime node, string directory)
 {
-    /// <summary>Each costs memory (12 MB a worker) and copies.</summary>
+    /// <summary>Each costs memory (8 MB a worker, and up to 16 MB for the frames of a burst) and copies.</summary>
     private const int MostSessions = 4;
 
     private const int MostSnapLength = PacketContext.BufferLength - PacketContext.Headroom;
@@ -53,8 +53,9 @@ internal sealed class CaptureSessions(NodeRuntime node, string directory)
             }
 
             string path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"capture-{++_number}.sock"));
+            Socket listener = Listen(path);
             CaptureTap[] taps = [.. node.Workers.Workers.Select((_, i) => new CaptureTap(filter, points, snapLength, i))];
-            var session = new CaptureSession(node, Listen(path), path, taps, request.Count ?? long.MaxValue, snapLength);
+            var session = new CaptureSession(node, listener, path, taps, request.Count ?? long.MaxValue, snapLength);
             _sessions.Add(session);
             session.Start(() => Change(() => _open.Add(session)), () => Change(() =>
             {
@@ -82,17 +83,17 @@ internal sealed class CaptureSessions(NodeRuntime node, string directory)
         lock (_gate)
         {
             change();
-            try
+            for (int i = 0; i < node.Workers.Workers.Count; i++)
             {
-                for (int i = 0; i < node.Workers.Workers.Count; i++)
+                int worker = i;
+                try
                 {
-                    int worker = i;
                     node.Workers.Workers[i].SetCaptures([.. _open.Select(s => s.Taps[worker])]);
                 }
-            }
-            catch (ObjectDisposedException)
-            {
-                // The workers have stopped; nothing passes any more.
+                catch (ObjectDisposedException)
+                {
+                    // This one has stopped; nothing passes there any more.
+                }
             }
         }
     }

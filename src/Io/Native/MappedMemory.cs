@@ -29,6 +29,10 @@ internal sealed unsafe class MappedMemory : IDisposable
     public static MappedMemory OfReadableFile(FileDescriptor file, long length) =>
         new(Map(null, length, LibC.PROT_READ, LibC.MAP_SHARED, file.Number, 0), length);
 
+    /// <summary>Zeros, which come with the first touch or with <see cref="Populate"/>.</summary>
+    public static MappedMemory Fresh(long length) =>
+        new(Map(null, length, LibC.PROT_READ | LibC.PROT_WRITE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS, -1, 0), length);
+
     /// <summary>Addresses with nothing behind them, for <see cref="Place"/>.</summary>
     public static MappedMemory Reserve(long length) =>
         new(Map(null, length, LibC.PROT_NONE, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | MapNoReserve, -1, 0), length);
