@@ -37,7 +37,7 @@ soak() {
 
 # soak_minute <number> <when it ends>
 soak_minute() {
-    local before counted missing unexplained lost name
+    local before counted by_wire missing unexplained lost name
     before=$(counted_losses)
     ask_wire clusters
     ALLOWED=(0 0 0)
@@ -52,12 +52,13 @@ soak_minute() {
     ask_wire clusters
     missing=$(of_window .missing)
     lost=$(of_window .lost)
-    unexplained=$(( missing - counted - $(losses_of_wire) - ALLOWED[1] ))
+    by_wire=$(losses_of_wire)
+    unexplained=$(( missing - counted - by_wire - ALLOWED[1] ))
     (( unexplained > 0 )) || unexplained=0
-    printf '%s\n' "$WINDOW" | jq -c ". + {minute: $1, unexplained: $unexplained, lostAllowed: ${ALLOWED[0]}, failedAllowed: ${ALLOWED[2]}}" >>"$WINDOWS"
+    printf '%s\n' "$WINDOW" | jq -c ". + {minute: $1, counted: $counted, byWire: $by_wire, unexplained: $unexplained, lostAllowed: ${ALLOWED[0]}, failedAllowed: ${ALLOWED[2]}}" >>"$WINDOWS"
     sample "$1"
     clear_progress
-    printf '%3d  %s lost %s missing (%s unexplained) %s wrong %s failed, p50 %s p99.9 %s ms:%s\n' "$1" "$lost" "$missing" "$unexplained" "$(of_window .wrong)" \
+    printf '%3d  %s lost %s missing (%s counted, %s by the wire, %s unexplained) %s wrong %s failed, p50 %s p99.9 %s ms:%s\n' "$1" "$lost" "$missing" "$counted" "$by_wire" "$unexplained" "$(of_window .wrong)" \
         "$(of_window .failed)" "$(of_window .p50Ms)" "$(of_window .p999Ms)" "$MINUTE_DONE"
     for name in "${NODES[@]}"; do
         pid_of "$name-forwarder" >/dev/null && pid_of "$name-agent" >/dev/null || die 1 "in minute $1 a process of $name has ended: $(last_words "$name") $(log_tail "$name-agent")"

@@ -30,6 +30,7 @@ public sealed class FlowStore
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         _clock = clock ?? TimeProvider.System;
         _slots = new FlowSlot[capacity];
+        _slots.AsSpan().Clear(); // Brings the memory in now: a node's agent is as large on its first day as on its tenth.
         _startTimestamp = _clock.GetTimestamp();
         _rate = new(Second);
         Guid instance = Guid.NewGuid();
