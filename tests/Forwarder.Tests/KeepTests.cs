@@ -3,12 +3,21 @@ using System.Net;
 using System.Net.Sockets;
 using ClusterMesh.Datapath.Control;
 using ClusterMesh.Datapath.Control.Messages;
+using ClusterMesh.Datapath.Mesh.Tests;
+using ClusterMesh.Datapath.Testing;
 
 namespace ClusterMesh.Datapath.Forwarder.Tests;
 
 /// <summary>A node that is started with --keep, killed and started again: flows, pods' links and what was applied go on.</summary>
 public sealed class KeepTests
 {
+    private static async Task KillAsync(ForwarderProcess forwarder)
+    {
+        forwarder.Signal("KILL");
+        await forwarder.EndAsync();
+        forwarder.Dispose();
+    }
+
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(20);
 
     [Fact]
@@ -22,9 +31,7 @@ public sealed class KeepTests
         await using EchoConnections connections = await EchoConnections.OpenAsync(world, "world", "b");
         string links = Links(world);
         Task<TimeSpan> gap = connections.LongestGapAsync();
-        killed.Signal("KILL");
-        await killed.EndAsync();
-        killed.Dispose();
+        await KillAsync(killed);
         Assert.Equal(links, Links(world));
         using ForwarderProcess next = await ForwarderProcess.StartAsync(world, arguments, world.SocketPath);
         await connections.EchoAllAsync().WaitAsync(s_limit);
@@ -37,6 +44,27 @@ public sealed class KeepTests
         // New flows too, to what was applied while the first process ran.
         await using EchoConnections more = await EchoConnections.OpenAsync(world, "world", "b", port: 1);
         await more.EchoAllAsync().WaitAsync(s_limit);
+    }
+
+    /// <summary>A neighbour that answers no question is reached by the next process, too, but only by what the one before it has left.</summary>
+    [Fact]
+    public async Task Neighbours_survive_a_kill()
+    {
+        using World world = new();
+        using KeepDirectory keep = new();
+        string arguments = $"--config {world.NodeFile()} --keep {keep.Path}";
+        string neighbors = Path.Combine(keep.Path, "west.west-worker.neighbors");
+        ForwarderProcess first = await ForwarderProcess.StartAsync(world, arguments, world.SocketPath);
+        Assert.True(world.Ping("a", World.WorldAddress));
+        await Eventually.TrueAsync(() => File.ReadAllText(neighbors).Contains(World.WorldAddress, StringComparison.Ordinal), () => File.ReadAllText(neighbors));
+        await KillAsync(first);
+        Command.Run("ip", $"netns exec {world.Namespace("world")} sysctl -q -w net.ipv4.conf.all.arp_ignore=8");
+        ForwarderProcess second = await ForwarderProcess.StartAsync(world, arguments, world.SocketPath);
+        Assert.True(world.Ping("a", World.WorldAddress));
+        await KillAsync(second);
+        File.Delete(neighbors);
+        using ForwarderProcess third = await ForwarderProcess.StartAsync(world, arguments, world.SocketPath);
+        Assert.False(world.Ping("a", World.WorldAddress));
     }
 
     [Theory]
