@@ -9,19 +9,26 @@ UNPRIVILEGED=${CMESH_UNPRIVILEGED:-}
 
 STAY_ROOT=/run/own/stay-root.so
 
-# enter_own_namespaces <arguments of the script...>: returns for root, and inside.
+# enter_own_namespaces <arguments of the script...>: returns for root, and inside. Who has come into a user namespace by himself (unshare -Urn) is no root.
 enter_own_namespaces() {
     if [[ $UNPRIVILEGED == entering ]]; then
         make_own_places
         return
     fi
-    (( EUID != 0 )) || return 0
+    (( EUID != 0 )) || is_root_alone || return 0
     command -v unshare >/dev/null || die 2 "the lab needs root, or the command unshare for namespaces of its own (Debian: util-linux)"
     unshare --user --map-root-user --net --mount true 2>/dev/null ||
         die 2 "the lab needs root: this kernel gives ordinary users no namespaces of their own (see user.max_user_namespaces and kernel.unprivileged_userns_clone)"
     # Inside there is no network to fetch packages from.
     prepare
     CMESH_UNPRIVILEGED=entering exec unshare --user --map-root-user --net --mount "$ROOT/run-lab.sh" "$@"
+}
+
+# is_root_alone: root of a user namespace with one user, who outside is anybody.
+is_root_alone() {
+    local count
+    read -r _ _ count </proc/self/uid_map
+    (( count == 1 ))
 }
 
 make_own_places() {
