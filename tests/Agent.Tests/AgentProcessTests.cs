@@ -74,7 +74,7 @@ public sealed class AgentProcessTests : IAsyncDisposable
             await ApplyAsync(client, Side.Webpod("10.0.1.", "10.2.164.148"));
             await Eventually.TrueAsync(() => forwarder.Backends("default/webpod", "west") == "10.0.1.1:80 10.0.1.2:80", () => forwarder.Document.Services!.Count);
             string ballast = Path.Combine(small, "ballast");
-            await File.WriteAllBytesAsync(ballast, new byte[220_000]);
+            FillDisk(ballast);
             ControlException refusal = await Assert.ThrowsAsync<ControlException>(() => ApplyAsync(client, $"kind: ConfigMap\nmetadata: {{name: large}}\ndata: {{text: {new string('x', 100_000)}}}\n"));
             Assert.Equal($"{small}/store.journal: the disk is full; nothing was stored; free some space and try again", refusal.Message);
             AgentStatus status = await client.CallAsync("status", new NoContent(), ControlJson.Default.NoContent, AgentJson.Tolerant.AgentStatus);
@@ -97,6 +97,24 @@ public sealed class AgentProcessTests : IAsyncDisposable
     {
         await StopAsync();
         Directory.Delete(_root, recursive: true);
+    }
+
+    /// <summary>To the last page: a small write of the agent's own that still succeeds would have the store well again.</summary>
+    private static void FillDisk(string path)
+    {
+        using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
+        byte[] page = new byte[4096];
+        try
+        {
+            while (true)
+            {
+                file.Write(page);
+            }
+        }
+        catch (IOException)
+        {
+            // It is full.
+        }
     }
 
     private static async Task FillAsync(EtcdStore east)
